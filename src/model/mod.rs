@@ -1,0 +1,11 @@
+//! The nouns handed from room to room.
+
+pub mod alert;
+pub mod batch;
+pub mod diagnostic;
+pub mod reference;
+pub mod schema;
+pub mod signal;
+pub mod time;
+pub mod window;
+pub mod yaml;

@@ -1,0 +1,1 @@
+//! Reference tables and the checks of coded values.

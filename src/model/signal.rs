@@ -1,0 +1,137 @@
+//! Signals: one rule, key and window whose final content satisfied the rule.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Severity of a signal and an alert: 蓝 黄 橙 红.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// 蓝, the lowest.
+    Low,
+    /// 黄.
+    Medium,
+    /// 橙.
+    High,
+    /// 红, the highest.
+    Critical,
+}
+
+impl Severity {
+    /// All, lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word in files, API and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+}
+
+/// A key's columns and values in the rule's order, and the two forms of it that identify it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// Column name → value, in the rule's order.
+    pub values: Map<String, Value>,
+    /// The same as JSON text; sorts and compares keys, and is what alert ids are made of.
+    pub canonical: String,
+}
+
+impl Key {
+    /// The key of these values.
+    #[must_use]
+    pub fn new(values: Map<String, Value>) -> Self {
+        let canonical = Value::Object(values.clone()).to_string();
+        Self { values, canonical }
+    }
+}
+
+/// A window as instants `[start, end)`; for instant rules both are the record's event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First instant in the window.
+    pub start_ms: i64,
+    /// First instant behind it.
+    pub end_ms: i64,
+}
+
+/// What the engine found for one rule, key and window; the input of `alert::lifecycle`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Position of the rule in the rule set.
+    pub rule: usize,
+    /// The key.
+    pub key: Arc<Key>,
+    /// The window.
+    pub window: Span,
+    /// For instant rules the record id, which is the window's identity.
+    pub record: Option<Arc<str>>,
+    /// What holds for the window now.
+    pub truth: Truth,
+    /// Whether the window is closed; an open one can still change.
+    pub closed: bool,
+    /// What made the engine look.
+    pub cause: Cause,
+    /// The severity; only meaningful when `truth` is [`Truth::Fire`].
+    pub severity: Severity,
+    /// Measures and compares by name; counts are integers, NULL is null.
+    pub values: Map<String, Value>,
+    /// Values of the `group` columns and of the columns messages name, from the record that fired.
+    pub context: Map<String, Value>,
+    /// Whether the rule's `reraise` holds against the values of the last raise (`last.*`).
+    pub reraise: bool,
+}
+
+/// What holds for a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truth {
+    /// `when` is true.
+    Fire,
+    /// `clear` is true, or the window has no rows.
+    Clear,
+    /// Neither: hysteresis keeps what was.
+    Hold,
+}
+
+/// The record or the passing of time that made the engine evaluate a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// Event time: of the record for early firing and late rows, the window's end on close.
+    pub at_ms: i64,
+    /// Arrival number of the record, or of the record that moved the watermark.
+    pub arrival: u64,
+    /// Arrival time of that record.
+    pub arrived_ms: i64,
+}
+
+/// One signal as it is written to `signals.ndjson`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// Position of the rule in the rule set.
+    pub rule: usize,
+    /// The key.
+    pub key: Arc<Key>,
+    /// The window.
+    pub window: Span,
+    /// For instant rules the record id.
+    pub record: Option<Arc<str>>,
+    /// The severity.
+    pub severity: Severity,
+    /// Final values.
+    pub values: Map<String, Value>,
+    /// The window was not closed when the input ended.
+    pub open: bool,
+}

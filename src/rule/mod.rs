@@ -1,0 +1,2 @@
+//! Room rule.
+pub mod file;
