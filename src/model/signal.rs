@@ -130,8 +130,8 @@ pub struct Signal {
     pub record: Option<Arc<str>>,
     /// The severity.
     pub severity: Severity,
-    /// Final values.
-    pub values: Map<String, Value>,
+    /// Final values, in the order of the rule's names.
+    pub values: Box<[Value]>,
     /// The window was not closed when the input ended.
     pub open: bool,
 }
