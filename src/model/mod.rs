@@ -4,6 +4,7 @@ pub mod alert;
 pub mod batch;
 pub mod diagnostic;
 pub mod expression;
+pub mod hash;
 pub mod reference;
 pub mod schema;
 pub mod signal;

@@ -3,41 +3,12 @@
 //! A number is given while anything refers to the key (`retain`/`release` count the slices that have panes of it) and is
 //! used again only after [`Interner::reclaim`], when no kept row can still mean the old key.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
-use hashbrown::HashMap;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use crate::model::{signal::Key, value::value_at};
-
-/// Hashes are already mixed: take their low bits.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TakeLow(u64);
-
-impl std::hash::Hasher for TakeLow {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for (i, b) in bytes.iter().enumerate() {
-            self.0 ^= u64::from(*b) << (i % 8 * 8);
-        }
-    }
-    fn write_u128(&mut self, v: u128) {
-        self.0 = v as u64;
-    }
-    fn write_u64(&mut self, v: u64) {
-        self.0 = v;
-    }
-    fn write_u32(&mut self, v: u32) {
-        self.0 = u64::from(v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// Build-hasher of [`TakeLow`].
-pub type BuildTakeLow = std::hash::BuildHasherDefault<TakeLow>;
-
-/// A map from values that are already hashed.
-pub type HashedMap<K, V> = HashMap<K, V, BuildTakeLow>;
+use crate::model::{hash::HashedMap, signal::Key, value::value_at};
 
 /// The keys of one key space.
 #[derive(Debug, Default)]
@@ -53,7 +24,7 @@ pub struct Interner {
 struct Slot {
     hash: u128,
     uses: u32,
-    canonical: Box<str>,
+    key: Arc<Key>,
 }
 
 impl Interner {
@@ -72,7 +43,7 @@ impl Interner {
         for (name, column) in names.iter().zip(columns) {
             values.insert(name.clone(), value_at(column, row));
         }
-        let slot = Slot { hash, uses: 0, canonical: Value::Object(values).to_string().into() };
+        let slot = Slot { hash, uses: 0, key: Arc::new(Key::new(values)) };
         let id = match self.free.pop() {
             Some(id) => {
                 self.slots[id as usize] = slot;
@@ -93,12 +64,6 @@ impl Interner {
         self.ids.get(&hash).copied()
     }
 
-    /// The key's canonical text.
-    #[must_use]
-    pub fn canonical(&self, id: u32) -> &str {
-        &self.slots[id as usize].canonical
-    }
-
     /// The hash of a key.
     #[must_use]
     pub fn hash(&self, id: u32) -> u128 {
@@ -107,10 +72,8 @@ impl Interner {
 
     /// The key.
     #[must_use]
-    pub fn key(&self, id: u32) -> Key {
-        let canonical = self.canonical(id);
-        let values = serde_json::from_str(canonical).unwrap_or_default();
-        Key { values, canonical: canonical.to_owned() }
+    pub fn key(&self, id: u32) -> &Arc<Key> {
+        &self.slots[id as usize].key
     }
 
     /// One more slice, signal or alert refers to the key.
@@ -125,7 +88,6 @@ impl Interner {
         slot.uses -= 1;
         if slot.uses == 0 {
             self.ids.remove(&slot.hash);
-            slot.canonical = "".into();
             self.gone.push_back((after_ms, id));
         }
     }
@@ -165,6 +127,6 @@ impl Interner {
     pub fn bytes(&self) -> usize {
         self.ids.capacity() * 33
             + self.slots.capacity() * size_of::<Slot>()
-            + self.slots.iter().map(|s| s.canonical.len()).sum::<usize>()
+            + self.slots.iter().map(|s| s.key.canonical.len() + 32).sum::<usize>()
     }
 }

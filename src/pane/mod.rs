@@ -7,7 +7,6 @@
 
 pub mod aggregate;
 pub mod filter;
-pub mod hash;
 pub mod intern;
 pub mod kept;
 pub mod plan;

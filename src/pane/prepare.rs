@@ -16,12 +16,12 @@ use arrow::{
 
 use super::{
     filter::{Bits, Filters},
-    hash::{combine, hash_column},
     plan::{FeedPlan, Form},
 };
 use crate::model::{
     batch::{Batch, RawLines},
     expression::evaluate_rows,
+    hash::{combine, hash_column},
     schema::FeedSchema,
     time::{DAY_MS, Zone},
 };

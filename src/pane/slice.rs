@@ -10,11 +10,12 @@ use super::{
         distinct::DistinctSet,
         kernel::{self, Moment},
     },
-    intern::{HashedMap, Interner},
+    intern::Interner,
     plan::{Kernel, SlicePlan},
     prepare::{ArgValues, NO_PANE, Prepared},
     series::Series,
 };
+use crate::model::hash::HashedMap;
 
 /// The number of a key that belongs to another shard or is incomplete.
 pub const NO_KEY: u32 = u32::MAX;

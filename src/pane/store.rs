@@ -6,12 +6,13 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    intern::{HashedMap, Interner},
+    intern::Interner,
     kept::{Found, KeptRows, Piece},
     plan::PanePlan,
     prepare::{NO_PANE, Prepared},
     slice::{NO_KEY, Selection, Slice},
 };
+use crate::model::hash::HashedMap;
 
 /// State of one shard.
 #[derive(Debug)]

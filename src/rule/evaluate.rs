@@ -11,6 +11,7 @@ use arrow::{
         Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, RecordBatch, RecordBatchOptions,
         UInt32Array, new_null_array,
     },
+    buffer::BooleanBuffer,
     compute::{cast, concat, interleave_record_batch, take},
     datatypes::{DataType, Float64Type, Int64Type},
 };
@@ -23,13 +24,12 @@ use super::{
 use crate::{
     model::{
         expression::{evaluate_rows, true_mask},
+        hash::{HashedMap, hash_column},
         signal::{Severity, Truth},
         value::value_at,
     },
     pane::{
         aggregate::kernel,
-        hash::hash_column,
-        intern::HashedMap,
         kept::Found,
         plan::Kernel,
         store::Store,
@@ -290,6 +290,12 @@ impl Evaluator<'_> {
                     columns.extend(compare.measures.iter().map(|m| all[*m].clone()));
                 }
                 CompareWith::History { shifts, of } => {
+                    // History that is only partly there is no history: `when` must not compare with half of it.
+                    if shifts.iter().any(|s| window.start - s < self.history_from) {
+                        let null = || new_null_array(&DataType::Float64, keys.len());
+                        columns.extend(compare.measures.iter().map(|_| null()));
+                        continue;
+                    }
                     let windows: Vec<Vec<ArrayRef>> = shifts
                         .iter()
                         .map(|s| self.measures_at(keys, &(window.start - s..window.end - s), failures))
@@ -355,14 +361,10 @@ impl PeerValues {
 #[must_use]
 pub fn judge(rule: &RulePlan, values: &RecordBatch) -> Vec<Verdict> {
     let n = values.num_rows();
-    let (when, known) = match &rule.when {
-        Some(e) => {
-            let (result, _) = evaluate_rows(e.as_ref(), values);
-            (true_mask(&result), ())
-        }
-        None => (arrow::buffer::BooleanBuffer::new_set(n), ()),
+    let when = match &rule.when {
+        Some(e) => true_mask(&evaluate_rows(e.as_ref(), values).0),
+        None => BooleanBuffer::new_set(n),
     };
-    let () = known;
     let clear = rule.clear.as_ref().map(|e| {
         let (result, _) = evaluate_rows(e.as_ref(), values);
         // `clear` NULL clears, as a missing value cannot hold an alert up.
@@ -510,13 +512,8 @@ fn history(windows: &[&ArrayRef], of: HistoryOf, n: usize) -> ArrayRef {
     let mut out = Float64Builder::with_capacity(n);
     let mut values = Vec::with_capacity(windows.len());
     for i in 0..n {
-        // History that is only partly there is no history: `when` must not compare with half of it.
-        if windows.iter().any(|w| w.is_null(i)) {
-            out.append_null();
-            continue;
-        }
         values.clear();
-        values.extend(windows.iter().map(|w| w.value(i)));
+        values.extend(windows.iter().filter(|w| w.is_valid(i)).map(|w| w.value(i)));
         out.append_option(statistic(&mut values, of));
     }
     Arc::new(out.finish())

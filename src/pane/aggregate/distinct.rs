@@ -1,6 +1,6 @@
 //! Exact distinct values of one key in one pane: value → how many rows have it, so that a row can be taken off again.
 
-use crate::pane::intern::HashedMap;
+use crate::model::hash::HashedMap;
 
 /// Values up to which a set is a plain list.
 const LIST_MAX: usize = 12;

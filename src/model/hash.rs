@@ -8,6 +8,7 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType},
 };
+use hashbrown::HashMap;
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 /// The hash of a missing value.
@@ -87,3 +88,34 @@ fn hash_int(value: i128) -> u128 {
 fn tagged(tag: u64, bytes: &[u8]) -> u128 {
     xxh3_128_with_seed(bytes, tag)
 }
+
+/// Hashes are already mixed: take their low bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TakeLow(u64);
+
+impl std::hash::Hasher for TakeLow {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for (i, b) in bytes.iter().enumerate() {
+            self.0 ^= u64::from(*b) << (i % 8 * 8);
+        }
+    }
+    fn write_u128(&mut self, v: u128) {
+        self.0 = v as u64;
+    }
+    fn write_u64(&mut self, v: u64) {
+        self.0 = v;
+    }
+    fn write_u32(&mut self, v: u32) {
+        self.0 = u64::from(v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Build-hasher of [`TakeLow`].
+pub type BuildTakeLow = std::hash::BuildHasherDefault<TakeLow>;
+
+/// A map from values that are already hashed.
+pub type HashedMap<K, V> = HashMap<K, V, BuildTakeLow>;
+
