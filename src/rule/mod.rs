@@ -1,2 +1,7 @@
 //! Room rule.
+
+pub mod expr;
 pub mod file;
+mod growth;
+pub mod house;
+mod sql;
