@@ -5,6 +5,7 @@ pub mod batch;
 pub mod diagnostic;
 pub mod reference;
 pub mod schema;
+pub mod shape;
 pub mod signal;
 pub mod time;
 pub mod window;
