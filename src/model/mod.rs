@@ -5,6 +5,7 @@ pub mod batch;
 pub mod diagnostic;
 pub mod reference;
 pub mod schema;
+pub mod secret;
 pub mod shape;
 pub mod signal;
 pub mod time;

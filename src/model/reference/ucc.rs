@@ -196,10 +196,7 @@ pub fn suggest(text: &str) -> Option<String> {
     (meant != text && check_folded(&meant).is_ok()).then_some(meant)
 }
 
-fn check_folded_first(
-    code: &str,
-    check: impl Fn(&str) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+fn check_folded_first(code: &str, check: impl Fn(&str) -> Result<(), Fault>) -> Result<(), Fault> {
     match needs_folding(code) {
         Some(fault) => check(&fold(code)).and(Err(fault)),
         None => check(code),
@@ -301,8 +298,9 @@ mod tests {
         };
         let mut rows = 0;
         for line in text.lines().skip(1) {
-            let [kind, code, valid, reason] =
-                *line.split(',').take(4).collect::<Vec<_>>() else { panic!("{line}") };
+            let [kind, code, valid, reason] = *line.split(',').take(4).collect::<Vec<_>>() else {
+                panic!("{line}")
+            };
             let found = fault(kind, code);
             assert_eq!(found.is_empty(), valid == "true", "{line}");
             assert_eq!(found, reason, "{line}");
@@ -313,7 +311,9 @@ mod tests {
 
     #[test]
     fn reading_folds() {
-        for text in [" 9144 0300 7084 61136T", "91440300708461136t", "９１４４０３００７０８４６１１３６ｔ"] {
+        for text in
+            [" 9144 0300 7084 61136T", "91440300708461136t", "９１４４０３００７０８４６１１３６ｔ"]
+        {
             assert_eq!(read(text).unwrap(), "91440300708461136T", "{text:?}");
         }
         assert!(matches!(read("91440300708461136T"), Ok(Cow::Borrowed(_))));
