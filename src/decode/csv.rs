@@ -2,8 +2,8 @@
 //!
 //! In: bytes that begin at a record. Out: the record's end and its fields, borrowed unless they hold doubled quotes.
 //! A quote opens a field only at its very start, so inches and quoted words inside a field are text. A quote that is
-//! never closed would swallow all that follows: such a record is cut after its first line (see [`next_record`]) and
-//! reading goes on with the next line, however the source is chunked.
+//! never closed would swallow what follows, up to the next quote or the end: a record whose quotes do not add up is cut
+//! after its first line (see [`next_record`]) and reading goes on with the next line, however the source is chunked.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -17,7 +17,7 @@ const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 pub(crate) enum Next {
     /// A whole record; where the next one begins.
     Whole(usize),
-    /// A record longer than allowed, or with a quote that is never closed; the end of its first line.
+    /// A record longer than allowed, or whose quotes do not add up; the end of its first line.
     Cut(usize),
     /// Not to be told without more bytes.
     More,
@@ -50,6 +50,11 @@ pub(crate) fn next_record(
     match record_end(bytes, from, delimiter) {
         End::At(end) if end - from - 1 > max => first_line().map_or(Next::More, Next::Cut),
         End::At(end) => Next::Whole(end),
+        End::Malformed => match first_line() {
+            Some(end) => Next::Cut(end),
+            None if whole => Next::Cut(bytes.len()),
+            None => Next::More,
+        },
         End::Unquoted if whole && bytes.len() - from <= max => Next::Whole(bytes.len()),
         _ if whole => Next::Cut(first_line().unwrap_or(bytes.len())),
         _ if bytes.len() - from > max => first_line().map_or(Next::More, Next::Cut),
@@ -60,6 +65,8 @@ pub(crate) fn next_record(
 enum End {
     /// Behind the line end of the record.
     At(usize),
+    /// Something other than a separator follows a closing quote.
+    Malformed,
     /// The bytes end inside a quoted field.
     Quoted,
     /// The bytes end elsewhere.
@@ -73,6 +80,10 @@ fn record_end(bytes: &[u8], from: usize, delimiter: u8) -> End {
             match closing_quote(bytes, at + 1) {
                 Some(close) => at = close + 1,
                 None => return End::Quoted,
+            }
+            let follows = |b: &u8| *b == delimiter || matches!(b, b'\n' | b'\r');
+            if !bytes.get(at).is_none_or(follows) {
+                return End::Malformed;
             }
         }
         match memchr2(delimiter, b'\n', &bytes[at..]) {
@@ -175,6 +186,9 @@ mod tests {
             ("a,b", true, Whole(3)),
             ("a,\"x\ny", false, More),
             ("a,\"x\ny", true, Cut(5)),
+            ("a,\"x\ny,\"z\",\n", false, Cut(5)),
+            ("a,\"x\"y", false, More),
+            ("a,\"x\"y", true, Cut(6)),
             ("\"", true, Cut(1)),
             ("a,\"x\n0123456789012345678901", false, Cut(5)),
             ("a,\"x\n0123456789012345678\"\nb\n", true, Cut(5)),
