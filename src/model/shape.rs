@@ -610,7 +610,7 @@ mod tests {
     fn found(source: &str) -> Vec<String> {
         let node = Node::parse(source).unwrap_or_else(|e| panic!("{source}: {e:?}"));
         let line = |d: &Diagnostic| {
-            format!("{} {}", d.code.trim_start_matches("yaml::"), &source[d.span.clone()])
+            format!("{} {}", d.code.split("::").last().unwrap_or_default(), &source[d.span.clone()])
         };
         THING.check(&node).iter().map(line).collect()
     }
