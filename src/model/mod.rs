@@ -3,11 +3,14 @@
 pub mod alert;
 pub mod batch;
 pub mod diagnostic;
+pub mod expression;
+pub mod hash;
 pub mod reference;
 pub mod schema;
 pub mod secret;
 pub mod shape;
 pub mod signal;
 pub mod time;
+pub mod value;
 pub mod window;
 pub mod yaml;

@@ -1,2 +1,15 @@
-//! Room rule.
+//! YAML → checked → compiled; a closed window → signals.
+
+pub mod evaluate;
+pub mod expr;
 pub mod file;
+mod growth;
+pub mod house;
+mod load;
+pub mod message;
+pub mod plan;
+mod schema;
+mod sql;
+
+pub use load::{load, load_dir, rule_paths};
+pub use schema::json_schema;
