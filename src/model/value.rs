@@ -4,8 +4,8 @@ use arrow::{
     array::{Array, ArrayRef, AsArray},
     compute::cast,
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
-        UInt64Type,
+        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
+        TimestampMillisecondType, UInt64Type,
     },
 };
 use serde_json::Value;
@@ -70,7 +70,12 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_digits() {
-        for (value, scale, text) in [(1250, 2, "12.5"), (1200, 2, "12"), (-5, 1, "-0.5"), (123_456_789_01, 2, "123456789.01")] {
+        for (value, scale, text) in [
+            (1250, 2, "12.5"),
+            (1200, 2, "12"),
+            (-5, 1, "-0.5"),
+            (123_456_789_01, 2, "123456789.01"),
+        ] {
             assert_eq!(decimal(value, scale).to_string(), text);
         }
     }

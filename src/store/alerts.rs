@@ -184,7 +184,7 @@ impl AlertStore {
     ) -> Result<Vec<Told>, Error> {
         let path = self.path.clone();
         let failed = |source| Error::Sqlite { path, doing: "storing alerts", source };
-        let mut run = || {
+        let run = || {
             let transaction = self.db.transaction()?;
             let mut new = Vec::with_capacity(told.len());
             for one in told {
