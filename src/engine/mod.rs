@@ -1,1 +1,3 @@
-//! Room engine.
+//! Engine: the walk itself, and everything that runs it.
+
+pub mod config;
