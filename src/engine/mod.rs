@@ -1,5 +1,6 @@
 //! The walk itself, and everything that runs it.
 
+pub mod config;
 pub mod correct;
 mod instant;
 pub mod shard;

@@ -61,12 +61,21 @@ impl Dedup {
     /// Remembers records for `horizon_ms` of event time behind the watermark.
     #[must_use]
     pub fn new(horizon_ms: i64) -> Self {
-        Self { known: HashMap::default(), calendar: BTreeMap::new(), step_ms: (horizon_ms / 16).max(1_000) }
+        Self {
+            known: HashMap::default(),
+            calendar: BTreeMap::new(),
+            step_ms: (horizon_ms / 16).max(1_000),
+        }
     }
 
     /// Decides about a row. `content` gives the content hash of a place and is asked only when versions are equal;
     /// the flag tells whether they differ in content under an equal version (a conflict).
-    pub fn decide(&mut self, id: u128, version: Version, content: impl Fn((u64, u32)) -> u128) -> (Decision, bool) {
+    pub fn decide(
+        &mut self,
+        id: u128,
+        version: Version,
+        content: impl Fn((u64, u32)) -> u128,
+    ) -> (Decision, bool) {
         match self.known.entry(id) {
             hashbrown::hash_map::Entry::Vacant(slot) => {
                 slot.insert(version);
@@ -139,13 +148,21 @@ mod tests {
         let mut winners = Vec::new();
         let orders: Vec<Vec<usize>> = match versions.len() {
             2 => vec![vec![0, 1], vec![1, 0]],
-            _ => vec![vec![0, 1, 2], vec![0, 2, 1], vec![1, 0, 2], vec![1, 2, 0], vec![2, 0, 1], vec![2, 1, 0]],
+            _ => vec![
+                vec![0, 1, 2],
+                vec![0, 2, 1],
+                vec![1, 0, 2],
+                vec![1, 2, 0],
+                vec![2, 0, 1],
+                vec![2, 1, 0],
+            ],
         };
         for order in orders {
             let mut dedup = Dedup::new(1_000);
             let mut now = u32::MAX;
             for i in order {
-                let (decision, _) = dedup.decide(7, versions[i], |(_, row)| u128::from(row) * 31 % 17);
+                let (decision, _) =
+                    dedup.decide(7, versions[i], |(_, row)| u128::from(row) * 31 % 17);
                 if matches!(decision, Decision::New | Decision::Replace(_)) {
                     now = versions[i].place.1;
                 }
@@ -159,8 +176,14 @@ mod tests {
     #[test]
     fn the_highest_version_wins_in_any_order() {
         use Operation::{Correct, Insert, Withdraw};
-        assert_eq!(winner(&[version(1, Insert, 1), version(2, Correct, 2), version(1, Withdraw, 3)]), [2]);
-        assert_eq!(winner(&[version(0, Insert, 1), version(0, Correct, 2), version(0, Withdraw, 3)]), [3]);
+        assert_eq!(
+            winner(&[version(1, Insert, 1), version(2, Correct, 2), version(1, Withdraw, 3)]),
+            [2]
+        );
+        assert_eq!(
+            winner(&[version(0, Insert, 1), version(0, Correct, 2), version(0, Withdraw, 3)]),
+            [3]
+        );
         assert_eq!(winner(&[version(0, Insert, 1), version(0, Insert, 2)]).len(), 1);
     }
 

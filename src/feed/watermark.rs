@@ -35,7 +35,11 @@ impl Partitions {
         match self.partitions.iter().position(|p| p.name == *name) {
             Some(i) => i,
             None => {
-                self.partitions.push(Partition { name: name.clone(), latest_ms: i64::MIN, idle: false });
+                self.partitions.push(Partition {
+                    name: name.clone(),
+                    latest_ms: i64::MIN,
+                    idle: false,
+                });
                 self.partitions.len() - 1
             }
         }
@@ -81,7 +85,12 @@ impl Partitions {
     }
 
     fn settle(&mut self) -> bool {
-        let latest = self.partitions.iter().filter(|p| !p.idle && p.latest_ms != i64::MIN).map(|p| p.latest_ms).min();
+        let latest = self
+            .partitions
+            .iter()
+            .filter(|p| !p.idle && p.latest_ms != i64::MIN)
+            .map(|p| p.latest_ms)
+            .min();
         let Some(latest) = latest else { return false };
         let watermark = latest - self.out_of_order_ms;
         let moved = watermark > self.watermark;

@@ -46,7 +46,8 @@ pub fn evaluate_rows(expression: &dyn Evaluate, rows: &RecordBatch) -> (ArrayRef
         })
         .collect();
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-    let values = concat(&parts).unwrap_or_else(|_| new_null_array(expression.data_type(), rows.num_rows()));
+    let values =
+        concat(&parts).unwrap_or_else(|_| new_null_array(expression.data_type(), rows.num_rows()));
     (values, failed)
 }
 

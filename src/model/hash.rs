@@ -6,7 +6,9 @@
 use arrow::{
     array::{Array, ArrayRef, AsArray},
     compute::cast,
-    datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType},
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType,
+    },
 };
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
@@ -32,7 +34,11 @@ pub fn hash_column(values: &ArrayRef) -> Vec<u128> {
             rows(a, |i| {
                 let v = a.value(i);
                 // Whole numbers hash like integers, so that 1 and 1.0 are one key.
-                if v.fract() == 0.0 && v.abs() < 9e15 { hash_int(v as i128) } else { tagged(1, &v.to_bits().to_le_bytes()) }
+                if v.fract() == 0.0 && v.abs() < 9e15 {
+                    hash_int(v as i128)
+                } else {
+                    tagged(1, &v.to_bits().to_le_bytes())
+                }
             })
         }
         DataType::Decimal128(_, scale) => {
@@ -118,4 +124,3 @@ pub type BuildTakeLow = std::hash::BuildHasherDefault<TakeLow>;
 
 /// A map from values that are already hashed.
 pub type HashedMap<K, V> = HashMap<K, V, BuildTakeLow>;
-

@@ -67,7 +67,7 @@ pub struct Switch {
     pub common: &'static [Field],
     /// Word → further fields.
     pub cases: &'static [(&'static str, &'static [Field])],
-    /// Words, and fields with what they are for, that a later version will have; code `yaml::not_yet`.
+    /// Words, and fields with what they are for, that a later version will have; code `rule::not_yet`.
     pub later: (&'static [&'static str], &'static [&'static str]),
 }
 
@@ -101,7 +101,7 @@ impl Field {
 impl Shape {
     /// All findings about `node` and what is in it.
     ///
-    /// Codes: `yaml::unknown_field`, `yaml::missing_field`, `yaml::wrong_type`, `yaml::no_effect`, `yaml::not_yet`,
+    /// Codes: `yaml::unknown_field`, `yaml::missing_field`, `yaml::wrong_type`, `rule::no_effect`, `rule::not_yet`,
     /// `yaml::flow_comma`, and the warning `yaml::yaml11_word`.
     #[must_use]
     pub fn check(&self, node: &Node) -> Vec<Diagnostic> {
@@ -257,7 +257,7 @@ impl Check {
         if switch.later.0.contains(&word) {
             let message = format!("{} {word:?} is not run by this version", switch.field);
             let help = format!("this version runs {}", words.join(" and "));
-            self.findings.push(Diagnostic::error("yaml::not_yet", node.span(), message).help(help));
+            self.findings.push(Diagnostic::error("rule::not_yet", node.span(), message).help(help));
             return;
         }
         let Some((_, own)) = switch.cases.iter().find(|(w, _)| *w == word) else {
@@ -279,13 +279,13 @@ impl Check {
             let name = &key.value;
             if switch.later.1.contains(&name.as_str()) && !here {
                 let message = format!("field {name:?} is not run by this version");
-                let finding = Diagnostic::error("yaml::not_yet", key.span.clone(), message);
+                let finding = Diagnostic::error("rule::not_yet", key.span.clone(), message);
                 self.findings.push(
                     finding.help("take it out: the rule would mean something else without it"),
                 );
             } else if let (Some((kind, _)), false) = (elsewhere, here) {
                 let message = format!("field {name:?} has no effect in {} {word:?}", switch.field);
-                let finding = Diagnostic::error("yaml::no_effect", key.span.clone(), message);
+                let finding = Diagnostic::error("rule::no_effect", key.span.clone(), message);
                 self.findings.push(finding.label(format!("belongs to {} {kind:?}", switch.field)));
             }
         }
@@ -610,7 +610,7 @@ mod tests {
     fn found(source: &str) -> Vec<String> {
         let node = Node::parse(source).unwrap_or_else(|e| panic!("{source}: {e:?}"));
         let line = |d: &Diagnostic| {
-            format!("{} {}", d.code.trim_start_matches("yaml::"), &source[d.span.clone()])
+            format!("{} {}", d.code.split("::").last().unwrap_or_default(), &source[d.span.clone()])
         };
         THING.check(&node).iter().map(line).collect()
     }

@@ -175,7 +175,8 @@ impl Filters {
     fn codes(&mut self, group: usize, rows: &RecordBatch) -> Vec<u32> {
         match &mut self.groups[group] {
             Group::Text(t) => {
-                let ctx = (&self.schema, self.atoms.as_slice(), self.filters.as_slice(), self.words);
+                let ctx =
+                    (&self.schema, self.atoms.as_slice(), self.filters.as_slice(), self.words);
                 t.codes(rows, ctx, &mut self.failures)
             }
             Group::Direct { atoms, .. } => {
@@ -294,7 +295,8 @@ impl TextGroup {
 fn filter_set(filters: &[Vec<usize>], words: usize, group: &[usize], holds: &[bool]) -> Vec<u64> {
     let mut set = vec![0u64; words];
     for (f, atoms) in filters.iter().enumerate() {
-        let refused = atoms.iter().any(|a| group.iter().position(|g| g == a).is_some_and(|i| !holds[i]));
+        let refused =
+            atoms.iter().any(|a| group.iter().position(|g| g == a).is_some_and(|i| !holds[i]));
         if !refused {
             set[f / 64] |= 1 << (f % 64);
         }

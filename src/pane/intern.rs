@@ -30,7 +30,13 @@ struct Slot {
 impl Interner {
     /// The number of the key with this hash, read from row `row` of `columns` if it is new.
     #[inline]
-    pub fn intern(&mut self, hash: u128, names: &[String], columns: &[ArrayRef], row: usize) -> u32 {
+    pub fn intern(
+        &mut self,
+        hash: u128,
+        names: &[String],
+        columns: &[ArrayRef],
+        row: usize,
+    ) -> u32 {
         if let Some(id) = self.ids.get(&hash) {
             return *id;
         }
@@ -94,7 +100,9 @@ impl Interner {
 
     /// Forgets a key that was interned and then not needed.
     pub fn forget_unused(&mut self, id: u32, after_ms: i64) {
-        if self.slots[id as usize].uses == 0 && self.ids.get(&self.slots[id as usize].hash) == Some(&id) {
+        if self.slots[id as usize].uses == 0
+            && self.ids.get(&self.slots[id as usize].hash) == Some(&id)
+        {
             self.slots[id as usize].uses = 1;
             self.release(id, after_ms);
         }

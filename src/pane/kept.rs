@@ -99,7 +99,10 @@ impl KeptRows {
                 let own = keys.iter().enumerate().filter(|(i, k)| {
                     **k != NO_KEY && !piece.refused.get(*i).copied().unwrap_or(false)
                 });
-                Index { pairs: own.map(|(i, k)| (*k, piece.from + i as u32)).collect(), sorted: false }
+                Index {
+                    pairs: own.map(|(i, k)| (*k, piece.from + i as u32)).collect(),
+                    sorted: false,
+                }
             })
             .collect::<Vec<_>>();
         if by_keying.iter().any(|i| !i.pairs.is_empty()) {
@@ -113,7 +116,15 @@ impl KeptRows {
     }
 
     /// Rows of `key` that pass `filter` and lie in `panes` of `lane`, in order of admission.
-    pub fn find(&mut self, feed: usize, keying: usize, key: u32, filter: usize, lane: usize, panes: &Range<i32>) -> Vec<Found> {
+    pub fn find(
+        &mut self,
+        feed: usize,
+        keying: usize,
+        key: u32,
+        filter: usize,
+        lane: usize,
+        panes: &Range<i32>,
+    ) -> Vec<Found> {
         let mut found = Vec::new();
         for kept in &mut self.feeds[feed] {
             let index = &mut kept.by_keying[keying];

@@ -134,7 +134,9 @@ impl Preparer {
                 let zone = &self.zone;
                 ms.iter()
                     .enumerate()
-                    .map(|(i, t)| if column.is_null(i) { NO_PANE } else { lane.grid.pane(zone.to_local(*t)) })
+                    .map(|(i, t)| {
+                        if column.is_null(i) { NO_PANE } else { lane.grid.pane(zone.to_local(*t)) }
+                    })
                     .collect()
             })
             .collect();
@@ -149,7 +151,8 @@ impl Preparer {
                     values
                 })
                 .collect();
-            let mut hashes = columns.first().map(hash_column).unwrap_or_else(|| vec![0; rows.num_rows()]);
+            let mut hashes =
+                columns.first().map(hash_column).unwrap_or_else(|| vec![0; rows.num_rows()]);
             for c in columns.iter().skip(1) {
                 combine(&mut hashes, &hash_column(c));
             }
@@ -170,7 +173,14 @@ impl Preparer {
         let (bits, lists) = self.filters.select(rows);
         failures += std::mem::take(&mut self.filters.failures);
         Prepared {
-            rows: Arc::new(Rows { feed: batch.feed, batch: batch.rows, event_ms, ids, bits, panes }),
+            rows: Arc::new(Rows {
+                feed: batch.feed,
+                batch: batch.rows,
+                event_ms,
+                ids,
+                bits,
+                panes,
+            }),
             partition: batch.partition,
             lines: batch.lines,
             raw: batch.raw,
@@ -185,10 +195,15 @@ impl Preparer {
 /// Instants of a `date` or `timestamp` column; a date is the start of that day in the zone.
 fn time_values(values: &ArrayRef, zone: &Zone) -> Vec<i64> {
     match values.data_type() {
-        DataType::Date32 => {
-            values.as_primitive::<Date32Type>().values().iter().map(|d| zone.to_utc(i64::from(*d) * DAY_MS)).collect()
+        DataType::Date32 => values
+            .as_primitive::<Date32Type>()
+            .values()
+            .iter()
+            .map(|d| zone.to_utc(i64::from(*d) * DAY_MS))
+            .collect(),
+        DataType::Timestamp(..) => {
+            values.as_primitive::<TimestampMillisecondType>().values().to_vec()
         }
-        DataType::Timestamp(..) => values.as_primitive::<TimestampMillisecondType>().values().to_vec(),
         _ => vec![0; values.len()],
     }
 }
@@ -209,9 +224,18 @@ pub fn arg_values(values: &ArrayRef, form: Form) -> ArgValues {
 fn order_values(values: &ArrayRef) -> Vec<i64> {
     match values.data_type() {
         DataType::Int64 => values.as_primitive::<Int64Type>().values().to_vec(),
-        DataType::Float64 => values.as_primitive::<Float64Type>().values().iter().map(|v| order_of_float(*v)).collect(),
-        DataType::Date32 => values.as_primitive::<Date32Type>().values().iter().map(|v| i64::from(*v)).collect(),
-        DataType::Timestamp(..) => values.as_primitive::<TimestampMillisecondType>().values().to_vec(),
+        DataType::Float64 => values
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .map(|v| order_of_float(*v))
+            .collect(),
+        DataType::Date32 => {
+            values.as_primitive::<Date32Type>().values().iter().map(|v| i64::from(*v)).collect()
+        }
+        DataType::Timestamp(..) => {
+            values.as_primitive::<TimestampMillisecondType>().values().to_vec()
+        }
         DataType::Boolean => {
             let a = values.as_boolean();
             (0..a.len()).map(|i| i64::from(a.value(i))).collect()
@@ -243,11 +267,20 @@ pub const FLOAT_FRACTION_BITS: u32 = 60;
 
 fn fixed_values(values: &ArrayRef) -> Vec<i128> {
     match values.data_type() {
-        DataType::Int64 => values.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect(),
+        DataType::Int64 => {
+            values.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect()
+        }
         DataType::Decimal128(..) => values.as_primitive::<Decimal128Type>().values().to_vec(),
-        DataType::Float64 => values.as_primitive::<Float64Type>().values().iter().map(|v| fixed_of_float(*v)).collect(),
+        DataType::Float64 => values
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .map(|v| fixed_of_float(*v))
+            .collect(),
         _ => match cast(values, &DataType::Int64) {
-            Ok(v) => v.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect(),
+            Ok(v) => {
+                v.as_primitive::<Int64Type>().values().iter().map(|v| i128::from(*v)).collect()
+            }
             Err(_) => vec![0; values.len()],
         },
     }

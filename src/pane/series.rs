@@ -145,7 +145,8 @@ impl Series {
     /// Bytes on the heap beside the value itself.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let entries = if self.entries.spilled() { self.entries.capacity() * size_of::<Entry>() } else { 0 };
+        let entries =
+            if self.entries.spilled() { self.entries.capacity() * size_of::<Entry>() } else { 0 };
         entries + self.words.as_ref().map_or(0, |w| size_of::<Vec<i64>>() + w.capacity() * 8)
     }
 }
@@ -167,7 +168,10 @@ mod tests {
     #[test]
     fn panes_stay_sorted_whatever_the_order() {
         let s = series(&[5, 3, 9, 3, 4, 5]);
-        assert_eq!(s.entries().iter().map(|e| (e.pane, e.rows)).collect::<Vec<_>>(), [(3, 2), (4, 1), (5, 2), (9, 1)]);
+        assert_eq!(
+            s.entries().iter().map(|e| (e.pane, e.rows)).collect::<Vec<_>>(),
+            [(3, 2), (4, 1), (5, 2), (9, 1)]
+        );
         assert_eq!((0..4).map(|i| s.words(i, 1)[0]).collect::<Vec<_>>(), [60, 40, 100, 90]);
         assert_eq!((s.rows(3, 5), s.rows(5, 9), s.rows(0, 3), s.rows(9, 10)), (3, 2, 0, 1));
     }
@@ -176,7 +180,10 @@ mod tests {
     fn long_series_are_searched() {
         let panes: Vec<i32> = (0..100).collect();
         let s = series(&panes);
-        assert_eq!((s.rows(10, 90), s.rows(0, 100), s.rows(95, 200), s.rows(-5, 1)), (80, 100, 5, 1));
+        assert_eq!(
+            (s.rows(10, 90), s.rows(0, 100), s.rows(95, 200), s.rows(-5, 1)),
+            (80, 100, 5, 1)
+        );
     }
 
     #[test]

@@ -48,7 +48,13 @@ pub struct Slice {
 
 impl Slice {
     /// Adds the rows of `selection` that pass the slice's filter and whose key this shard owns.
-    pub fn add(&mut self, plan: &SlicePlan, selection: Selection<'_>, keys: &[u32], interner: &mut Interner) {
+    pub fn add(
+        &mut self,
+        plan: &SlicePlan,
+        selection: Selection<'_>,
+        keys: &[u32],
+        interner: &mut Interner,
+    ) {
         let p = selection.prepared;
         let list = &p.lists[plan.filter];
         let from = list.partition_point(|r| *r < selection.from);
@@ -79,7 +85,11 @@ impl Slice {
                 self.entries += 1;
                 if pane != pane_now {
                     if !touched_now.is_empty() {
-                        merge_touched(&mut self.touched, pane_now, std::mem::take(&mut touched_now));
+                        merge_touched(
+                            &mut self.touched,
+                            pane_now,
+                            std::mem::take(&mut touched_now),
+                        );
                     }
                     pane_now = pane;
                 }
@@ -147,7 +157,13 @@ impl Slice {
     }
 
     /// Makes the key's entry in `pane` anew from `rows` (row numbers of `p`).
-    pub fn rebuild(&mut self, plan: &SlicePlan, key: u32, pane: i32, parts: &[(&Prepared, Vec<u32>)]) {
+    pub fn rebuild(
+        &mut self,
+        plan: &SlicePlan,
+        key: u32,
+        pane: i32,
+        parts: &[(&Prepared, Vec<u32>)],
+    ) {
         let Some(series) = self.series.get_mut(&key) else { return };
         let range = series.range(pane, pane + 1);
         if range.is_empty() {
@@ -203,13 +219,22 @@ impl Slice {
         }
         let mut state = vec![0; slot.kind.words()];
         for at in range {
-            let words = &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
+            let words =
+                &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
             kernel::merge(slot.kind, &mut state, words);
         }
         state
     }
 
-    fn distinct(&self, plan: &SlicePlan, offset: usize, arg: usize, key: u32, series: &Series, range: Range<usize>) -> i64 {
+    fn distinct(
+        &self,
+        plan: &SlicePlan,
+        offset: usize,
+        arg: usize,
+        key: u32,
+        series: &Series,
+        range: Range<usize>,
+    ) -> i64 {
         let index = set_index(plan, offset, arg);
         let sets = range
             .filter_map(|at| self.sets.get(&set_key(key, series.entries()[at].pane)))
@@ -298,7 +323,9 @@ fn add_slots(
             (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
                 if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
                     let n = plan.slots.iter().filter(|s| s.kind == Kernel::Distinct).count();
-                    let sets = sets.entry(set_key(key, pane)).or_insert_with(|| vec![DistinctSet::default(); n]);
+                    let sets = sets
+                        .entry(set_key(key, pane))
+                        .or_insert_with(|| vec![DistinctSet::default(); n]);
                     sets[set_index(plan, slot.offset, slot.arg)].add(values[row]);
                 }
             }

@@ -81,11 +81,13 @@ impl Store {
         let feed = &plan.feeds[piece.rows.feed];
         self.latest_ms = self.latest_ms.max(piece.last_ms);
         let mut fresh = Vec::new();
-        let keys: Vec<Vec<u32>> =
-            (0..feed.keyings.len()).map(|k| self.own_keys(k, piece, prepared, &mut fresh)).collect();
+        let keys: Vec<Vec<u32>> = (0..feed.keyings.len())
+            .map(|k| self.own_keys(k, piece, prepared, &mut fresh))
+            .collect();
         for (i, link) in plan.links.iter().enumerate() {
             if link.feed == piece.rows.feed {
-                let hashes = &prepared.keys[link.peer_keying].hashes[piece.from as usize..piece.to as usize];
+                let hashes =
+                    &prepared.keys[link.peer_keying].hashes[piece.from as usize..piece.to as usize];
                 for (key, hash) in keys[link.keying].iter().zip(hashes) {
                     if *key != NO_KEY {
                         self.links[i].insert(*key, *hash);
@@ -93,10 +95,16 @@ impl Store {
                 }
             }
         }
-        let selection = Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
+        let selection =
+            Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
         for s in &feed.slices {
             let slice = &plan.slices[*s];
-            self.slices[*s].add(slice, selection, &keys[slice.keying], &mut self.interners[slice.space]);
+            self.slices[*s].add(
+                slice,
+                selection,
+                &keys[slice.keying],
+                &mut self.interners[slice.space],
+            );
         }
         for (space, key) in fresh {
             self.interners[space].forget_unused(key, self.latest_ms);
@@ -142,7 +150,12 @@ impl Store {
 
     /// Takes one row off again: a replaced or withdrawn record. `single` is the row prepared alone (row 0); `again`
     /// prepares a kept row alone, for aggregates that cannot subtract.
-    pub fn remove(&mut self, found: &Found, single: &Prepared, again: &mut dyn FnMut(&Found) -> Prepared) {
+    pub fn remove(
+        &mut self,
+        found: &Found,
+        single: &Prepared,
+        again: &mut dyn FnMut(&Found) -> Prepared,
+    ) {
         let plan = self.plan.clone();
         let feed_number = found.piece.rows.feed;
         let feed = &plan.feeds[feed_number];
@@ -158,12 +171,26 @@ impl Store {
                 continue;
             }
             let Some(key) = self.interners[slice.space].find(keys.hashes[0]) else { continue };
-            let done =
-                self.slices[*s].take(slice, single, 0, key, &mut self.interners[slice.space], self.latest_ms);
+            let done = self.slices[*s].take(
+                slice,
+                single,
+                0,
+                key,
+                &mut self.interners[slice.space],
+                self.latest_ms,
+            );
             if !done {
-                let rows = self.kept.find(feed_number, slice.keying, key, slice.filter, slice.lane, &(pane..pane + 1));
+                let rows = self.kept.find(
+                    feed_number,
+                    slice.keying,
+                    key,
+                    slice.filter,
+                    slice.lane,
+                    &(pane..pane + 1),
+                );
                 let parts: Vec<Prepared> = rows.iter().map(&mut *again).collect();
-                let parts: Vec<(&Prepared, Vec<u32>)> = parts.iter().map(|p| (p, vec![0])).collect();
+                let parts: Vec<(&Prepared, Vec<u32>)> =
+                    parts.iter().map(|p| (p, vec![0])).collect();
                 self.slices[*s].rebuild(slice, key, pane, &parts);
             }
         }
@@ -225,7 +252,11 @@ impl Store {
     /// What the store holds.
     #[must_use]
     pub fn size(&self) -> StoreSize {
-        let mut size = StoreSize { row_index_bytes: self.kept.index_bytes(), rows: self.kept.len(), ..Default::default() };
+        let mut size = StoreSize {
+            row_index_bytes: self.kept.index_bytes(),
+            rows: self.kept.len(),
+            ..Default::default()
+        };
         for s in &self.slices {
             let (series, sets) = s.bytes();
             size.entries += s.entries();

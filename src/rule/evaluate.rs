@@ -8,8 +8,8 @@ use std::{ops::Range, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, RecordBatch, RecordBatchOptions,
-        UInt32Array, new_null_array,
+        Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, RecordBatch,
+        RecordBatchOptions, UInt32Array, new_null_array,
     },
     buffer::BooleanBuffer,
     compute::{cast, concat, interleave_record_batch, take},
@@ -28,12 +28,7 @@ use crate::{
         signal::{Severity, Truth},
         value::value_at,
     },
-    pane::{
-        aggregate::kernel,
-        kept::Found,
-        plan::Kernel,
-        store::Store,
-    },
+    pane::{aggregate::kernel, kept::Found, plan::Kernel, store::Store},
 };
 
 /// Values of some keys over one window.
@@ -83,7 +78,10 @@ impl Evaluator<'_> {
     pub fn has_rows(&self, key: u32, window: &Range<i64>) -> bool {
         self.rule.slices.iter().any(|s| {
             let panes = self.panes(*s, window);
-            self.store.slice(*s).series(key).is_some_and(|series| !series.range(panes.start, panes.end).is_empty())
+            self.store
+                .slice(*s)
+                .series(key)
+                .is_some_and(|series| !series.range(panes.start, panes.end).is_empty())
         })
     }
 
@@ -96,11 +94,19 @@ impl Evaluator<'_> {
             let panes = self.panes(aggregate.slice, window);
             match aggregate.read {
                 Read::Rows => {
-                    keys.retain(|k| slice.series(*k).is_some_and(|s| s.rows(panes.start, panes.end) as f64 >= *bound));
+                    keys.retain(|k| {
+                        slice
+                            .series(*k)
+                            .is_some_and(|s| s.rows(panes.start, panes.end) as f64 >= *bound)
+                    });
                 }
                 // A slot's state is the count only for distinct values and present values.
-                Read::Slot(slot) if matches!(plan.slots[slot].kind, Kernel::Distinct | Kernel::NonNull) => {
-                    keys.retain(|k| slice.state(plan, slot, *k, panes.start, panes.end)[0] as f64 >= *bound);
+                Read::Slot(slot)
+                    if matches!(plan.slots[slot].kind, Kernel::Distinct | Kernel::NonNull) =>
+                {
+                    keys.retain(|k| {
+                        slice.state(plan, slot, *k, panes.start, panes.end)[0] as f64 >= *bound
+                    });
                 }
                 _ => {}
             }
@@ -127,7 +133,11 @@ impl Evaluator<'_> {
 
     /// The values of `key` as they grew, record by record in arrival order, within the window: for each record its place
     /// and the verdict after it. Only for early rules, whose compares do not change with the window's own rows.
-    pub fn trajectory(&mut self, key: u32, window: &Range<i64>) -> (Vec<Found>, Vec<Verdict>, RecordBatch) {
+    pub fn trajectory(
+        &mut self,
+        key: u32,
+        window: &Range<i64>,
+    ) -> (Vec<Found>, Vec<Verdict>, RecordBatch) {
         let rule = self.rule;
         let mut events: Vec<(usize, Found)> = Vec::new();
         for (i, s) in rule.slices.iter().enumerate() {
@@ -136,8 +146,11 @@ impl Evaluator<'_> {
         }
         events.sort_by_key(|(slice, f)| (f.arrival(), *slice));
         let n = events.len();
-        let columns: Vec<ArrayRef> =
-            rule.aggregates.iter().map(|a| self.running(a, rule.slices.iter().position(|s| *s == a.slice), &events)).collect();
+        let columns: Vec<ArrayRef> = rule
+            .aggregates
+            .iter()
+            .map(|a| self.running(a, rule.slices.iter().position(|s| *s == a.slice), &events))
+            .collect();
         let aggregates = aggregate_batch(rule, columns, n);
         let mut failures = 0;
         let mut columns = self.measures(&aggregates, n, &mut failures);
@@ -164,8 +177,11 @@ impl Evaluator<'_> {
         }
         keys.sort_unstable();
         keys.dedup();
-        let rows =
-            keys.iter().enumerate().map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32)).collect();
+        let rows = keys
+            .iter()
+            .enumerate()
+            .map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32))
+            .collect();
         let columns = aggregates.iter().map(|a| self.read(a, &keys, window)).collect();
         let batch = aggregate_batch(self.rule, columns, keys.len());
         let mut failures = 0;
@@ -201,14 +217,16 @@ impl Evaluator<'_> {
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
                 let slice = self.store.slice(aggregate.slice);
-                let rows = keys.iter().map(|k| slice.series(*k).map_or(0, |s| s.rows(from, to) as i64));
+                let rows =
+                    keys.iter().map(|k| slice.series(*k).map_or(0, |s| s.rows(from, to) as i64));
                 Arc::new(rows.collect::<Int64Array>())
             }
             Read::Slot(slot) | Read::Mean(slot, _) => {
                 let plan = self.store.plan().clone();
                 let plan = &plan.slices[aggregate.slice];
                 let slice = self.store.slice(aggregate.slice);
-                let states: Vec<Vec<i64>> = keys.iter().map(|k| slice.state(plan, *slot, *k, from, to)).collect();
+                let states: Vec<Vec<i64>> =
+                    keys.iter().map(|k| slice.state(plan, *slot, *k, from, to)).collect();
                 finish(aggregate, plan.slots[*slot].kind, &states)
             }
             Read::FromRows(udaf) => {
@@ -217,7 +235,13 @@ impl Evaluator<'_> {
                     .iter()
                     .map(|k| {
                         let mut rows = self.store.rows_of(aggregate.slice, *k, &panes);
-                        rows.sort_by_key(|f| (f.event_ms(), f.piece.rows.ids.get(f.row as usize).copied(), f.arrival()));
+                        rows.sort_by_key(|f| {
+                            (
+                                f.event_ms(),
+                                f.piece.rows.ids.get(f.row as usize).copied(),
+                                f.arrival(),
+                            )
+                        });
                         rows_batch(&rows)
                             .and_then(|b| udaf.aggregate(&b).ok())
                             .unwrap_or_else(|| new_null_array(&aggregate.data_type, 1))
@@ -227,7 +251,8 @@ impl Evaluator<'_> {
                 if parts.is_empty() {
                     new_null_array(&aggregate.data_type, 0)
                 } else {
-                    concat(&parts).unwrap_or_else(|_| new_null_array(&aggregate.data_type, keys.len()))
+                    concat(&parts)
+                        .unwrap_or_else(|_| new_null_array(&aggregate.data_type, keys.len()))
                 }
             }
         };
@@ -235,7 +260,12 @@ impl Evaluator<'_> {
     }
 
     /// One aggregate after each of `events`, in their order; only events of its own slice move it.
-    fn running(&self, aggregate: &Aggregate, own: Option<usize>, events: &[(usize, Found)]) -> ArrayRef {
+    fn running(
+        &self,
+        aggregate: &Aggregate,
+        own: Option<usize>,
+        events: &[(usize, Found)],
+    ) -> ArrayRef {
         let mine = |s: &usize| Some(*s) == own;
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
@@ -250,14 +280,19 @@ impl Evaluator<'_> {
                 let plan = &self.store.plan().slices[aggregate.slice];
                 let slot = plan.slots[*slot];
                 let arg = &self.store.plan().feeds[plan.feed].args[slot.arg];
-                let found: Vec<&Found> = events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
+                let found: Vec<&Found> =
+                    events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
                 let states = running_states(slot.kind, arg, &found);
                 let mut next = 0;
                 let states: Vec<Vec<i64>> = events
                     .iter()
                     .map(|(s, _)| {
                         next += usize::from(mine(s));
-                        if next == 0 { vec![0; slot.kind.words().max(1)] } else { states[next - 1].clone() }
+                        if next == 0 {
+                            vec![0; slot.kind.words().max(1)]
+                        } else {
+                            states[next - 1].clone()
+                        }
                     })
                     .collect();
                 finish(aggregate, slot.kind, &states)
@@ -280,7 +315,13 @@ impl Evaluator<'_> {
         self.rule.measures.iter().map(measure).collect()
     }
 
-    fn compare_columns(&mut self, keys: &[u32], window: &Range<i64>, columns: &mut Vec<ArrayRef>, failures: &mut u64) {
+    fn compare_columns(
+        &mut self,
+        keys: &[u32],
+        window: &Range<i64>,
+        columns: &mut Vec<ArrayRef>,
+        failures: &mut u64,
+    ) {
         let rule = self.rule;
         for (i, compare) in rule.compares.iter().enumerate() {
             match &compare.with {
@@ -298,7 +339,9 @@ impl Evaluator<'_> {
                     }
                     let windows: Vec<Vec<ArrayRef>> = shifts
                         .iter()
-                        .map(|s| self.measures_at(keys, &(window.start - s..window.end - s), failures))
+                        .map(|s| {
+                            self.measures_at(keys, &(window.start - s..window.end - s), failures)
+                        })
                         .collect();
                     for m in &compare.measures {
                         let series: Vec<&ArrayRef> = windows.iter().map(|w| &w[*m]).collect();
@@ -316,7 +359,12 @@ impl Evaluator<'_> {
     }
 
     /// All measures over an earlier window; NULL where it begins before the feed's history.
-    fn measures_at(&mut self, keys: &[u32], window: &Range<i64>, failures: &mut u64) -> Vec<ArrayRef> {
+    fn measures_at(
+        &mut self,
+        keys: &[u32],
+        window: &Range<i64>,
+        failures: &mut u64,
+    ) -> Vec<ArrayRef> {
         if window.start < self.history_from {
             let null = |m: &super::plan::Measure| new_null_array(m.value.data_type(), keys.len());
             return self.rule.measures.iter().map(null).collect();
@@ -325,7 +373,13 @@ impl Evaluator<'_> {
         self.measures(&batch, keys.len(), failures)
     }
 
-    fn peer_column(&self, peers: Option<&Arc<PeerValues>>, link: usize, measure: usize, keys: &[u32]) -> ArrayRef {
+    fn peer_column(
+        &self,
+        peers: Option<&Arc<PeerValues>>,
+        link: usize,
+        measure: usize,
+        keys: &[u32],
+    ) -> ArrayRef {
         let null = || new_null_array(self.rule.measures[measure].value.data_type(), keys.len());
         let Some(peers) = peers else { return null() };
         let rows: UInt32Array = keys
@@ -426,7 +480,11 @@ pub fn rows_batch(found: &[Found]) -> Option<RecordBatch> {
     interleave_record_batch(&batches, &indices).ok()
 }
 
-fn running_states(kind: Kernel, arg: &crate::pane::plan::Argument, found: &[&Found]) -> Vec<Vec<i64>> {
+fn running_states(
+    kind: Kernel,
+    arg: &crate::pane::plan::Argument,
+    found: &[&Found],
+) -> Vec<Vec<i64>> {
     let owned: Vec<Found> = found.iter().map(|f| (*f).clone()).collect();
     let Some(batch) = rows_batch(&owned) else { return Vec::new() };
     let (values, _) = evaluate_rows(arg.value.as_ref(), &batch);
@@ -469,9 +527,11 @@ fn zeroed(column: &ArrayRef) -> ArrayRef {
     let zero = cast(&(Arc::new(Int64Array::from(vec![0])) as ArrayRef), column.data_type());
     match zero {
         Ok(zero) => {
-            let indices: Vec<(usize, usize)> =
-                (0..column.len()).map(|i| if column.is_null(i) { (1, 0) } else { (0, i) }).collect();
-            arrow::compute::interleave(&[column.as_ref(), zero.as_ref()], &indices).unwrap_or_else(|_| column.clone())
+            let indices: Vec<(usize, usize)> = (0..column.len())
+                .map(|i| if column.is_null(i) { (1, 0) } else { (0, i) })
+                .collect();
+            arrow::compute::interleave(&[column.as_ref(), zero.as_ref()], &indices)
+                .unwrap_or_else(|_| column.clone())
         }
         Err(_) => column.clone(),
     }
@@ -492,8 +552,13 @@ fn batch_of(rule: &RulePlan, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
     new_batch(&rule.value_schema, columns, n)
 }
 
-fn new_batch(schema: &arrow::datatypes::SchemaRef, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
-    let columns = columns.into_iter().zip(schema.fields()).map(|(c, f)| as_type(c, f.data_type())).collect();
+fn new_batch(
+    schema: &arrow::datatypes::SchemaRef,
+    columns: Vec<ArrayRef>,
+    n: usize,
+) -> RecordBatch {
+    let columns =
+        columns.into_iter().zip(schema.fields()).map(|(c, f)| as_type(c, f.data_type())).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(n));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
         .unwrap_or_else(|_| RecordBatch::new_empty(schema.clone()))
@@ -505,8 +570,10 @@ fn history(windows: &[&ArrayRef], of: HistoryOf, n: usize) -> ArrayRef {
         .iter()
         .map(|w| match w.data_type() {
             DataType::Int64 => w.as_primitive::<Int64Type>().unary(|v| v as f64),
-            _ => cast(w, &DataType::Float64)
-                .map_or_else(|_| Float64Array::new_null(n), |c| c.as_primitive::<Float64Type>().clone()),
+            _ => cast(w, &DataType::Float64).map_or_else(
+                |_| Float64Array::new_null(n),
+                |c| c.as_primitive::<Float64Type>().clone(),
+            ),
         })
         .collect();
     let mut out = Float64Builder::with_capacity(n);

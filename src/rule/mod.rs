@@ -6,6 +6,11 @@ pub mod expr;
 pub mod file;
 pub mod growth;
 pub mod house;
+mod load;
 pub mod message;
 pub mod plan;
+mod schema;
 mod sql;
+
+pub use load::{load, load_dir, rule_paths};
+pub use schema::json_schema;

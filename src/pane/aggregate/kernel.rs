@@ -43,7 +43,9 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
             words[1] = if words[0] == 0 { values[row] } else { words[1].max(values[row]) };
             words[0] = 1;
         }
-        (Kernel::First | Kernel::Last, ArgValues::Order(values, nulls)) if valid(nulls.as_ref(), row) => {
+        (Kernel::First | Kernel::Last, ArgValues::Order(values, nulls))
+            if valid(nulls.as_ref(), row) =>
+        {
             merge(kind, words, &[1, moment.at_ms, moment.tie, values[row]]);
         }
         _ => {}
@@ -100,8 +102,12 @@ pub fn finish(kind: Kernel, data_type: &DataType, words: &[Vec<i64>]) -> ArrayRe
             Arc::new(b.finish())
         }
         Kernel::Sum => sums(data_type, words),
-        Kernel::Min | Kernel::Max => ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[1]))),
-        Kernel::First | Kernel::Last => ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[3]))),
+        Kernel::Min | Kernel::Max => {
+            ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[1])))
+        }
+        Kernel::First | Kernel::Last => {
+            ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[3])))
+        }
     }
 }
 
@@ -114,13 +120,22 @@ pub fn finish_mean(data_type: &DataType, arg_type: &DataType, words: &[Vec<i64>]
             let unit = 10i128.pow(u32::from((*s - from).unsigned_abs()));
             let mut b = Decimal128Builder::with_capacity(words.len());
             for w in words {
-                b.append_option((w[2] > 0).then(|| load(w).saturating_mul(unit) / i128::from(w[2])));
+                b.append_option(
+                    (w[2] > 0).then(|| load(w).saturating_mul(unit) / i128::from(w[2])),
+                );
             }
-            b.with_precision_and_scale(*p, *s).map_or_else(|_| new_null_array(data_type, words.len()), |mut b| Arc::new(b.finish()) as ArrayRef)
+            b.with_precision_and_scale(*p, *s).map_or_else(
+                |_| new_null_array(data_type, words.len()),
+                |mut b| Arc::new(b.finish()) as ArrayRef,
+            )
         }
         _ => {
             let mut b = Float64Builder::with_capacity(words.len());
-            let unit = if matches!(arg_type, DataType::Float64) { (1u64 << FLOAT_FRACTION_BITS) as f64 } else { 1.0 };
+            let unit = if matches!(arg_type, DataType::Float64) {
+                (1u64 << FLOAT_FRACTION_BITS) as f64
+            } else {
+                1.0
+            };
             for w in words {
                 b.append_option((w[2] > 0).then(|| load(w) as f64 / unit / w[2] as f64));
             }
@@ -134,20 +149,28 @@ fn sums(data_type: &DataType, words: &[Vec<i64>]) -> ArrayRef {
         DataType::Float64 => {
             let mut b = Float64Builder::with_capacity(words.len());
             for w in words {
-                b.append_option((w[2] > 0).then(|| load(w) as f64 / (1u64 << FLOAT_FRACTION_BITS) as f64));
+                b.append_option(
+                    (w[2] > 0).then(|| load(w) as f64 / (1u64 << FLOAT_FRACTION_BITS) as f64),
+                );
             }
             Arc::new(b.finish())
         }
         DataType::Decimal128(p, s) => {
             let mut b = Decimal128Builder::with_capacity(words.len());
             words.iter().for_each(|w| b.append_option((w[2] > 0).then(|| load(w))));
-            b.with_precision_and_scale(*p, *s).map_or_else(|_| new_null_array(data_type, words.len()), |mut b| Arc::new(b.finish()) as ArrayRef)
+            b.with_precision_and_scale(*p, *s).map_or_else(
+                |_| new_null_array(data_type, words.len()),
+                |mut b| Arc::new(b.finish()) as ArrayRef,
+            )
         }
         _ => {
             let mut b = Int64Builder::with_capacity(words.len());
             for w in words {
                 // SQL's bigint: a sum beyond it saturates instead of wrapping to a small number.
-                b.append_option((w[2] > 0).then(|| load(w).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64));
+                b.append_option(
+                    (w[2] > 0)
+                        .then(|| load(w).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64),
+                );
             }
             Arc::new(b.finish())
         }
@@ -181,7 +204,10 @@ fn ordered(data_type: &DataType, values: impl ExactSizeIterator<Item = Option<i6
         DataType::Decimal128(p, s) => {
             let mut b = Decimal128Builder::with_capacity(n);
             values.for_each(|v| b.append_option(v.map(i128::from)));
-            b.with_precision_and_scale(*p, *s).map_or_else(|_| new_null_array(data_type, n), |mut b| Arc::new(b.finish()) as ArrayRef)
+            b.with_precision_and_scale(*p, *s).map_or_else(
+                |_| new_null_array(data_type, n),
+                |mut b| Arc::new(b.finish()) as ArrayRef,
+            )
         }
         _ => {
             let mut b = Int64Builder::with_capacity(n);

@@ -1,0 +1,273 @@
+//! The fields of a rule file: the one table behind the structural check and the JSON Schema for editors.
+
+use serde_json::Value;
+
+use crate::model::shape::{Field, Shape, Switch};
+
+/// Where the schema of rule files is published.
+const SCHEMA_ID: &str = "https://forewarn.dev/schema/rule.schema.json";
+
+/// The JSON Schema of rule files.
+#[must_use]
+pub fn json_schema() -> Value {
+    RULE.json_schema(SCHEMA_ID, "forewarn rule")
+}
+
+const BILINGUAL: Shape = Shape::OneOf(&[
+    Shape::Text,
+    Shape::Map(&[
+        Field::optional("zh", Shape::Text, "Chinese."),
+        Field::optional("en", Shape::Text, "English."),
+    ]),
+]);
+
+const SEVERITY: Shape = Shape::Word(&["low", "medium", "high", "critical"]);
+
+const SEVERITIES: Shape = Shape::OneOf(&[
+    SEVERITY,
+    Shape::Map(&[
+        Field::required("else", SEVERITY, "The severity where none of the conditions holds."),
+        Field::optional("critical", Shape::Sql, "When the severity is critical (红)."),
+        Field::optional("high", Shape::Sql, "When the severity is high (橙)."),
+        Field::optional("medium", Shape::Sql, "When the severity is medium (黄)."),
+        Field::optional("low", Shape::Sql, "When the severity is low (蓝)."),
+    ]),
+]);
+
+const WINDOW: Shape = Shape::OneOf(&[
+    Shape::Map(&[
+        Field::required("sliding", Shape::Span, "Length of a window, like 7d."),
+        Field::optional(
+            "every",
+            Shape::Span,
+            "From one window's end to the next; 1d where left out.",
+        ),
+    ]),
+    Shape::Map(&[
+        Field::required(
+            "tumbling",
+            Shape::Span,
+            "Length of a window, like 7d; windows do not overlap.",
+        ),
+        Field::optional(
+            "start",
+            Shape::Word(&super::file::WEEKDAYS),
+            "Weekday on which windows of whole weeks start; monday where left out.",
+        ),
+    ]),
+    Shape::Map(&[
+        Field::required("session", Shape::Span, "Silence of a key that ends its window, like 3d."),
+        Field::required("max", Shape::Span, "Longest window; a longer session is cut there."),
+    ]),
+]);
+
+const COMPARE: Shape = Shape::OneOf(&[
+    Shape::Map(&[Field::required(
+        "shift",
+        Shape::Span,
+        "The window that ended that much earlier, like 7d.",
+    )]),
+    Shape::Map(&[
+        Field::required("windows", Shape::Int(1), "How many earlier windows of the same key."),
+        Field::required("step", Shape::Span, "From one of their ends to the next, like 7d."),
+        Field::optional(
+            "skip",
+            Shape::Int(0),
+            "How many of the nearest are left out; 0 where left out.",
+        ),
+        Field::required(
+            "of",
+            Shape::Word(&["mean", "median", "max", "sum"]),
+            "What is taken of them.",
+        ),
+    ]),
+    Shape::Map(&[Field::required(
+        "key",
+        Shape::List(&Shape::Text),
+        "Key columns that stay: the same window over all keys with these values.",
+    )]),
+]);
+
+const MEASURE: Shape = Shape::OneOf(&[
+    Shape::Sql,
+    Shape::Map(&[
+        Field::required("value", Shape::Sql, "The aggregate, like count(*)."),
+        Field::optional("feed", Shape::Name, "Its own feed; the rule's feed where left out."),
+        Field::optional("where", Shape::Sql, "Which rows of its feed count."),
+    ]),
+]);
+
+const ASSIGN: Shape = Shape::Map(&[
+    Field::optional("department", Shape::Text, "The department that handles the alert."),
+    Field::optional("level", Shape::Text, "Its level: county, city, province, upper."),
+    Field::optional(
+        "respond_in",
+        Shape::Text,
+        "How soon someone must accept it, like 1wd (working days).",
+    ),
+    Field::optional("handle_in", Shape::Text, "How soon it must be handled, like 15wd."),
+]);
+
+const ALERT: Shape = Shape::Map(&[
+    Field::optional("hold_for", Shape::Span, "Fires only after the condition held this long."),
+    Field::optional(
+        "keep_for",
+        Shape::Span,
+        "Resolves only after the condition was clear this long.",
+    ),
+    Field::optional(
+        "group",
+        Shape::List(&Shape::Text),
+        "Columns by which alerts are grouped for people.",
+    ),
+    Field::optional("reraise", Shape::Sql, "Raises a firing alert again, like n >= 1.5 * last.n."),
+    Field::optional("assign", ASSIGN, "Who handles it."),
+    Field::optional("action", BILINGUAL, "What to do."),
+    Field::optional("basis", Shape::OneOrMore(&Shape::Text), "Legal bases."),
+    Field::optional(
+        "message",
+        BILINGUAL,
+        "Text with {name}, {name:.1} or one step like {n / usual.n:.1}.",
+    ),
+    Field::optional("show", Shape::List(&Shape::Text), "Further columns of the record to show."),
+]);
+
+const TEST: Shape = Shape::Map(&[
+    Field::required("name", Shape::Text, "What the test shows."),
+    Field::required(
+        "given",
+        Shape::Entries(&Shape::List(&Shape::AnyMap(&Shape::Any))),
+        "Feed → rows: columns, and at, arrives, repeat, every.",
+    ),
+    Field::required("until", Shape::Text, "All watermarks move to this day or instant."),
+    Field::required("expect", Shape::List(&Shape::AnyMap(&Shape::Any)), "Exactly these alerts."),
+]);
+
+/// A rule file.
+pub(super) static RULE: Shape = Shape::Switch(&Switch {
+    field: "kind",
+    doc: "What the rule looks at: one record, or aggregates over a window.",
+    common: &[
+        Field::required("rule", Shape::Name, "The rule's id: the file's name, never changed."),
+        Field::optional(
+            "version",
+            Shape::Int(1),
+            "Raised when the meaning changes; 1 where left out.",
+        ),
+        Field::optional(
+            "status",
+            Shape::Word(&["draft", "shadow", "live", "retired"]),
+            "draft: checked, not run; shadow: run, no alerts; live; retired. live where left out.",
+        ),
+        Field::required("title", BILINGUAL, "What people call it."),
+        Field::optional("about", Shape::Text, "What it finds, and when it misleads."),
+        Field::optional("owner", Shape::Text, "Who answers for it."),
+        Field::optional("tags", Shape::OneOrMore(&Shape::Text), "Words to find it by."),
+        Field::required("kind", Shape::Any, ""),
+        Field::required("feed", Shape::Name, "The feed whose records it looks at."),
+        Field::optional("where", Shape::Sql, "Which records count."),
+        Field::optional(
+            "missing_key",
+            Shape::Word(&["drop", "group_null"]),
+            "What becomes of records without a key: left out and counted, or a key of their own.",
+        ),
+        Field::optional("time", Shape::Name, "Another time column of the feed, one with a delay."),
+        Field::optional("params", Shape::Entries(&Shape::Literal), "Constants, used as $name."),
+        Field::required("severity", SEVERITIES, "One word, or conditions per severity and else."),
+        Field::optional("alert", ALERT, "What people see, and how long it lives."),
+        Field::optional("tests", Shape::List(&TEST), "Records and the alerts they must give."),
+    ],
+    cases: &[
+        (
+            "instant",
+            &[
+                Field::optional("key", KEY, KEY_DOC),
+                Field::optional(
+                    "when",
+                    Shape::Sql,
+                    "When a record raises an alert; every record of where if left out.",
+                ),
+            ],
+        ),
+        (
+            "window",
+            &[
+                Field::required("key", KEY, KEY_DOC),
+                Field::required("window", WINDOW, "The span of event time the measures look at."),
+                Field::required(
+                    "measures",
+                    Shape::Entries(&MEASURE),
+                    "Name → aggregate over the window's records.",
+                ),
+                Field::optional(
+                    "compare",
+                    Shape::Entries(&COMPARE),
+                    "Name → other windows, used as name.measure.",
+                ),
+                Field::required("when", Shape::Sql, "When a window raises an alert."),
+                Field::optional(
+                    "clear",
+                    Shape::Sql,
+                    "When it ends; where left out, when the condition is not true.",
+                ),
+            ],
+        ),
+    ],
+    later: (
+        &["detect", "sequence", "first_seen", "coverage", "score"],
+        &[
+            "join",
+            "inner",
+            "exceptions",
+            "overrides",
+            "within",
+            "steps",
+            "runs",
+            "series",
+            "detector",
+            "history",
+            "learn_for",
+            "at_least",
+            "list",
+            "expect",
+            "check",
+            "inputs",
+            "half_life",
+            "bands",
+            "veto",
+            "fire",
+        ],
+    ),
+});
+
+const KEY: Shape = Shape::List(&Shape::Sql);
+const KEY_DOC: &str = "What records are grouped by: columns, or expressions with a name: \"left(region, 4) as city\".";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_described() {
+        fn walk(schema: &Value, path: &str) {
+            if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+                for (name, field) in properties.iter().filter(|(_, f)| f.is_object()) {
+                    let doc = field.get("description").and_then(Value::as_str).unwrap_or_default();
+                    assert!(
+                        doc.ends_with('.') || doc.ends_with("*).") || doc.contains(':'),
+                        "{path}.{name}: {doc:?}"
+                    );
+                    walk(field, &format!("{path}.{name}"));
+                }
+            }
+            for key in ["items", "additionalProperties", "anyOf"] {
+                match schema.get(key) {
+                    Some(Value::Array(of)) => of.iter().for_each(|s| walk(s, path)),
+                    Some(of) => walk(of, path),
+                    None => {}
+                }
+            }
+        }
+        walk(&json_schema(), "");
+    }
+}
