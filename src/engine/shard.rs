@@ -268,7 +268,7 @@ impl Shard {
         let mut names: Map<String, Value> = alert.key.values();
         names.extend(alert.context.clone());
         names.extend(alert.values.clone());
-        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&names));
+        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&[&names]));
         alert.message = (text(zh), text(en));
     }
 
