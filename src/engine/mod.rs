@@ -3,5 +3,6 @@
 pub mod config;
 pub mod correct;
 mod instant;
+pub mod pipeline;
 pub mod shard;
 pub mod windows;
