@@ -4,6 +4,7 @@
 complaints.ndjson  orders in the order they arrived, with duplicates, late letters, corrections, withdrawals, bad rows
 sampling.csv       food samples as an office exports them: Chinese headings, GB18030, placeholders
 penalties.csv      penalties with the headings of the national publication standard, fines in 万元, UTF-8 with BOM
+lifts.csv          calls to a lift rescue line; the tutorial of README.md begins with it
 
 All businesses are invented; their codes have right check characters and an organisation part that begins with MADEM0.
 What is planted, and the rule that should find it, stands beside each incident below.
@@ -194,6 +195,28 @@ def penalties(r):
     return out
 
 
+HEADINGS_LIFTS = ["报警编号", "报警时间", "设备注册代码", "使用单位", "区县代码", "事件类型", "救援用时(分钟)"]
+
+
+def lifts(r):
+    out = []
+
+    def add(day, hour, lift, kind):
+        user = BUSINESSES[lift % len(BUSINESSES)]
+        minutes = r.randrange(8, 45) if kind == "困人" else ""
+        at = DAY0 + dt.timedelta(days=day, minutes=round(hour * 60))
+        out.append((at, [f"{at:%Y-%m-%d %H:%M}", f"3110430100{lift:06}", user.name, user.region, kind, minutes]))
+
+    for day in range(DAYS):
+        for _ in range(r.randrange(0, 4)):
+            add(day, r.uniform(7, 23), r.randrange(400), r.choices(["困人", "故障停梯", "误报"], [3, 5, 2])[0])
+    # One lift traps people four times in three weeks.
+    for day, hour in ((60, 8.2), (66, 18.5), (74, 7.9), (81, 19.1)):
+        add(day, hour, 417, "困人")
+    out.sort(key=lambda pair: pair[0])
+    return [[f"JJ{number:05}"] + row for number, (_, row) in enumerate(out, 1)]
+
+
 def table(headings, rows):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -207,6 +230,7 @@ def main():
     (HERE / "complaints.ndjson").write_text("\n".join(complaints(r)) + "\n", encoding="utf-8")
     (HERE / "sampling.csv").write_bytes(table(HEADINGS_SAMPLING, sampling(r)).encode("gb18030"))
     (HERE / "penalties.csv").write_bytes(table(HEADINGS_PENALTIES, penalties(r)).encode("utf-8-sig"))
+    (HERE / "lifts.csv").write_text(table(HEADINGS_LIFTS, lifts(r)), encoding="utf-8", newline="")
 
 
 if __name__ == "__main__":
