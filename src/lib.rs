@@ -1,13 +1,13 @@
 //! forewarn: risk early warning over event streams.
 
-pub mod model;
-pub mod source;
+pub mod alert;
+pub mod api;
 pub mod decode;
+pub mod engine;
 pub mod feed;
+pub mod model;
 pub mod pane;
 pub mod rule;
-pub mod alert;
 pub mod sink;
+pub mod source;
 pub mod store;
-pub mod engine;
-pub mod api;

@@ -3,9 +3,13 @@
 pub mod alert;
 pub mod batch;
 pub mod diagnostic;
+pub mod expression;
+pub mod hash;
 pub mod reference;
 pub mod schema;
+pub mod shape;
 pub mod signal;
 pub mod time;
+pub mod value;
 pub mod window;
 pub mod yaml;

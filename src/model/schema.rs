@@ -164,7 +164,8 @@ impl FeedSchema {
     /// A schema of these columns with `event_time` as the event time; the other roles are set on the fields.
     #[must_use]
     pub fn new(feed: &str, columns: Vec<Column>, event_time: usize) -> Self {
-        let fields: Vec<Field> = columns.iter().map(|c| Field::new(&c.name, c.kind.arrow(), true)).collect();
+        let fields: Vec<Field> =
+            columns.iter().map(|c| Field::new(&c.name, c.kind.arrow(), true)).collect();
         Self {
             feed: feed.to_owned(),
             columns,

@@ -41,21 +41,25 @@ impl Severity {
     }
 }
 
-/// A key's columns and values in the rule's order, and the two forms of it that identify it.
-#[derive(Debug, Clone, PartialEq)]
+/// A key: its columns and values in the rule's order, as one JSON text. The text sorts and compares keys, and is what alert
+/// ids are made of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Column name → value, in the rule's order.
-    pub values: Map<String, Value>,
-    /// The same as JSON text; sorts and compares keys, and is what alert ids are made of.
-    pub canonical: String,
+    /// `{"ucc":"9143…","region":"430102"}`
+    pub canonical: Box<str>,
 }
 
 impl Key {
     /// The key of these values.
     #[must_use]
     pub fn new(values: Map<String, Value>) -> Self {
-        let canonical = Value::Object(values.clone()).to_string();
-        Self { values, canonical }
+        Self { canonical: Value::Object(values).to_string().into() }
+    }
+
+    /// Column name → value, in the rule's order.
+    #[must_use]
+    pub fn values(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.canonical).unwrap_or_default()
     }
 }
 
@@ -130,8 +134,8 @@ pub struct Signal {
     pub record: Option<Arc<str>>,
     /// The severity.
     pub severity: Severity,
-    /// Final values.
-    pub values: Map<String, Value>,
+    /// Final values, in the order of the rule's names.
+    pub values: Box<[Value]>,
     /// The window was not closed when the input ended.
     pub open: bool,
 }

@@ -35,7 +35,9 @@ pub struct Zone {
 
 /// Why a zone name was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("zone {name:?} is not in the time zone database, write one like \"Asia/Shanghai\" or \"UTC\"")]
+#[error(
+    "zone {name:?} is not in the time zone database, write one like \"Asia/Shanghai\" or \"UTC\""
+)]
 pub struct UnknownZone {
     name: String,
 }
@@ -47,19 +49,31 @@ impl Zone {
     /// [`UnknownZone`] when the database has no such name.
     pub fn parse(name: &str) -> Result<Self, UnknownZone> {
         let unknown = || UnknownZone { name: name.to_owned() };
-        let tz = if name == "UTC" { TimeZone::UTC } else { TimeZone::get(name).map_err(|_| unknown())? };
+        let tz = if name == "UTC" {
+            TimeZone::UTC
+        } else {
+            TimeZone::get(name).map_err(|_| unknown())?
+        };
         // The span around 2020 in which the offset does not change.
         let anchor = Timestamp::from_second(1_577_836_800).map_err(|_| unknown())?;
         let offset_ms = i64::from(tz.to_offset(anchor).seconds()) * SECOND_MS;
-        let valid_from = tz.preceding(anchor).next().map_or(i64::MIN, |t| t.timestamp().as_millisecond());
-        let valid_to = tz.following(anchor).next().map_or(i64::MAX, |t| t.timestamp().as_millisecond());
+        let valid_from =
+            tz.preceding(anchor).next().map_or(i64::MIN, |t| t.timestamp().as_millisecond());
+        let valid_to =
+            tz.following(anchor).next().map_or(i64::MAX, |t| t.timestamp().as_millisecond());
         Ok(Self { name: name.to_owned(), tz, offset_ms, valid_from, valid_to })
     }
 
     /// Coordinated universal time.
     #[must_use]
     pub fn utc() -> Self {
-        Self { name: "UTC".into(), tz: TimeZone::UTC, offset_ms: 0, valid_from: i64::MIN, valid_to: i64::MAX }
+        Self {
+            name: "UTC".into(),
+            tz: TimeZone::UTC,
+            offset_ms: 0,
+            valid_from: i64::MIN,
+            valid_to: i64::MAX,
+        }
     }
 
     /// The zone's name in the database.
@@ -72,14 +86,20 @@ impl Zone {
     #[must_use]
     #[inline]
     pub fn to_local(&self, ms: i64) -> i64 {
-        if ms >= self.valid_from && ms < self.valid_to { ms + self.offset_ms } else { ms + self.offset_at(ms) }
+        if ms >= self.valid_from && ms < self.valid_to {
+            ms + self.offset_ms
+        } else {
+            ms + self.offset_at(ms)
+        }
     }
 
     /// The instant of a local clock reading; the later one where the clock shows it twice or never.
     #[must_use]
     pub fn to_utc(&self, local_ms: i64) -> i64 {
         let guess = local_ms - self.offset_ms;
-        if guess >= self.valid_from.saturating_add(DAY_MS) && guess < self.valid_to.saturating_sub(DAY_MS) {
+        if guess >= self.valid_from.saturating_add(DAY_MS)
+            && guess < self.valid_to.saturating_sub(DAY_MS)
+        {
             return guess;
         }
         let Some(local) = civil_of(local_ms) else { return guess };
@@ -98,8 +118,12 @@ impl Zone {
         let local = self.to_local(ms);
         let (day, of_day) = (local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS));
         let mut out = format_day(day as i32);
-        let (h, m, s, frac) =
-            (of_day / HOUR_MS, of_day / MINUTE_MS % 60, of_day / SECOND_MS % 60, of_day % SECOND_MS);
+        let (h, m, s, frac) = (
+            of_day / HOUR_MS,
+            of_day / MINUTE_MS % 60,
+            of_day / SECOND_MS % 60,
+            of_day % SECOND_MS,
+        );
         let _ = write!(out, "T{h:02}:{m:02}:{s:02}");
         if frac != 0 {
             let _ = write!(out, ".{frac:03}");
@@ -129,14 +153,20 @@ impl Zone {
     }
 
     fn offset_at(&self, ms: i64) -> i64 {
-        Timestamp::from_millisecond(ms).map_or(0, |t| i64::from(self.tz.to_offset(t).seconds()) * SECOND_MS)
+        Timestamp::from_millisecond(ms)
+            .map_or(0, |t| i64::from(self.tz.to_offset(t).seconds()) * SECOND_MS)
     }
 }
 
 /// Days since 1970-01-01 of a civil date.
 #[must_use]
 pub fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i32> {
-    let date = civil::Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let date = civil::Date::new(
+        i16::try_from(year).ok()?,
+        i8::try_from(month).ok()?,
+        i8::try_from(day).ok()?,
+    )
+    .ok()?;
     Some((local_ms_of(date.to_datetime(civil::Time::midnight())) / DAY_MS) as i32)
 }
 
@@ -198,7 +228,9 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, ms) in [("7d", 7 * DAY_MS), ("8h", 8 * HOUR_MS), ("2w", 14 * DAY_MS), ("250ms", 250)] {
+        for (text, ms) in
+            [("7d", 7 * DAY_MS), ("8h", 8 * HOUR_MS), ("2w", 14 * DAY_MS), ("250ms", 250)]
+        {
             assert_eq!(parse_span(text), Some(ms), "{text}");
         }
         for bad in ["", "d", "7", "0d", "-1d", "7 x", "1wd"] {
@@ -215,7 +247,10 @@ mod tests {
         assert_eq!(Zone::utc().format(ms), "2026-03-04T16:00:00Z");
         assert_eq!(zone.to_utc(zone.to_local(ms)), ms);
         assert_eq!(zone.parse_instant("2026-03-05 08:30"), Some(ms + 8 * HOUR_MS + 30 * MINUTE_MS));
-        assert_eq!(zone.parse_instant("2026-03-05T00:30:00.5Z"), Some(ms + 8 * HOUR_MS + 30 * MINUTE_MS + 500));
+        assert_eq!(
+            zone.parse_instant("2026-03-05T00:30:00.5Z"),
+            Some(ms + 8 * HOUR_MS + 30 * MINUTE_MS + 500)
+        );
     }
 
     #[test]
@@ -228,7 +263,8 @@ mod tests {
 
     #[test]
     fn days_round_trip() {
-        for (y, m, d) in [(1969, 12, 31), (1970, 1, 1), (2000, 2, 29), (2026, 11, 24), (2100, 3, 1)] {
+        for (y, m, d) in [(1969, 12, 31), (1970, 1, 1), (2000, 2, 29), (2026, 11, 24), (2100, 3, 1)]
+        {
             let day = days_from_civil(y, m, d).unwrap();
             assert_eq!(format_day(day), format!("{y:04}-{m:02}-{d:02}"));
         }

@@ -101,7 +101,8 @@ mod tests {
     fn the_grid_tiles_all_windows() {
         let grid = PaneGrid::of(&[sliding(7, 7, MONDAY_ORIGIN_MS)], &[]);
         assert_eq!((grid.len_ms, grid.origin_ms), (7 * DAY_MS, MONDAY_ORIGIN_MS));
-        let grid = PaneGrid::of(&[sliding(7, 7, MONDAY_ORIGIN_MS), sliding(30, 1, 0)], &[364 * DAY_MS]);
+        let grid =
+            PaneGrid::of(&[sliding(7, 7, MONDAY_ORIGIN_MS), sliding(30, 1, 0)], &[364 * DAY_MS]);
         assert_eq!((grid.len_ms, grid.origin_ms), (DAY_MS, 0));
         assert_eq!(grid.pane(-1), -1);
         assert_eq!(grid.start(grid.pane(5 * DAY_MS + 7)), 5 * DAY_MS);

@@ -1,0 +1,536 @@
+//! A window of some keys → the values a rule sees, and what holds.
+//!
+//! In: the pane store, keys, a window in local time. Out: one row of values per key (measures, then compares), and for each
+//! the truth of `when` and its severity. Pure: nothing is remembered here. A window's answer depends on the rows in the
+//! store alone, so it is the same whenever and however often it is asked for.
+
+use std::{ops::Range, sync::Arc};
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, RecordBatch, RecordBatchOptions,
+        UInt32Array, new_null_array,
+    },
+    buffer::BooleanBuffer,
+    compute::{cast, concat, interleave_record_batch, take},
+    datatypes::{DataType, Float64Type, Int64Type},
+};
+use serde_json::Value;
+
+use super::{
+    file::HistoryOf,
+    plan::{Aggregate, CompareWith, Plan, Read, RulePlan},
+};
+use crate::{
+    model::{
+        expression::{evaluate_rows, true_mask},
+        hash::{HashedMap, hash_column},
+        signal::{Severity, Truth},
+        value::value_at,
+    },
+    pane::{
+        aggregate::kernel,
+        kept::Found,
+        plan::Kernel,
+        store::Store,
+    },
+};
+
+/// Values of some keys over one window.
+#[derive(Debug)]
+pub struct Values {
+    /// One row per key, in the rule's value schema.
+    pub batch: RecordBatch,
+    /// Rows × expressions that failed.
+    pub failures: u64,
+}
+
+/// What holds for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Fire, clear or neither.
+    pub truth: Truth,
+    /// The severity if it fires.
+    pub severity: Severity,
+}
+
+/// A peers' compare of one closing window: values by hash of the peers' key.
+#[derive(Debug, Default)]
+pub struct PeerValues {
+    rows: HashedMap<u128, u32>,
+    /// The rule's measures over the peers' rows.
+    measures: Vec<ArrayRef>,
+}
+
+/// Evaluates one rule over the store of one shard.
+#[derive(Debug)]
+pub struct Evaluator<'a> {
+    /// All rules.
+    pub plan: &'a Plan,
+    /// The rule.
+    pub rule: &'a RulePlan,
+    /// The shard's store.
+    pub store: &'a mut Store,
+    /// Local time at which the history of the rule's feeds begins.
+    pub history_from: i64,
+    /// By compare of the rule; empty where it is not with peers or has none yet.
+    pub peers: &'a [Option<Arc<PeerValues>>],
+}
+
+impl Evaluator<'_> {
+    /// Whether the key has rows of its own in the window `[start, end)`.
+    #[must_use]
+    pub fn has_rows(&self, key: u32, window: &Range<i64>) -> bool {
+        self.rule.slices.iter().any(|s| {
+            let panes = self.panes(*s, window);
+            self.store.slice(*s).series(key).is_some_and(|series| !series.range(panes.start, panes.end).is_empty())
+        })
+    }
+
+    /// Keeps the keys that can fire at all: those with rows, and within the bounds that `when` needs.
+    pub fn prefilter(&self, keys: &mut Vec<u32>, window: &Range<i64>) {
+        for (measure, bound) in &self.rule.bounds {
+            let aggregate = &self.rule.aggregates[*measure];
+            let slice = self.store.slice(aggregate.slice);
+            let plan = &self.store.plan().slices[aggregate.slice];
+            let panes = self.panes(aggregate.slice, window);
+            match aggregate.read {
+                Read::Rows => {
+                    keys.retain(|k| slice.series(*k).is_some_and(|s| s.rows(panes.start, panes.end) as f64 >= *bound));
+                }
+                // A slot's state is the count only for distinct values and present values.
+                Read::Slot(slot) if matches!(plan.slots[slot].kind, Kernel::Distinct | Kernel::NonNull) => {
+                    keys.retain(|k| slice.state(plan, slot, *k, panes.start, panes.end)[0] as f64 >= *bound);
+                }
+                _ => {}
+            }
+        }
+        if self.rule.bounds.is_empty() {
+            keys.retain(|k| self.has_rows(*k, window));
+        }
+    }
+
+    /// Values of `keys` over the window `[start, end)` of local time.
+    pub fn values(&mut self, keys: &[u32], window: &Range<i64>) -> Values {
+        let mut failures = 0;
+        let aggregates = self.aggregates(keys, window);
+        let mut columns = self.measures(&aggregates, keys.len(), &mut failures);
+        self.compare_columns(keys, window, &mut columns, &mut failures);
+        Values { batch: batch_of(self.rule, columns, keys.len()), failures }
+    }
+
+    /// What holds for each row of `values`; keys without rows must be handled by the caller.
+    #[must_use]
+    pub fn judge(&self, values: &Values) -> Vec<Verdict> {
+        judge(self.rule, &values.batch)
+    }
+
+    /// The values of `key` as they grew, record by record in arrival order, within the window: for each record its place
+    /// and the verdict after it. Only for early rules, whose compares do not change with the window's own rows.
+    pub fn trajectory(&mut self, key: u32, window: &Range<i64>) -> (Vec<Found>, Vec<Verdict>, RecordBatch) {
+        let rule = self.rule;
+        let mut events: Vec<(usize, Found)> = Vec::new();
+        for (i, s) in rule.slices.iter().enumerate() {
+            let panes = self.panes(*s, window);
+            events.extend(self.store.rows_of(*s, key, &panes).into_iter().map(|f| (i, f)));
+        }
+        events.sort_by_key(|(slice, f)| (f.arrival(), *slice));
+        let n = events.len();
+        let columns: Vec<ArrayRef> =
+            rule.aggregates.iter().map(|a| self.running(a, rule.slices.iter().position(|s| *s == a.slice), &events)).collect();
+        let aggregates = aggregate_batch(rule, columns, n);
+        let mut failures = 0;
+        let mut columns = self.measures(&aggregates, n, &mut failures);
+        let mut compared = Vec::new();
+        self.compare_columns(&[key], window, &mut compared, &mut failures);
+        let all_first = UInt32Array::from(vec![0; n]);
+        columns.extend(compared.iter().map(|c| {
+            take(c.as_ref(), &all_first, None).unwrap_or_else(|_| new_null_array(c.data_type(), n))
+        }));
+        let batch = batch_of(rule, columns, n);
+        let verdicts = judge(rule, &batch);
+        (events.into_iter().map(|(_, f)| f).collect(), verdicts, batch)
+    }
+
+    /// The rule's measures over peers, for all peer keys of this shard with rows in the window.
+    #[must_use]
+    pub fn peer_values(&mut self, compare: usize, window: &Range<i64>) -> PeerValues {
+        let CompareWith::Peers { space, aggregates, .. } = &self.rule.compares[compare].with else {
+            return PeerValues::default();
+        };
+        let mut keys: Vec<u32> = Vec::new();
+        for a in aggregates {
+            keys.extend(self.store.slice(a.slice).keys());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let rows =
+            keys.iter().enumerate().map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32)).collect();
+        let columns = aggregates.iter().map(|a| self.read(a, &keys, window)).collect();
+        let batch = aggregate_batch(self.rule, columns, keys.len());
+        let mut failures = 0;
+        PeerValues { rows, measures: self.measures(&batch, keys.len(), &mut failures) }
+    }
+
+    /// The records behind the key's window: those of every slice the rule reads, each once, by event time and arrival.
+    pub fn records(&mut self, key: u32, window: &Range<i64>) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for s in &self.rule.slices {
+            let panes = self.panes(*s, window);
+            found.extend(self.store.rows_of(*s, key, &panes));
+        }
+        found.sort_by_key(|f| (f.event_ms(), f.arrival()));
+        found.dedup_by_key(|f| f.arrival());
+        found
+    }
+
+    fn panes(&self, slice: usize, window: &Range<i64>) -> Range<i32> {
+        let grid = self.store.plan().slices[slice].grid;
+        grid.pane(window.start)..grid.pane(window.end)
+    }
+
+    fn aggregates(&mut self, keys: &[u32], window: &Range<i64>) -> RecordBatch {
+        let columns = self.rule.aggregates.iter().map(|a| self.read(a, keys, window)).collect();
+        aggregate_batch(self.rule, columns, keys.len())
+    }
+
+    /// One aggregate of many keys over one window.
+    fn read(&mut self, aggregate: &Aggregate, keys: &[u32], window: &Range<i64>) -> ArrayRef {
+        let panes = self.panes(aggregate.slice, window);
+        let (from, to) = (panes.start, panes.end);
+        let column: ArrayRef = match &aggregate.read {
+            Read::Rows => {
+                let slice = self.store.slice(aggregate.slice);
+                let rows = keys.iter().map(|k| slice.series(*k).map_or(0, |s| s.rows(from, to) as i64));
+                Arc::new(rows.collect::<Int64Array>())
+            }
+            Read::Slot(slot) | Read::Mean(slot, _) => {
+                let plan = self.store.plan().clone();
+                let plan = &plan.slices[aggregate.slice];
+                let slice = self.store.slice(aggregate.slice);
+                let states: Vec<Vec<i64>> = keys.iter().map(|k| slice.state(plan, *slot, *k, from, to)).collect();
+                finish(aggregate, plan.slots[*slot].kind, &states)
+            }
+            Read::FromRows(udaf) => {
+                let udaf = udaf.clone();
+                let parts: Vec<ArrayRef> = keys
+                    .iter()
+                    .map(|k| {
+                        let mut rows = self.store.rows_of(aggregate.slice, *k, &panes);
+                        rows.sort_by_key(|f| (f.event_ms(), f.piece.rows.ids.get(f.row as usize).copied(), f.arrival()));
+                        rows_batch(&rows)
+                            .and_then(|b| udaf.aggregate(&b).ok())
+                            .unwrap_or_else(|| new_null_array(&aggregate.data_type, 1))
+                    })
+                    .collect();
+                let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+                if parts.is_empty() {
+                    new_null_array(&aggregate.data_type, 0)
+                } else {
+                    concat(&parts).unwrap_or_else(|_| new_null_array(&aggregate.data_type, keys.len()))
+                }
+            }
+        };
+        as_type(column, &aggregate.data_type)
+    }
+
+    /// One aggregate after each of `events`, in their order; only events of its own slice move it.
+    fn running(&self, aggregate: &Aggregate, own: Option<usize>, events: &[(usize, Found)]) -> ArrayRef {
+        let mine = |s: &usize| Some(*s) == own;
+        let column: ArrayRef = match &aggregate.read {
+            Read::Rows => {
+                let mut n = 0i64;
+                let rows = events.iter().map(|(s, _)| {
+                    n += i64::from(mine(s));
+                    n
+                });
+                Arc::new(rows.collect::<Int64Array>())
+            }
+            Read::Slot(slot) | Read::Mean(slot, _) => {
+                let plan = &self.store.plan().slices[aggregate.slice];
+                let slot = plan.slots[*slot];
+                let arg = &self.store.plan().feeds[plan.feed].args[slot.arg];
+                let found: Vec<&Found> = events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
+                let states = running_states(slot.kind, arg, &found);
+                let mut next = 0;
+                let states: Vec<Vec<i64>> = events
+                    .iter()
+                    .map(|(s, _)| {
+                        next += usize::from(mine(s));
+                        if next == 0 { vec![0; slot.kind.words().max(1)] } else { states[next - 1].clone() }
+                    })
+                    .collect();
+                finish(aggregate, slot.kind, &states)
+            }
+            // Rules that read the second tier do not fire early.
+            Read::FromRows(_) => new_null_array(&aggregate.data_type, events.len()),
+        };
+        as_type(column, &aggregate.data_type)
+    }
+
+    fn measures(&self, aggregates: &RecordBatch, n: usize, failures: &mut u64) -> Vec<ArrayRef> {
+        let measure = |m: &super::plan::Measure| match m.value.column() {
+            Some(c) => aggregates.column(c).clone(),
+            None => {
+                let (values, failed) = evaluate_rows(m.value.as_ref(), aggregates);
+                *failures += failed;
+                if values.len() == n { values } else { new_null_array(m.value.data_type(), n) }
+            }
+        };
+        self.rule.measures.iter().map(measure).collect()
+    }
+
+    fn compare_columns(&mut self, keys: &[u32], window: &Range<i64>, columns: &mut Vec<ArrayRef>, failures: &mut u64) {
+        let rule = self.rule;
+        for (i, compare) in rule.compares.iter().enumerate() {
+            match &compare.with {
+                CompareWith::Shift(shift) => {
+                    let earlier = window.start - shift..window.end - shift;
+                    let all = self.measures_at(keys, &earlier, failures);
+                    columns.extend(compare.measures.iter().map(|m| all[*m].clone()));
+                }
+                CompareWith::History { shifts, of } => {
+                    // History that is only partly there is no history: `when` must not compare with half of it.
+                    if shifts.iter().any(|s| window.start - s < self.history_from) {
+                        let null = || new_null_array(&DataType::Float64, keys.len());
+                        columns.extend(compare.measures.iter().map(|_| null()));
+                        continue;
+                    }
+                    let windows: Vec<Vec<ArrayRef>> = shifts
+                        .iter()
+                        .map(|s| self.measures_at(keys, &(window.start - s..window.end - s), failures))
+                        .collect();
+                    for m in &compare.measures {
+                        let series: Vec<&ArrayRef> = windows.iter().map(|w| &w[*m]).collect();
+                        columns.push(history(&series, *of, keys.len()));
+                    }
+                }
+                CompareWith::Peers { link, .. } => {
+                    let peers = self.peers.get(i).and_then(Option::as_ref);
+                    for m in &compare.measures {
+                        columns.push(self.peer_column(peers, *link, *m, keys));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All measures over an earlier window; NULL where it begins before the feed's history.
+    fn measures_at(&mut self, keys: &[u32], window: &Range<i64>, failures: &mut u64) -> Vec<ArrayRef> {
+        if window.start < self.history_from {
+            let null = |m: &super::plan::Measure| new_null_array(m.value.data_type(), keys.len());
+            return self.rule.measures.iter().map(null).collect();
+        }
+        let batch = self.aggregates(keys, window);
+        self.measures(&batch, keys.len(), failures)
+    }
+
+    fn peer_column(&self, peers: Option<&Arc<PeerValues>>, link: usize, measure: usize, keys: &[u32]) -> ArrayRef {
+        let null = || new_null_array(self.rule.measures[measure].value.data_type(), keys.len());
+        let Some(peers) = peers else { return null() };
+        let rows: UInt32Array = keys
+            .iter()
+            .map(|k| self.store.peers_of(link, *k).and_then(|hash| peers.rows.get(&hash)).copied())
+            .collect();
+        take(peers.measures[measure].as_ref(), &rows, None).unwrap_or_else(|_| null())
+    }
+}
+
+impl PeerValues {
+    /// Adds the peers of another shard.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        if self.measures.is_empty() || self.rows.is_empty() {
+            return other;
+        }
+        if other.rows.is_empty() {
+            return self;
+        }
+        let offset = self.measures[0].len() as u32;
+        for (mine, theirs) in self.measures.iter_mut().zip(&other.measures) {
+            if let Ok(both) = concat(&[mine.as_ref(), theirs.as_ref()]) {
+                *mine = both;
+            }
+        }
+        self.rows.extend(other.rows.into_iter().map(|(hash, row)| (hash, row + offset)));
+        self
+    }
+}
+
+/// What holds for each row of values.
+#[must_use]
+pub fn judge(rule: &RulePlan, values: &RecordBatch) -> Vec<Verdict> {
+    let n = values.num_rows();
+    let when = match &rule.when {
+        Some(e) => true_mask(&evaluate_rows(e.as_ref(), values).0),
+        None => BooleanBuffer::new_set(n),
+    };
+    let clear = rule.clear.as_ref().map(|e| {
+        let (result, _) = evaluate_rows(e.as_ref(), values);
+        // `clear` NULL clears, as a missing value cannot hold an alert up.
+        let nulls = result.nulls().map(|n| n.inner().clone());
+        let mask = true_mask(&result);
+        match nulls {
+            Some(valid) => &mask | &!&valid,
+            None => mask,
+        }
+    });
+    let ladder: Vec<_> = rule
+        .severity
+        .iter()
+        .map(|(severity, e)| {
+            let mask = e.as_ref().filter(|_| when.count_set_bits() > 0);
+            (*severity, e.is_some(), mask.map(|e| true_mask(&evaluate_rows(e.as_ref(), values).0)))
+        })
+        .collect();
+    (0..n)
+        .map(|i| {
+            let truth = if when.value(i) {
+                Truth::Fire
+            } else if clear.as_ref().is_none_or(|c| c.value(i)) {
+                Truth::Clear
+            } else {
+                Truth::Hold
+            };
+            let rung = ladder.iter().find(|(_, conditional, mask)| {
+                !conditional || mask.as_ref().is_some_and(|m| m.value(i))
+            });
+            Verdict { truth, severity: rung.map_or(Severity::Low, |(s, ..)| *s) }
+        })
+        .collect()
+}
+
+/// One row of values as JSON, in the order of the value schema.
+#[must_use]
+pub fn row_values(batch: &RecordBatch, row: usize) -> Box<[Value]> {
+    batch.columns().iter().map(|c| value_at(c, row)).collect()
+}
+
+/// Kept rows as one batch, in their order.
+#[must_use]
+pub fn rows_batch(found: &[Found]) -> Option<RecordBatch> {
+    let mut batches: Vec<&RecordBatch> = Vec::new();
+    let mut last: Option<*const RecordBatch> = None;
+    let mut indices = Vec::with_capacity(found.len());
+    for f in found {
+        let batch = &f.piece.rows.batch;
+        if last != Some(std::ptr::from_ref(batch)) {
+            batches.push(batch);
+            last = Some(std::ptr::from_ref(batch));
+        }
+        indices.push((batches.len() - 1, f.row as usize));
+    }
+    if batches.is_empty() {
+        return None;
+    }
+    interleave_record_batch(&batches, &indices).ok()
+}
+
+fn running_states(kind: Kernel, arg: &crate::pane::plan::Argument, found: &[&Found]) -> Vec<Vec<i64>> {
+    let owned: Vec<Found> = found.iter().map(|f| (*f).clone()).collect();
+    let Some(batch) = rows_batch(&owned) else { return Vec::new() };
+    let (values, _) = evaluate_rows(arg.value.as_ref(), &batch);
+    if kind == Kernel::Distinct {
+        let mut seen: HashedMap<u128, ()> = HashedMap::default();
+        let hashes = hash_column(&values);
+        return (0..hashes.len())
+            .map(|i| {
+                if values.is_valid(i) {
+                    seen.insert(hashes[i], ());
+                }
+                vec![seen.len() as i64]
+            })
+            .collect();
+    }
+    let args = crate::pane::prepare::arg_values(&values, arg.form);
+    let mut state = vec![0; kind.words()];
+    (0..batch.num_rows())
+        .map(|i| {
+            let tie = owned[i].piece.rows.ids.get(owned[i].row as usize).map_or(0, |id| *id as i64);
+            let moment = kernel::Moment { at_ms: owned[i].event_ms(), tie };
+            kernel::add(kind, &mut state, &args, i, moment);
+            state.clone()
+        })
+        .collect()
+}
+
+fn finish(aggregate: &Aggregate, kind: Kernel, states: &[Vec<i64>]) -> ArrayRef {
+    match &aggregate.read {
+        Read::Mean(_, arg_type) => kernel::finish_mean(&aggregate.data_type, arg_type, states),
+        _ => {
+            let column = kernel::finish(kind, &aggregate.data_type, states);
+            if aggregate.zero && column.null_count() > 0 { zeroed(&column) } else { column }
+        }
+    }
+}
+
+/// NULLs of a sum over no rows become 0: a quiet key has 0, not nothing.
+fn zeroed(column: &ArrayRef) -> ArrayRef {
+    let zero = cast(&(Arc::new(Int64Array::from(vec![0])) as ArrayRef), column.data_type());
+    match zero {
+        Ok(zero) => {
+            let indices: Vec<(usize, usize)> =
+                (0..column.len()).map(|i| if column.is_null(i) { (1, 0) } else { (0, i) }).collect();
+            arrow::compute::interleave(&[column.as_ref(), zero.as_ref()], &indices).unwrap_or_else(|_| column.clone())
+        }
+        Err(_) => column.clone(),
+    }
+}
+
+fn as_type(column: ArrayRef, data_type: &DataType) -> ArrayRef {
+    if column.data_type() == data_type {
+        return column;
+    }
+    cast(&column, data_type).unwrap_or_else(|_| new_null_array(data_type, column.len()))
+}
+
+fn aggregate_batch(rule: &RulePlan, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
+    new_batch(&rule.aggregate_schema, columns, n)
+}
+
+fn batch_of(rule: &RulePlan, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
+    new_batch(&rule.value_schema, columns, n)
+}
+
+fn new_batch(schema: &arrow::datatypes::SchemaRef, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
+    let columns = columns.into_iter().zip(schema.fields()).map(|(c, f)| as_type(c, f.data_type())).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(n));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+        .unwrap_or_else(|_| RecordBatch::new_empty(schema.clone()))
+}
+
+/// One column over several earlier windows, nearest first, as floats; a window without a value is left out.
+fn history(windows: &[&ArrayRef], of: HistoryOf, n: usize) -> ArrayRef {
+    let windows: Vec<Float64Array> = windows
+        .iter()
+        .map(|w| match w.data_type() {
+            DataType::Int64 => w.as_primitive::<Int64Type>().unary(|v| v as f64),
+            _ => cast(w, &DataType::Float64)
+                .map_or_else(|_| Float64Array::new_null(n), |c| c.as_primitive::<Float64Type>().clone()),
+        })
+        .collect();
+    let mut out = Float64Builder::with_capacity(n);
+    let mut values = Vec::with_capacity(windows.len());
+    for i in 0..n {
+        values.clear();
+        values.extend(windows.iter().filter(|w| w.is_valid(i)).map(|w| w.value(i)));
+        out.append_option(statistic(&mut values, of));
+    }
+    Arc::new(out.finish())
+}
+
+fn statistic(values: &mut [f64], of: HistoryOf) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let n = values.len();
+    Some(match of {
+        HistoryOf::Mean => values.iter().sum::<f64>() / n as f64,
+        HistoryOf::Sum => values.iter().sum(),
+        HistoryOf::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        HistoryOf::Median => {
+            values.sort_by(f64::total_cmp);
+            if n % 2 == 1 { values[n / 2] } else { f64::midpoint(values[n / 2 - 1], values[n / 2]) }
+        }
+    })
+}

@@ -1,0 +1,4 @@
+//! Message templates.
+/// A parsed template.
+#[derive(Debug, Clone)]
+pub struct Template;
