@@ -12,14 +12,16 @@ mod given;
 use std::sync::Arc;
 
 use crate::{
-    decode::{Decoder, Format, Secret},
+    decode::{Decoder, Format},
     feed::spec::FeedSpec,
     model::{
         alert::{Alert, State},
         batch::Batch,
         diagnostic::Diagnostic,
         schema::FeedSchema,
+        secret::Secret,
         time::{DAY_MS, Zone},
+        yaml::Spanned,
     },
     rule::file::{RuleFile, Status, TestCase},
 };
@@ -89,7 +91,7 @@ fn run_case(
     let begin = rows.iter().map(|r| r.at_ms).min().unwrap_or(until) - HISTORY_BEFORE_MS;
     let (arrival, arrived_ms) = arrive(rows, &feeds, zone)?;
 
-    let live = RuleFile { status: crate::model::yaml::Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
+    let live = RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
     let feeds = feeds.into_iter().map(|f| FeedSpec { history_from: Some(begin), ..f }).collect();
     let mut pipeline = Pipeline::try_new(feeds, vec![live], Options { zone: zone.clone(), ..Options::default() })?;
     let mut seen = Seen::default();
@@ -147,7 +149,7 @@ fn arrive(rows: Vec<given::Row>, feeds: &[FeedSpec], zone: &Zone) -> Result<(Arr
             text.extend_from_slice(rows[*i].json.to_string().as_bytes());
             text.push(b'\n');
         }
-        let mut decoder = Decoder::new(Arc::clone(&spec.schema), zone.clone(), Format::Ndjson, &Secret::zero());
+        let mut decoder = Decoder::new(Arc::clone(&spec.schema), zone.clone(), Format::Ndjson, &Secret::new([0; 32]));
         let decoded = decoder.decode(text);
         let refused: Vec<Diagnostic> = decoded
             .dead
