@@ -1,1 +1,6 @@
-//! Room engine.
+//! The walk itself, and everything that runs it.
+
+pub mod correct;
+mod instant;
+pub mod shard;
+pub mod windows;

@@ -1,11 +1,16 @@
 //! One value of a column as JSON, and columns from JSON: what keys, signals and alerts show.
 
+use std::sync::Arc;
+
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+        new_null_array,
+    },
     compute::cast,
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
-        UInt64Type,
+        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, SchemaRef,
+        TimestampMillisecondType, UInt64Type,
     },
 };
 use serde_json::Value;
@@ -43,6 +48,24 @@ pub fn value_at(column: &ArrayRef, row: usize) -> Value {
             _ => Value::Null,
         },
     }
+}
+
+/// A batch of one row from JSON values in the order of `schema`; a value that does not fit its column is NULL.
+#[must_use]
+pub fn row_from_values(schema: &SchemaRef, values: &[Value]) -> Option<RecordBatch> {
+    let columns = schema.fields().iter().zip(values).map(|(field, value)| {
+        let column: ArrayRef = match value {
+            Value::Bool(b) => Arc::new(BooleanArray::from(vec![*b])),
+            Value::Number(n) => match n.as_i64() {
+                Some(n) => Arc::new(Int64Array::from(vec![n])),
+                None => Arc::new(Float64Array::from(vec![n.as_f64()])),
+            },
+            Value::String(s) => Arc::new(StringArray::from(vec![s.as_str()])),
+            _ => new_null_array(field.data_type(), 1),
+        };
+        cast(&column, field.data_type()).unwrap_or_else(|_| new_null_array(field.data_type(), 1))
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect()).ok()
 }
 
 fn float(v: f64) -> Value {
