@@ -325,6 +325,10 @@ impl Pipeline {
         self.take_step()
     }
 
+    pub(super) fn shards_mut(&mut self) -> &mut [Shard] {
+        &mut self.shards
+    }
+
     /// What the shards hold.
     #[must_use]
     pub fn sizes(&self) -> Vec<StoreSize> {

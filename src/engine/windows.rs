@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::shard::{Held, Shard, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Truth},
+        signal::{Cause, Outcome, Severity, Span, Truth},
         window::WindowSpec,
     },
     rule::{
@@ -63,7 +63,9 @@ impl Shard {
     pub(super) fn close(&mut self, r: usize, to: i64, cause: Cause, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return self.close_sessions(r, rule, to, cause);
+        };
         let ends = match peers.is_empty() {
             true => self.ends(r, to),
             false => peers.iter().map(|(end, _)| *end).collect(),
@@ -367,8 +369,22 @@ impl Shard {
 
     /// Keeps a signal until it is final.
     pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+        let window = window_span(rule, end, &self.zone);
+        self.hold_signal_of(r, rule, end, key, (severity, window), values);
+    }
+
+    /// The same for a window whose start is not known from its end.
+    pub(super) fn hold_signal_of(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        key: u32,
+        (severity, window): (Severity, Span),
+        values: Box<[Value]>,
+    ) {
         let by_key = self.rules[r].signals.entry(end).or_default();
-        if by_key.insert(key, Held { severity, values }).is_none() {
+        if by_key.insert(key, Held { severity, window, values }).is_none() {
             self.store.interner_mut(rule.space).retain(key);
         }
     }
@@ -389,7 +405,7 @@ impl Shard {
         r: usize,
         rule: &RulePlan,
         key: u32,
-        (window, closed): (crate::model::signal::Span, bool),
+        (window, closed): (Span, bool),
         verdict: Verdict,
         row: &[Value],
         cause: Cause,
