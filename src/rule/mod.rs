@@ -1,14 +1,16 @@
 //! YAML → checked → compiled; a closed window → signals.
-
+pub mod compile;
+pub mod compiled;
 pub mod evaluate;
 pub mod expr;
 pub mod file;
-mod growth;
+pub mod growth;
 pub mod house;
 mod load;
 pub mod message;
 pub mod plan;
 mod schema;
+pub mod scope;
 mod sql;
 
 pub use load::{load, load_dir, rule_paths};

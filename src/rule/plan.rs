@@ -10,7 +10,10 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::file::{HistoryOf, Kind, Status};
 use crate::{
     model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
-    pane::{aggregate::udaf::SharedAggregate, plan::PanePlan},
+    pane::{
+        aggregate::udaf::RowAggregate,
+        plan::PanePlan,
+    },
 };
 
 /// All rules and what they share.
@@ -102,7 +105,7 @@ pub enum Read {
     /// A sum slot divided by its number of values; the argument's type.
     Mean(usize, DataType),
     /// Second tier: computed from the rows.
-    FromRows(SharedAggregate),
+    FromRows(RowAggregate),
 }
 
 /// A named value over aggregates.
