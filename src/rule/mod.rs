@@ -1,5 +1,7 @@
 //! YAML → checked → compiled; a closed window → signals.
 
+mod bounds;
+pub mod check;
 pub mod evaluate;
 pub mod expr;
 pub mod file;
