@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::signal::{Key, Severity, Span};
+use super::{
+    signal::{Key, Severity, Span},
+    time::Zone,
+};
 
 /// The condition's state (handling by people is another machine).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
@@ -24,6 +27,16 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Firing, Self::Resolved, Self::Retracted, Self::Suppressed];
+
+    /// The state of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+
     /// The word in files, API and metrics.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -84,4 +97,40 @@ pub struct Alert {
     pub message: (String, String),
     /// Arrival number of the record that caused this revision.
     pub changed_by: u64,
+}
+
+impl Alert {
+    /// The alert as people's tools read it: in `alerts.ndjson`, the alert store, the API and every sink.
+    #[must_use]
+    pub fn to_json(&self, rule_id: &str, zone: &Zone) -> Map<String, Value> {
+        let at = |ms: i64| Value::String(zone.format(ms));
+        let mut out = Map::new();
+        let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
+        put("id", json!(self.id));
+        put("revision", json!(self.revision));
+        put("rule", json!(rule_id));
+        put("version", json!(self.version));
+        put("key", Value::Object(self.key.values()));
+        if let Some(record) = &self.record {
+            put("record", json!(**record));
+        }
+        put("episode", json!(self.episode));
+        put("state", json!(self.state));
+        put("severity", json!(self.severity));
+        put("began_at", at(self.began_ms));
+        put("fired_at", at(self.fired_ms));
+        put("known_at", at(self.known.1));
+        put("resolved_at", self.resolved_ms.map_or(Value::Null, at));
+        put("window", json!({"start": at(self.window.start_ms), "end": at(self.window.end_ms)}));
+        put("values", Value::Object(self.values.clone()));
+        put("fired_values", Value::Object(self.fired_values.clone()));
+        put("context", Value::Object(self.context.clone()));
+        put("reraised", json!(self.reraised));
+        put("message", json!({"zh": self.message.0, "en": self.message.1}));
+        put("evidence", json!(self.evidence));
+        put("evidence_total", json!(self.evidence_total));
+        put("known_by", json!(self.known.0));
+        put("changed_by", json!(self.changed_by));
+        out
+    }
 }

@@ -7,6 +7,7 @@ pub mod expression;
 pub mod hash;
 pub mod reference;
 pub mod schema;
+pub mod secret;
 pub mod shape;
 pub mod signal;
 pub mod time;

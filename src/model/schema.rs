@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 pub enum ColumnType {
     /// `text`: UTF-8.
     Text,
-    /// `texts`: a list of UTF-8 values; one text is split at `;`, `、`, `,` and `|`.
+    /// `texts`: a list of UTF-8 values; one text is split at [`Column::split`].
     Texts,
     /// `ucc`: a unified social credit code, folded to half width and upper case, check character verified.
     Ucc,
@@ -110,6 +110,25 @@ pub struct Column {
     pub invalid: Invalid,
     /// Smallest value the office can send; `min: 0` lets sums of the column fire early.
     pub min: Option<f64>,
+    /// Characters at which one text becomes several values, for `texts` and exploded columns.
+    pub split: String,
+    /// Values that hold such a character and stay whole: `FUEL SYSTEM, GASOLINE`.
+    pub keep: Vec<String>,
+}
+
+/// The characters at which lists in one text are split where a column does not say otherwise.
+pub const SPLIT: &str = ";；、,，|";
+
+/// How a text source is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// By byte order mark, else UTF-8, else GB18030 where the first bytes are mostly not UTF-8.
+    #[default]
+    Auto,
+    /// UTF-8, with or without byte order mark.
+    Utf8,
+    /// GB18030, which holds GBK and GB2312.
+    Gb18030,
 }
 
 impl Column {
@@ -130,6 +149,8 @@ impl Column {
             personal: false,
             invalid: Invalid::default(),
             min: None,
+            split: SPLIT.to_owned(),
+            keep: Vec::new(),
         }
     }
 }
@@ -155,6 +176,9 @@ pub struct FeedSchema {
     pub names: Vec<(usize, usize)>,
     /// Delays of further time columns: a rule with `time: occurred_on` waits that long behind the feed's watermark.
     pub delays: Vec<(usize, i64)>,
+    /// `text` columns whose source holds a list: a record becomes one row for each value (of each combination where
+    /// several columns are named). They belong to the record id, so that the rows stay apart.
+    pub explode: Vec<usize>,
     /// Longest body of one record in bytes.
     pub record_bytes_max: usize,
     arrow: SchemaRef,
@@ -176,6 +200,7 @@ impl FeedSchema {
             arrived_at: None,
             names: Vec::new(),
             delays: Vec::new(),
+            explode: Vec::new(),
             record_bytes_max: 1 << 20,
             arrow: Arc::new(Schema::new(fields)),
         }

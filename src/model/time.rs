@@ -214,6 +214,14 @@ pub fn format_span(ms: i64) -> String {
     format!("{ms}ms")
 }
 
+/// What is wrong with a date format in the manner of `strftime` (`%Y年%m月%d日`), if anything.
+#[must_use]
+pub fn date_format_fault(format: &str) -> Option<String> {
+    let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+    let fault = jiff::fmt::strtime::format(format, &sample).err().map(|e| e.to_string());
+    fault.or_else(|| (!format.contains('%')).then(|| "it names no part of a date".to_owned()))
+}
+
 fn local_ms_of(local: civil::DateTime) -> i64 {
     TimeZone::UTC.to_timestamp(local).map_or(0, |t| t.as_millisecond())
 }
@@ -259,6 +267,14 @@ mod tests {
         let autumn = zone.parse_instant("2025-10-26 02:30").unwrap();
         assert_eq!(zone.format(autumn), "2025-10-26T02:30:00+01:00");
         assert_eq!(zone.to_local(autumn) % DAY_MS, 2 * HOUR_MS + 30 * MINUTE_MS);
+    }
+
+    #[test]
+    fn date_formats() {
+        assert_eq!(date_format_fault("%Y年%m月%d日 %H:%M"), None);
+        for bad in ["%Y-%!", "yyyy-mm-dd", ""] {
+            assert!(date_format_fault(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 mod bounds;
 pub mod check;
+pub mod compile;
+pub mod compiled;
 pub mod evaluate;
 pub mod expr;
 pub mod file;
-mod growth;
+pub mod growth;
 pub mod house;
 mod load;
 pub mod message;

@@ -1,1 +1,7 @@
 //! Reference tables and the checks of coded values.
+//!
+//! Small tables that the field shares and that change by law, not by office: they are built in. Larger ones and those
+//! an office keeps itself are lists under `rules/lists/`.
+
+pub mod region;
+pub mod ucc;
