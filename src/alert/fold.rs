@@ -55,9 +55,8 @@ impl Content {
     }
 
     pub(super) fn is(&self, outcome: &Outcome) -> bool {
-        self.severity == outcome.severity
-            && self.values == outcome.values
-            && self.context == outcome.context
+        // The context is that of the record that fired first and does not change.
+        self.severity == outcome.severity && self.values == outcome.values
     }
 }
 

@@ -175,6 +175,13 @@ impl Lifecycle {
         entry.and_then(|e| e.life.as_ref()).is_some_and(|l| l.tip.is_some())
     }
 
+    /// The severity of the pending or firing episode, if there is one.
+    #[must_use]
+    pub fn severity(&self, rule: usize, key: &str) -> Option<Severity> {
+        let entry = self.rules.get(rule).and_then(|r| r.keys.get(&key_hash(key, None)))?;
+        entry.life.as_ref()?.tip.as_ref().map(|run| run.severity)
+    }
+
     /// All windows of `rule` that end at `to_ms` or earlier are closed. Saying so is optional: it lets a late row raise
     /// an alert that is already resolved, for keys of which no later window was looked at.
     pub fn closed(&mut self, rule: usize, to_ms: i64) {

@@ -1,3 +1,7 @@
-//! Engine: the walk itself, and everything that runs it.
+//! The walk itself, and everything that runs it.
 
 pub mod config;
+pub mod correct;
+mod instant;
+pub mod shard;
+pub mod windows;

@@ -1,10 +1,15 @@
 //! One value of a column as JSON, and columns from JSON: what keys, signals and alerts show.
 
+use std::sync::Arc;
+
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+        new_null_array,
+    },
     compute::cast,
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
+        DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, SchemaRef,
         TimestampMillisecondType, UInt64Type,
     },
 };
@@ -45,6 +50,24 @@ pub fn value_at(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
+/// A batch of one row from JSON values in the order of `schema`; a value that does not fit its column is NULL.
+#[must_use]
+pub fn row_from_values(schema: &SchemaRef, values: &[Value]) -> Option<RecordBatch> {
+    let columns = schema.fields().iter().zip(values).map(|(field, value)| {
+        let column: ArrayRef = match value {
+            Value::Bool(b) => Arc::new(BooleanArray::from(vec![*b])),
+            Value::Number(n) => match n.as_i64() {
+                Some(n) => Arc::new(Int64Array::from(vec![n])),
+                None => Arc::new(Float64Array::from(vec![n.as_f64()])),
+            },
+            Value::String(s) => Arc::new(StringArray::from(vec![s.as_str()])),
+            _ => new_null_array(field.data_type(), 1),
+        };
+        cast(&column, field.data_type()).unwrap_or_else(|_| new_null_array(field.data_type(), 1))
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect()).ok()
+}
+
 fn float(v: f64) -> Value {
     serde_json::Number::from_f64(v).map_or(Value::Null, Value::Number)
 }
@@ -70,12 +93,7 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_digits() {
-        for (value, scale, text) in [
-            (1250, 2, "12.5"),
-            (1200, 2, "12"),
-            (-5, 1, "-0.5"),
-            (123_456_789_01, 2, "123456789.01"),
-        ] {
+        for (value, scale, text) in [(1250, 2, "12.5"), (1200, 2, "12"), (-5, 1, "-0.5"), (123_456_789_01, 2, "123456789.01")] {
             assert_eq!(decimal(value, scale).to_string(), text);
         }
     }

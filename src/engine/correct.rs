@@ -1,0 +1,296 @@
+//! Rows that change the past: late rows, corrections, withdrawals.
+//!
+//! Each is a step of its own. The windows it touches are evaluated again, closed and open ones, of its own key and of every
+//! key that compares with it; what they say now replaces what they said.
+
+use std::sync::Arc;
+
+use super::{
+    shard::{Shard, window_span},
+    windows::{PeersByEnd, next_end},
+};
+use crate::{
+    model::{
+        signal::{Cause, Truth},
+        window::WindowSpec,
+    },
+    pane::{
+        kept::{Found, Piece},
+        prepare::{NO_PANE, Prepared},
+        store::shard_of,
+    },
+    rule::{
+        evaluate::row_values,
+        plan::{CompareWith, RulePlan},
+    },
+};
+
+/// One record that changes the past.
+#[derive(Debug)]
+pub struct Correction {
+    /// The version that no longer counts and its row prepared alone.
+    pub old: Option<(Found, Prepared)>,
+    /// The version that counts from now on: a piece of one row, and the batch it is of.
+    pub new: Option<(Arc<Piece>, Arc<Prepared>)>,
+    /// The new row prepared alone.
+    pub new_alone: Option<Prepared>,
+    /// The arrival that brought it.
+    pub cause: Cause,
+}
+
+impl Correction {
+    fn rows(&self) -> impl Iterator<Item = &Prepared> {
+        self.old.iter().map(|(_, p)| p).chain(&self.new_alone)
+    }
+}
+
+impl Shard {
+    /// First half: what open windows say before the change, then the change itself.
+    pub(super) fn apply(&mut self, correction: &Correction) {
+        let plan = self.plan.clone();
+        if let Some((found, alone)) = &correction.old {
+            for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
+                let looks = self.open_looks(r, rule, alone);
+                self.look(r, rule, looks);
+            }
+            // Whoever holds the key now must still find it after its last row is gone.
+            let (store, preparers) = (&mut self.store, &mut self.preparers);
+            store.remove(found, alone, &mut |kept: &Found| {
+                let rows = &kept.piece.rows;
+                let batch = crate::model::batch::Batch {
+                    feed: rows.feed,
+                    partition: "".into(),
+                    rows: rows.batch.slice(kept.row as usize, 1),
+                    lines: Arc::from([0]),
+                    raw: None,
+                };
+                preparers[rows.feed].prepare(batch)
+            });
+            self.correct_instants(Some((found, alone)), correction.cause);
+        }
+        if let Some((piece, prepared)) = &correction.new {
+            self.add(piece, prepared);
+        }
+    }
+
+    /// Local ends of closed windows of rule `r` that the correction touches, oldest first.
+    pub(super) fn touched_ends(&self, r: usize, correction: &Correction) -> Vec<i64> {
+        let rule = &self.plan.rules[r];
+        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
+            (rule.window, self.rules[r].closed_to)
+        else {
+            return Vec::new();
+        };
+        let mut ends = Vec::new();
+        for row in correction.rows() {
+            for s in slices_of(rule) {
+                let slice = &self.plan.panes.slices[s];
+                if slice.feed != row.rows.feed || !row.rows.bits.passes(0, slice.filter) {
+                    continue;
+                }
+                let pane = row.rows.panes[slice.lane][0];
+                if pane == NO_PANE {
+                    continue;
+                }
+                let start = slice.grid.start(pane);
+                for shift in shifts_of(rule) {
+                    let last = (start + shift + width_ms).min(closed_to);
+                    let first = next_end(start + shift, every_ms, origin_ms);
+                    ends.extend((0..).map(|i| first + i * every_ms).take_while(|e| *e <= last));
+                }
+            }
+        }
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+
+    /// Second half: evaluates again what the correction touches.
+    pub(super) fn revise(&mut self, r: usize, correction: &Correction, peers: &PeersByEnd) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let ends = match peers.is_empty() {
+            true => self.touched_ends(r, correction),
+            false => peers.iter().map(|(e, _)| *e).collect(),
+        };
+        let keys = self.touched_keys(rule, correction);
+        if keys.is_empty() {
+            return;
+        }
+        let mut outcomes: Vec<(u32, Vec<crate::model::signal::Outcome>)> = keys.iter().map(|k| (*k, Vec::new())).collect();
+        for (i, end) in ends.iter().enumerate() {
+            let window = end - width_ms..*end;
+            let of_end = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
+            let (verdicts, values) = self.verdicts(r, &keys, &window, of_end);
+            let span = window_span(rule, *end, &self.zone);
+            for (i, key) in keys.iter().enumerate() {
+                if verdicts[i].truth == Truth::Fire {
+                    let row = row_values(&values, i);
+                    self.hold_signal(r, rule, *end, *key, verdicts[i].severity, row.clone());
+                    let outcome = self.outcome(r, rule, *key, (span, true), verdicts[i], &row, correction.cause);
+                    outcomes[i].1.push(outcome);
+                } else {
+                    self.drop_signal(r, rule, *end, *key);
+                    let k = self.store.interner(rule.space).key(*key).clone();
+                    outcomes[i].1.push(self.quiet(r, &k, span, verdicts[i].truth, correction.cause, true));
+                }
+            }
+        }
+        for (key, found) in outcomes {
+            self.tell_all(r, key, &found);
+        }
+        if rule.early {
+            self.reopen(r, rule, correction, &keys);
+        }
+    }
+
+    /// Open windows: early marks that no longer hold are taken back, and what holds now is told.
+    fn reopen(&mut self, r: usize, rule: &RulePlan, correction: &Correction, keys: &[u32]) {
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let closed_to = self.rules[r].closed_to.unwrap_or(i64::MIN);
+        let marks: Vec<(i64, u32)> =
+            self.rules[r].early.keys().copied().filter(|(e, k)| *e > closed_to && keys.contains(k)).collect();
+        for (end, key) in marks {
+            let window = end - width_ms..end;
+            let (verdicts, _) = self.verdicts(r, &[key], &window, &[]);
+            if verdicts[0].truth != Truth::Fire {
+                self.rules[r].early.remove(&(end, key));
+                let k = self.store.interner(rule.space).key(key).clone();
+                let span = window_span(rule, end, &self.zone);
+                let outcome = self.quiet(r, &k, span, verdicts[0].truth, correction.cause, false);
+                self.tell(r, key, &outcome);
+                let after = self.store.latest_ms();
+                self.store.interner_mut(rule.space).release(key, after);
+            }
+        }
+        for row in correction.rows() {
+            let looks = self.open_looks(r, rule, row);
+            self.look(r, rule, looks);
+        }
+    }
+
+    /// The keys of this shard whose windows the correction touches.
+    fn touched_keys(&self, rule: &RulePlan, correction: &Correction) -> Vec<u32> {
+        let mut keys = Vec::new();
+        for row in correction.rows() {
+            for s in &rule.slices {
+                keys.extend(self.key_in(*s, row));
+            }
+            for compare in &rule.compares {
+                let CompareWith::Peers { link, aggregates, .. } = &compare.with else { continue };
+                for a in aggregates {
+                    let slice = &self.plan.panes.slices[a.slice];
+                    if slice.feed != row.rows.feed || !row.rows.bits.passes(0, slice.filter) {
+                        continue;
+                    }
+                    let hash = row.keys[slice.keying].hashes[0];
+                    for own in &rule.slices {
+                        let of_peer = |k: &u32| self.store.peers_of(*link, *k) == Some(hash);
+                        keys.extend(self.store.slice(*own).keys().filter(of_peer));
+                    }
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The key of a single row in a slice, where this shard knows it.
+    fn key_in(&self, slice: usize, row: &Prepared) -> Option<u32> {
+        let slice = &self.plan.panes.slices[slice];
+        if slice.feed != row.rows.feed || !row.rows.bits.passes(0, slice.filter) {
+            return None;
+        }
+        let keys = &row.keys[slice.keying];
+        if keys.complete.as_ref().is_some_and(|c| c.is_null(0)) {
+            return None;
+        }
+        if self.shards > 1 && shard_of(keys.hashes[0], self.shards) != self.number {
+            return None;
+        }
+        self.store.interner(slice.space).find(keys.hashes[0])
+    }
+
+    /// The first open window that holds the row, for each slice it passes.
+    fn open_looks(&self, r: usize, rule: &RulePlan, row: &Prepared) -> Vec<(i64, u32)> {
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return Vec::new() };
+        let mut looks = Vec::new();
+        for s in &rule.slices {
+            let Some(key) = self.key_in(*s, row) else { continue };
+            let slice = &self.plan.panes.slices[*s];
+            let pane = row.rows.panes[slice.lane][0];
+            if pane == NO_PANE {
+                continue;
+            }
+            let start = slice.grid.start(pane);
+            let first = next_end(start, every_ms, origin_ms);
+            let open = self.rules[r].closed_to.map_or(first, |c| first.max(c + every_ms));
+            if open <= start + width_ms {
+                looks.push((open, key));
+            }
+        }
+        looks
+    }
+
+    /// Eager mode: looks into the open windows of every key that has rows in the piece.
+    pub(super) fn look_at(&mut self, piece: &Piece, prepared: &Prepared) {
+        let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
+            let closed_to = self.rules[r].closed_to.unwrap_or(i64::MIN);
+            let mut looks = Vec::new();
+            for s in &rule.slices {
+                let slice = &plan.panes.slices[*s];
+                if slice.feed != piece.rows.feed {
+                    continue;
+                }
+                let list = &prepared.lists[slice.filter];
+                let from = list.partition_point(|r| *r < piece.from);
+                let to = list.partition_point(|r| *r < piece.to);
+                let keys = &prepared.keys[slice.keying];
+                for row in &list[from..to] {
+                    let i = *row as usize;
+                    let pane = prepared.rows.panes[slice.lane][i];
+                    let refused = piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false);
+                    if refused || pane == NO_PANE || keys.complete.as_ref().is_some_and(|c| c.is_null(i)) {
+                        continue;
+                    }
+                    let end = next_end(slice.grid.start(pane), every_ms, origin_ms);
+                    if end > closed_to
+                        && shard_of(keys.hashes[i], self.shards) == self.number
+                        && let Some(key) = self.store.interner(slice.space).find(keys.hashes[i])
+                    {
+                        looks.push((end, key));
+                    }
+                }
+            }
+            self.look(r, rule, looks);
+        }
+    }
+}
+
+/// All slices whose rows can change a rule's answer: its own and its peers'.
+fn slices_of(rule: &RulePlan) -> Vec<usize> {
+    let mut all = rule.slices.clone();
+    for c in &rule.compares {
+        if let CompareWith::Peers { aggregates, .. } = &c.with {
+            all.extend(aggregates.iter().map(|a| a.slice));
+        }
+    }
+    all
+}
+
+/// By how much later than a row a window may end that reads it, beside its own.
+fn shifts_of(rule: &RulePlan) -> Vec<i64> {
+    let mut shifts = vec![0];
+    for c in &rule.compares {
+        match &c.with {
+            CompareWith::Shift(s) => shifts.push(*s),
+            CompareWith::History { shifts: s, .. } => shifts.extend(s),
+            CompareWith::Peers { .. } => {}
+        }
+    }
+    shifts
+}

@@ -1,0 +1,370 @@
+//! One shard: the pane store, the rules' state and the alerts of the keys it holds.
+//!
+//! In: admitted pieces, corrections, and how far each rule's windows are closed. Out: new revisions of alerts and signals
+//! that became final. Shards share nothing but the plan; what one does depends on the order of its calls alone.
+//! The steps live in files of their own: `windows` (close and open windows), `correct` (late rows, corrections,
+//! withdrawals), `instant` (rules over single records).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hashbrown::HashMap;
+use serde_json::{Map, Value};
+
+use crate::{
+    alert::lifecycle::{AlertSpec, Lifecycle},
+    model::{
+        alert::{Alert, State},
+        hash::{BuildTakeLow, HashedMap},
+        signal::{Cause, Key, Outcome, Severity, Signal, Span, Truth},
+        time::Zone,
+        value::value_at,
+        window::WindowSpec,
+    },
+    pane::{
+        kept::{Found, Piece},
+        prepare::{Prepared, Preparer},
+        store::Store,
+    },
+    rule::{
+        evaluate::{Evaluator, PeerValues},
+        file::Status,
+        plan::{Plan, RulePlan},
+    },
+};
+
+/// Ids of evidence records that an alert carries at most.
+pub const EVIDENCE_MAX: usize = 1_000;
+
+/// State of one shard.
+pub struct Shard {
+    pub(super) plan: Arc<Plan>,
+    pub(super) zone: Zone,
+    pub(super) number: usize,
+    pub(super) shards: usize,
+    pub(super) store: Store,
+    pub(super) preparers: Vec<Preparer>,
+    pub(super) rules: Vec<RuleState>,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) specs: Vec<AlertSpec>,
+    /// Local time at which each feed's history begins; `i64::MAX` before its first row.
+    pub(super) history_from: Vec<i64>,
+    /// Evaluate open windows at every call instead of when the next window closes.
+    pub(super) eager: bool,
+    /// New revisions since they were last collected.
+    pub(super) alerts: Vec<Alert>,
+    /// Signals that became final since they were last collected.
+    pub(super) finals: Vec<Signal>,
+    /// In lazy mode: firing alerts whose evidence is still to be read, by alert id.
+    pending: BTreeMap<String, (usize, u32, Alert)>,
+    /// Evaluations that failed, by rule.
+    pub(super) failures: Vec<u64>,
+    /// Keys with rows whose compare had no full history, by rule.
+    pub(super) not_ready: Vec<u64>,
+}
+
+/// State of one rule in one shard.
+#[derive(Debug, Default)]
+pub(super) struct RuleState {
+    /// Local end of the last closed window; `None` before the first.
+    pub(super) closed_to: Option<i64>,
+    /// Keys that must be evaluated at every window end: their last closed window fired or held, or an alert is active.
+    pub(super) active: BTreeMap<u32, ()>,
+    /// Open windows that fired early: (local end, key) → severity told.
+    pub(super) early: BTreeMap<(i64, u32), Severity>,
+    /// Signals that can still change, by local end of their window.
+    pub(super) signals: BTreeMap<i64, HashMap<u32, Held, BuildTakeLow>>,
+    /// Instant signals that can still change, by event time and record.
+    pub(super) records: BTreeMap<(i64, Arc<str>), Signal>,
+}
+
+/// A signal that can still change.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) severity: Severity,
+    pub(super) values: Box<[Value]>,
+}
+
+impl Shard {
+    /// An empty shard.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, zone: Zone, number: usize, shards: usize, eager: bool) -> Self {
+        let specs = plan.rules.iter().enumerate().map(|(i, r)| alert_spec(i, r)).collect();
+        let preparers = plan
+            .schemas
+            .iter()
+            .zip(&plan.panes.feeds)
+            .map(|(s, f)| Preparer::new(s.clone(), f.clone(), zone.clone()))
+            .collect();
+        Self {
+            zone,
+            number,
+            shards,
+            store: Store::new(plan.panes.clone(), number, shards),
+            preparers,
+            rules: plan.rules.iter().map(|_| RuleState::default()).collect(),
+            lifecycle: Lifecycle::new(),
+            specs,
+            history_from: vec![i64::MAX; plan.schemas.len()],
+            eager,
+            alerts: Vec::new(),
+            finals: Vec::new(),
+            pending: BTreeMap::new(),
+            failures: vec![0; plan.rules.len()],
+            not_ready: vec![0; plan.rules.len()],
+            plan,
+        }
+    }
+
+    /// Adds the rows of a piece that belong to this shard.
+    pub fn add(&mut self, piece: &Arc<Piece>, prepared: &Prepared) {
+        self.store.add(piece, prepared);
+        self.instants(piece, prepared);
+    }
+
+    /// New revisions since the last call.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// Signals that became final since the last call.
+    pub fn take_finals(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.finals)
+    }
+
+    /// Forgets what no window and no correction can need any more. `watermarks` are by feed, instants; `lateness` too.
+    pub fn evict(&mut self, watermarks: &[i64], lateness: &[i64], rows_keep: &[i64]) {
+        let plan = self.plan.clone();
+        for (i, s) in plan.panes.slices.iter().enumerate() {
+            if watermarks[s.feed] != i64::MIN {
+                let local = self.zone.to_local(watermarks[s.feed]);
+                self.store.evict_panes(i, local - s.keep_ms);
+            }
+        }
+        let mut reclaim = i64::MAX;
+        for (feed, watermark) in watermarks.iter().enumerate() {
+            if *watermark != i64::MIN {
+                let before = watermark - rows_keep[feed];
+                self.store.evict_rows(feed, before);
+                reclaim = reclaim.min(before);
+            }
+        }
+        if reclaim != i64::MAX {
+            self.store.reclaim(reclaim);
+        }
+        for (r, rule) in plan.rules.iter().enumerate() {
+            let marks = rule.feeds.iter().map(|f| (watermarks[*f], lateness[*f]));
+            let Some(before) = marks.map(|(w, l)| if w == i64::MIN { i64::MIN } else { w - l }).min() else { continue };
+            if before != i64::MIN {
+                self.finalise(r, rule, before - rule.delay_ms, false);
+            }
+        }
+    }
+
+    /// Signals of windows that ended at `before_ms` (an instant) or earlier are final.
+    fn finalise(&mut self, r: usize, rule: &RulePlan, before_ms: i64, open: bool) {
+        let local = self.zone.to_local(before_ms);
+        let state = &mut self.rules[r];
+        let closed_to = state.closed_to.unwrap_or(i64::MIN);
+        while let Some(entry) = state.signals.first_entry()
+            && *entry.key() <= local
+        {
+            let end = *entry.key();
+            let mut held: Vec<(u32, Held)> = entry.remove().into_iter().collect();
+            held.sort_unstable_by_key(|(k, _)| *k);
+            for (key, held) in held {
+                let window = window_span(rule, end, &self.zone);
+                let k = self.store.interner(rule.space).key(key).clone();
+                self.finals.push(Signal {
+                    rule: r,
+                    key: k,
+                    window,
+                    record: None,
+                    severity: held.severity,
+                    values: held.values,
+                    open: open && end > closed_to,
+                });
+                let after = self.store.latest_ms();
+                self.store.interner_mut(rule.space).release(key, after);
+            }
+        }
+        while let Some(entry) = state.records.first_entry()
+            && entry.key().0 < before_ms
+        {
+            self.finals.push(entry.remove());
+        }
+        self.lifecycle.forget(r, before_ms);
+    }
+
+    /// End of input: hands over every signal, and the evidence of alerts that still fire.
+    pub fn finish(&mut self) {
+        let plan = self.plan.clone();
+        for (_, (rule, key, mut alert)) in std::mem::take(&mut self.pending) {
+            self.read_evidence(rule, key, &mut alert);
+            self.alerts.push(alert);
+        }
+        for (r, rule) in plan.rules.iter().enumerate() {
+            self.finalise(r, rule, i64::MAX / 4, true);
+        }
+    }
+
+    /// Tells the lifecycle what was found, and completes and keeps the revisions that follow.
+    pub(super) fn tell(&mut self, rule: usize, key: u32, outcome: &Outcome) {
+        self.tell_all(rule, key, std::slice::from_ref(outcome));
+    }
+
+    /// The same for several windows of one key and one cause.
+    pub(super) fn tell_all(&mut self, rule: usize, key: u32, outcomes: &[Outcome]) {
+        let spec = &self.specs[rule];
+        let Some(first) = outcomes.first().filter(|_| spec.live) else { return };
+        let revisions = self.lifecycle.update_all(spec, outcomes);
+        for mut alert in revisions {
+            self.render(rule, &mut alert);
+            if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
+                self.pending.remove(&alert.id);
+                self.read_evidence(rule, key, &mut alert);
+            } else {
+                self.pending.insert(alert.id.clone(), (rule, key, alert.clone()));
+            }
+            self.alerts.push(alert);
+        }
+        let active = self.lifecycle.is_active(rule, &first.key.canonical);
+        self.set_active(rule, key, active);
+    }
+
+    /// Notes whether a key must be evaluated at every window end.
+    pub(super) fn set_active(&mut self, rule: usize, key: u32, active: bool) {
+        let space = self.plan.rules[rule].space;
+        let state = &mut self.rules[rule].active;
+        if active {
+            if state.insert(key, ()).is_none() {
+                self.store.interner_mut(space).retain(key);
+            }
+        } else if state.remove(&key).is_some() {
+            let after = self.store.latest_ms();
+            self.store.interner_mut(space).release(key, after);
+        }
+    }
+
+    /// Fills in the records behind an alert's window.
+    fn read_evidence(&mut self, rule: usize, key: u32, alert: &mut Alert) {
+        let plan = self.plan.clone();
+        let r = &plan.rules[rule];
+        if r.window.is_none() {
+            return;
+        }
+        let window = self.zone.to_local(alert.window.start_ms)..self.zone.to_local(alert.window.end_ms);
+        let records = self.evaluator(rule, &[]).records(key, &window);
+        alert.evidence_total = records.len() as u64;
+        alert.evidence = records.iter().take(EVIDENCE_MAX).map(|f| record_id(&plan, f).to_string()).collect();
+    }
+
+    /// The messages of an alert in both languages.
+    pub(super) fn render(&self, rule: usize, alert: &mut Alert) {
+        let r = &self.plan.rules[rule];
+        let (zh, en) = &r.alert.messages;
+        if zh.is_none() && en.is_none() {
+            return;
+        }
+        let mut names: Map<String, Value> = alert.key.values();
+        names.extend(alert.context.clone());
+        names.extend(alert.values.clone());
+        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&names));
+        alert.message = (text(zh), text(en));
+    }
+
+    pub(super) fn evaluator<'a>(&'a mut self, rule: usize, peers: &'a [Option<Arc<PeerValues>>]) -> Evaluator<'a> {
+        let r = &self.plan.rules[rule];
+        let history_from = r.feeds.iter().map(|f| self.history_from[*f]).max().unwrap_or(i64::MAX);
+        Evaluator { plan: &self.plan, rule: r, store: &mut self.store, history_from, peers }
+    }
+
+    /// What the store holds.
+    #[must_use]
+    pub fn size(&self) -> crate::pane::store::StoreSize {
+        self.store.size()
+    }
+
+    /// Columns of a record that messages and groups name.
+    pub(super) fn context(&self, rule: usize, found: &Found) -> Map<String, Value> {
+        let mut out = Map::new();
+        if let Some((feed, columns)) = &self.plan.rules[rule].alert.context
+            && found.piece.rows.feed == *feed
+        {
+            for (name, column) in columns {
+                out.insert(name.clone(), value_at(found.piece.rows.batch.column(*column), found.row as usize));
+            }
+        }
+        out
+    }
+
+    /// An outcome without values: the window is clear, or has no rows.
+    pub(super) fn quiet(&self, rule: usize, key: &Arc<Key>, window: Span, truth: Truth, cause: Cause, closed: bool) -> Outcome {
+        Outcome {
+            rule,
+            key: key.clone(),
+            window,
+            record: None,
+            truth,
+            closed,
+            cause,
+            severity: Severity::Low,
+            values: Map::new(),
+            context: Map::new(),
+            reraise: false,
+        }
+    }
+}
+
+/// The record's id as people read it: its columns joined by `/`, or `#` and its arrival number.
+#[must_use]
+pub fn record_id(plan: &Plan, found: &Found) -> Arc<str> {
+    let rows = &found.piece.rows;
+    let schema = &plan.schemas[rows.feed];
+    if schema.record_id.is_empty() {
+        return format!("#{}", found.arrival()).into();
+    }
+    let parts: Vec<String> = schema
+        .record_id
+        .iter()
+        .map(|c| match value_at(rows.batch.column(*c), found.row as usize) {
+            Value::String(s) => s,
+            other => other.to_string(),
+        })
+        .collect();
+    parts.join("/").into()
+}
+
+/// The window that ends at the local time `end`, as instants.
+pub(super) fn window_span(rule: &RulePlan, end: i64, zone: &Zone) -> Span {
+    match rule.window {
+        Some(WindowSpec::Sliding { width_ms, .. }) => {
+            Span { start_ms: zone.to_utc(end - width_ms), end_ms: zone.to_utc(end) }
+        }
+        _ => Span { start_ms: zone.to_utc(end), end_ms: zone.to_utc(end) },
+    }
+}
+
+fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
+    let every_ms = match rule.window {
+        Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
+        _ => 0,
+    };
+    AlertSpec {
+        rule: i,
+        rule_id: rule.id.clone(),
+        version: rule.version,
+        live: rule.status != Status::Shadow,
+        hold_ms: rule.alert.hold_ms,
+        keep_ms: rule.alert.keep_ms,
+        every_ms,
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shard({} of {})", self.number, self.shards)
+    }
+}
+
+/// Number of keys with a hash map of states, for callers that build one.
+pub(super) type KeyMap<V> = HashedMap<u32, V>;

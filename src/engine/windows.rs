@@ -1,0 +1,373 @@
+//! Closing windows, and looking into open ones.
+//!
+//! Promise: what a window answers is found out when it closes. A rule whose condition can only become truer fires as soon as
+//! a record makes it true: which record that was is read off the window's own rows, so it does not matter how many rows
+//! were added before anybody looked.
+
+use std::{ops::Range, sync::Arc};
+
+use arrow::array::RecordBatch;
+use serde_json::{Map, Value};
+
+use super::shard::{Held, Shard, window_span};
+use crate::{
+    model::{
+        signal::{Cause, Outcome, Severity, Truth},
+        window::WindowSpec,
+    },
+    rule::{
+        evaluate::{PeerValues, Verdict, judge, row_values},
+        plan::{CompareWith, RulePlan},
+    },
+};
+
+/// Peers' values of one rule's closing windows: by window end, then by compare.
+pub type PeersByEnd = Vec<(i64, Vec<Option<Arc<PeerValues>>>)>;
+
+impl Shard {
+    /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
+    pub(super) fn ends(&self, r: usize, to: i64) -> Vec<i64> {
+        let rule = &self.plan.rules[r];
+        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { return Vec::new() };
+        let first = match self.rules[r].closed_to {
+            Some(end) => end + every_ms,
+            None => match self.first_local(rule) {
+                Some(local) => next_end(local, every_ms, origin_ms),
+                None => return Vec::new(),
+            },
+        };
+        (0..).map(|i| first + i * every_ms).take_while(|end| *end <= to).collect()
+    }
+
+    /// Start of the first pane that has rows.
+    fn first_local(&self, rule: &RulePlan) -> Option<i64> {
+        let start = |s: &usize| {
+            let grid = self.plan.panes.slices[*s].grid;
+            self.store.slice(*s).next_touched(i32::MIN + 1).map(|p| grid.start(p))
+        };
+        rule.slices.iter().filter_map(start).min()
+    }
+
+    /// Peers' values of this shard for the windows of rule `r` that end at `ends`.
+    pub(super) fn peers(&mut self, r: usize, ends: &[i64]) -> Vec<Vec<PeerValues>> {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
+        let mut evaluator = self.evaluator(r, &[]);
+        ends.iter()
+            .map(|end| (0..rule.compares.len()).map(|c| evaluator.peer_values(c, &(end - width_ms..*end))).collect())
+            .collect()
+    }
+
+    /// Closes the windows of rule `r` up to its watermark, the local time `to`.
+    pub(super) fn close(&mut self, r: usize, to: i64, cause: Cause, peers: &PeersByEnd) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return };
+        let ends = match peers.is_empty() {
+            true => self.ends(r, to),
+            false => peers.iter().map(|(end, _)| *end).collect(),
+        };
+        for (i, end) in ends.into_iter().enumerate() {
+            let window = end - width_ms..end;
+            let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
+            self.close_one(r, rule, &window, every_ms, origin_ms, cause, peers);
+            self.rules[r].closed_to = Some(end);
+        }
+    }
+
+    fn close_one(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        window: &Range<i64>,
+        every_ms: i64,
+        origin_ms: i64,
+        cause: Cause,
+        peers: &[Option<Arc<PeerValues>>],
+    ) {
+        let end = window.end;
+        let close_cause = Cause { at_ms: self.zone.to_utc(end), ..cause };
+        let mut keys = self.candidates(rule, window, every_ms);
+        self.evaluator(r, peers).prefilter(&mut keys, window);
+        let active: Vec<u32> = self.rules[r].active.keys().copied().collect();
+        keys.extend(&active);
+        keys.sort_unstable();
+        keys.dedup();
+        let (verdicts, values) = self.verdicts(r, &keys, window, peers);
+        if rule.early {
+            // What open windows already say comes first: their records arrived before this close.
+            let mut news = self.news(r, rule, end, &keys, &verdicts);
+            let ahead = self.ahead(rule, end, every_ms, origin_ms);
+            news.extend(self.look_news(r, rule, ahead));
+            self.tell_news(r, rule, news);
+        }
+        let span = window_span(rule, end, &self.zone);
+        for (i, key) in keys.iter().enumerate() {
+            let verdict = verdicts[i];
+            let was_active = self.rules[r].active.contains_key(key);
+            if verdict.truth == Truth::Fire {
+                let row = row_values(&values, i);
+                self.hold_signal(r, rule, end, *key, verdict.severity, row.clone());
+                let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
+                self.tell(r, *key, &outcome);
+            } else if was_active || self.rules[r].early.contains_key(&(end, *key)) {
+                let k = self.store.interner(rule.space).key(*key).clone();
+                let outcome = self.quiet(r, &k, span, verdict.truth, close_cause, true);
+                self.tell(r, *key, &outcome);
+            }
+        }
+        self.lifecycle.closed(r, span.end_ms);
+        // Early marks of this window have served.
+        let done: Vec<(i64, u32)> = self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
+        for mark in done {
+            self.rules[r].early.remove(&mark);
+            let after = self.store.latest_ms();
+            self.store.interner_mut(rule.space).release(mark.1, after);
+        }
+        // A key that has just gone quiet may already fire again in the next window.
+        if rule.early {
+            let gone: Vec<u32> = active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
+            if !gone.is_empty() {
+                let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
+                ahead.retain(|(_, k)| gone.contains(k));
+                self.look(r, rule, ahead);
+            }
+        }
+    }
+
+    /// Keys whose own, compared or peer input differs between this window and the one before.
+    fn candidates(&self, rule: &RulePlan, window: &Range<i64>, every_ms: i64) -> Vec<u32> {
+        let mut keys = Vec::new();
+        if rule.has_peers() {
+            for s in &rule.slices {
+                keys.extend(self.store.slice(*s).keys());
+            }
+            return keys;
+        }
+        let mut shifts: Vec<i64> = vec![0];
+        for c in &rule.compares {
+            match &c.with {
+                CompareWith::Shift(s) => shifts.push(*s),
+                CompareWith::History { shifts: s, .. } => shifts.extend(s),
+                CompareWith::Peers { .. } => {}
+            }
+        }
+        for s in &rule.slices {
+            let grid = self.plan.panes.slices[*s].grid;
+            let slice = self.store.slice(*s);
+            for shift in &shifts {
+                let (start, end) = (window.start - shift, window.end - shift);
+                keys.extend(slice.touched(grid.pane(end - every_ms)..grid.pane(end)));
+                // Rows leaving the own window cannot make a growing condition true; leaving a compared one can.
+                if *shift != 0 || !rule.early {
+                    keys.extend(slice.touched(grid.pane(start - every_ms)..grid.pane(start)));
+                }
+            }
+        }
+        keys
+    }
+
+    /// What holds for `keys` in a closing window, and the values.
+    pub(super) fn verdicts(
+        &mut self,
+        r: usize,
+        keys: &[u32],
+        window: &Range<i64>,
+        peers: &[Option<Arc<PeerValues>>],
+    ) -> (Vec<Verdict>, RecordBatch) {
+        let mut evaluator = self.evaluator(r, peers);
+        let values = evaluator.values(keys, window);
+        let mut verdicts = evaluator.judge(&values);
+        for (key, verdict) in keys.iter().zip(&mut verdicts) {
+            if verdict.truth != Truth::Clear && !evaluator.has_rows(*key, window) {
+                verdict.truth = Truth::Clear;
+            }
+        }
+        let looks_back = evaluator.rule.lookback_ms > 0 && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
+        self.failures[r] += values.failures;
+        self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
+        (verdicts, values.batch)
+    }
+
+    /// Keys with rows in open panes behind the window that ends at `from`, each with the first window that holds them.
+    fn ahead(&self, rule: &RulePlan, from: i64, every_ms: i64, origin_ms: i64) -> Vec<(i64, u32)> {
+        let mut looks = Vec::new();
+        for s in &rule.slices {
+            let grid = self.plan.panes.slices[*s].grid;
+            let slice = self.store.slice(*s);
+            let mut pane = grid.pane(from);
+            while let Some(p) = slice.next_touched(pane) {
+                let end = next_end(grid.start(p), every_ms, origin_ms);
+                looks.extend(slice.touched(p..p + 1).map(|k| (end, k)));
+                pane = p + 1;
+            }
+        }
+        looks
+    }
+
+    /// Looks into open windows: (local end, key), and tells what is new.
+    pub(super) fn look(&mut self, r: usize, rule: &RulePlan, looks: Vec<(i64, u32)>) {
+        let news = self.look_news(r, rule, looks);
+        self.tell_news(r, rule, news);
+    }
+
+    fn look_news(&mut self, r: usize, rule: &RulePlan, mut looks: Vec<(i64, u32)>) -> Vec<(u64, i64, u32)> {
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
+        looks.sort_unstable();
+        looks.dedup();
+        let mut news = Vec::new();
+        for of_end in looks.chunk_by(|a, b| a.0 == b.0) {
+            let end = of_end[0].0;
+            let mut keys: Vec<u32> = of_end.iter().map(|(_, k)| *k).collect();
+            let window = end - width_ms..end;
+            let mut evaluator = self.evaluator(r, &[]);
+            evaluator.prefilter(&mut keys, &window);
+            if !keys.is_empty() {
+                let values = evaluator.values(&keys, &window);
+                let verdicts = judge(rule, &values.batch);
+                news.extend(self.news(r, rule, end, &keys, &verdicts));
+            }
+        }
+        news
+    }
+
+    /// Keys whose open window fires and says more than was told: (arrival that made it so, local end, key).
+    fn news(&mut self, r: usize, rule: &RulePlan, end: i64, keys: &[u32], verdicts: &[Verdict]) -> Vec<(u64, i64, u32)> {
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
+        let mut news = Vec::new();
+        for (key, verdict) in keys.iter().zip(verdicts) {
+            if verdict.truth == Truth::Fire && self.is_news(r, rule, end, *key, *verdict) {
+                let (found, steps, _) = self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
+                if let Some(first) = steps.iter().position(|v| v.truth == Truth::Fire) {
+                    news.push((found[first].arrival(), end, *key));
+                }
+            }
+        }
+        news
+    }
+
+    /// Tells news in the order in which the records came, whatever the window.
+    fn tell_news(&mut self, r: usize, rule: &RulePlan, mut news: Vec<(u64, i64, u32)>) {
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        news.sort_unstable();
+        for (_, end, key) in news {
+            self.fire_early(r, rule, key, &(end - width_ms..end));
+        }
+    }
+
+    /// Whether an open window that fires has not been told and would change something.
+    fn is_news(&self, r: usize, rule: &RulePlan, end: i64, key: u32, verdict: Verdict) -> bool {
+        let state = &self.rules[r];
+        match state.early.get(&(end, key)) {
+            Some(told) => verdict.severity > *told,
+            None => {
+                let canonical = &self.store.interner(rule.space).key(key).canonical;
+                match self.lifecycle.severity(r, canonical) {
+                    Some(severity) => verdict.severity > severity,
+                    None => true,
+                }
+            }
+        }
+    }
+
+    /// Tells when an open window became true, and when its severity rose, record by record.
+    fn fire_early(&mut self, r: usize, rule: &RulePlan, key: u32, window: &Range<i64>) {
+        let (found, steps, batch) = self.evaluator(r, &[]).trajectory(key, window);
+        let span = window_span(rule, window.end, &self.zone);
+        let mut told = self.rules[r].early.get(&(window.end, key)).copied();
+        for (i, verdict) in steps.iter().enumerate() {
+            if verdict.truth != Truth::Fire || told.is_some_and(|t| verdict.severity <= t) {
+                continue;
+            }
+            let (arrival, arrived_ms) = found[i].piece.arrival(found[i].row);
+            let cause = Cause { at_ms: found[i].event_ms(), arrival, arrived_ms };
+            let row = row_values(&batch, i);
+            let mut outcome = self.outcome(r, rule, key, (span, false), *verdict, &row, cause);
+            outcome.context = self.context(r, &found[i]);
+            self.tell(r, key, &outcome);
+            told = Some(verdict.severity);
+        }
+        if let Some(severity) = told
+            && self.rules[r].early.insert((window.end, key), severity).is_none()
+        {
+            self.store.interner_mut(rule.space).retain(key);
+        }
+    }
+
+    /// Keeps a signal until it is final.
+    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+        let by_key = self.rules[r].signals.entry(end).or_default();
+        if by_key.insert(key, Held { severity, values }).is_none() {
+            self.store.interner_mut(rule.space).retain(key);
+        }
+    }
+
+    /// Drops a signal that no longer holds; returns whether there was one.
+    pub(super) fn drop_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32) -> bool {
+        let Some(by_key) = self.rules[r].signals.get_mut(&end) else { return false };
+        let had = by_key.remove(&key).is_some();
+        if had {
+            let after = self.store.latest_ms();
+            self.store.interner_mut(rule.space).release(key, after);
+        }
+        had
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        key: u32,
+        (window, closed): (crate::model::signal::Span, bool),
+        verdict: Verdict,
+        row: &[Value],
+        cause: Cause,
+    ) -> Outcome {
+        let k = self.store.interner(rule.space).key(key).clone();
+        let values: Map<String, Value> =
+            rule.value_names().map(str::to_owned).zip(row.iter().cloned()).collect();
+        let was_active = self.rules[r].active.contains_key(&key);
+        // The context of an alert is that of the record that fired; on close, of the window's last record.
+        let context = if was_active || rule.alert.context.is_none() {
+            Map::new()
+        } else {
+            let local = self.zone.to_local(window.start_ms)..self.zone.to_local(window.end_ms);
+            let records = self.evaluator(r, &[]).records(key, &local);
+            let feed = rule.alert.context.as_ref().map(|(f, _)| *f);
+            let last = records.iter().rev().find(|f| Some(f.piece.rows.feed) == feed);
+            last.map_or_else(Map::new, |f| self.context(r, f))
+        };
+        let reraise = closed && was_active && verdict.truth == Truth::Fire && self.reraises(r, rule, &k.canonical, row);
+        Outcome {
+            rule: r,
+            key: k,
+            window,
+            record: None,
+            truth: verdict.truth,
+            closed,
+            cause,
+            severity: verdict.severity,
+            values,
+            context,
+            reraise,
+        }
+    }
+
+    /// Whether `reraise` holds for these values against those of the last raise.
+    fn reraises(&self, r: usize, rule: &RulePlan, key: &str, row: &[Value]) -> bool {
+        let (Some((expression, schema)), Some(last)) = (&rule.reraise, self.lifecycle.last_raised(r, key)) else {
+            return false;
+        };
+        let last = rule.value_names().map(|n| last.get(n).cloned().unwrap_or(Value::Null));
+        let values: Vec<Value> = row.iter().cloned().chain(last).collect();
+        crate::model::value::row_from_values(schema, &values)
+            .and_then(|b| expression.evaluate(&b).ok())
+            .is_some_and(|v| crate::model::expression::true_mask(&v).value(0))
+    }
+}
+
+/// The first window end behind a local time.
+pub(super) fn next_end(local: i64, every_ms: i64, origin_ms: i64) -> i64 {
+    origin_ms + ((local - origin_ms).div_euclid(every_ms) + 1) * every_ms
+}
