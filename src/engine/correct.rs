@@ -3,7 +3,7 @@
 //! Each is a step of its own. The windows it touches are evaluated again, closed and open ones, of its own key and of every
 //! key that compares with it; what they say now replaces what they said.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     shard::{Shard, window_span},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{
-        signal::{Cause, Truth},
+        signal::{Cause, Outcome, Truth},
         window::WindowSpec,
     },
     pane::{
@@ -20,7 +20,7 @@ use crate::{
         store::shard_of,
     },
     rule::{
-        evaluate::row_values,
+        evaluate::{PeerValues, row_values},
         plan::{CompareWith, RulePlan},
     },
 };
@@ -109,7 +109,7 @@ impl Shard {
     pub(super) fn revise(&mut self, r: usize, correction: &Correction, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let Some(WindowSpec::Sliding { .. }) = rule.window else { return };
         let ends = match peers.is_empty() {
             true => self.touched_ends(r, correction),
             false => peers.iter().map(|(e, _)| *e).collect(),
@@ -118,23 +118,11 @@ impl Shard {
         if keys.is_empty() {
             return;
         }
-        let mut outcomes: Vec<(u32, Vec<crate::model::signal::Outcome>)> = keys.iter().map(|k| (*k, Vec::new())).collect();
+        let mut outcomes: BTreeMap<u32, Vec<Outcome>> = BTreeMap::new();
         for (i, end) in ends.iter().enumerate() {
-            let window = end - width_ms..*end;
             let of_end = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            let (verdicts, values) = self.verdicts(r, &keys, &window, of_end);
-            let span = window_span(rule, *end, &self.zone);
-            for (i, key) in keys.iter().enumerate() {
-                if verdicts[i].truth == Truth::Fire {
-                    let row = row_values(&values, i);
-                    self.hold_signal(r, rule, *end, *key, verdicts[i].severity, row.clone());
-                    let outcome = self.outcome(r, rule, *key, (span, true), verdicts[i], &row, correction.cause);
-                    outcomes[i].1.push(outcome);
-                } else {
-                    self.drop_signal(r, rule, *end, *key);
-                    let k = self.store.interner(rule.space).key(*key).clone();
-                    outcomes[i].1.push(self.quiet(r, &k, span, verdicts[i].truth, correction.cause, true));
-                }
+            for (key, outcome) in self.closed_again(r, rule, *end, &keys, of_end, correction.cause) {
+                outcomes.entry(key).or_default().push(outcome);
             }
         }
         for (key, found) in outcomes {
@@ -142,6 +130,59 @@ impl Shard {
         }
         if rule.early {
             self.reopen(r, rule, correction, &keys);
+        }
+    }
+
+    /// What a closed window says now, for each of `keys`; signals are kept and dropped accordingly.
+    fn closed_again(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        keys: &[u32],
+        peers: &[Option<Arc<PeerValues>>],
+        cause: Cause,
+    ) -> Vec<(u32, Outcome)> {
+        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let (verdicts, values) = self.verdicts(r, keys, &window, peers);
+        let span = window_span(rule, end, &self.zone);
+        let mut out = Vec::with_capacity(keys.len());
+        for (i, key) in keys.iter().enumerate() {
+            if verdicts[i].truth == Truth::Fire {
+                let row = row_values(&values, i);
+                self.hold_signal(r, rule, end, *key, verdicts[i].severity, row.clone());
+                out.push((*key, self.outcome(r, rule, *key, (span, true), verdicts[i], &row, cause)));
+            } else {
+                self.drop_signal(r, rule, end, *key);
+                let k = self.store.interner(rule.space).key(*key).clone();
+                out.push((*key, self.quiet(r, &k, span, verdicts[i].truth, cause, true)));
+            }
+        }
+        out
+    }
+
+    /// A late row moved the beginning of the history back from `before`: windows whose compares lacked only that are
+    /// evaluated again, for every key.
+    pub(super) fn history_moved(&mut self, r: usize, before: i64, cause: Cause) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
+            (rule.window, self.rules[r].closed_to)
+        else {
+            return;
+        };
+        if rule.lookback_ms == 0 {
+            return;
+        }
+        let last = closed_to.min(before + rule.lookback_ms + width_ms);
+        let first = next_end(before - every_ms, every_ms, origin_ms);
+        let mut keys: Vec<u32> = rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for end in (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last) {
+            for (key, outcome) in self.closed_again(r, rule, end, &keys, &[], cause) {
+                self.tell(r, key, &outcome);
+            }
         }
     }
 

@@ -63,6 +63,21 @@ impl Shard {
         }
     }
 
+    /// Resolves alerts of instant rules whose `keep_for` has passed.
+    pub(super) fn expire_instants(&mut self, watermarks: &[i64], cause: Cause) {
+        let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate() {
+            let Some(instant) = rule.instant.as_ref().filter(|_| rule.alert.keep_ms > 0) else { continue };
+            let to_ms = watermarks[instant.feed];
+            for mut alert in self.lifecycle.expire(&self.specs[r], cause, to_ms) {
+                alert.evidence = alert.record.iter().map(ToString::to_string).collect();
+                alert.evidence_total = 1;
+                self.render(r, &mut alert);
+                self.alerts.push(alert);
+            }
+        }
+    }
+
     fn passing(&self, instant: &InstantPlan, piece: &Piece, prepared: &Prepared) -> Vec<u32> {
         let list = &prepared.lists[instant.filter];
         let keys = &prepared.keys[instant.keying];

@@ -14,7 +14,7 @@ use crate::{
     alert::lifecycle::{AlertSpec, Lifecycle},
     model::{
         alert::{Alert, State},
-        hash::{BuildTakeLow, HashedMap},
+        hash::BuildTakeLow,
         signal::{Cause, Key, Outcome, Severity, Signal, Span, Truth},
         time::Zone,
         value::value_at,
@@ -268,7 +268,7 @@ impl Shard {
         let mut names: Map<String, Value> = alert.key.values();
         names.extend(alert.context.clone());
         names.extend(alert.values.clone());
-        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&names));
+        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&[&names]));
         alert.message = (text(zh), text(en));
     }
 
@@ -365,6 +365,3 @@ impl std::fmt::Debug for Shard {
         write!(f, "Shard({} of {})", self.number, self.shards)
     }
 }
-
-/// Number of keys with a hash map of states, for callers that build one.
-pub(super) type KeyMap<V> = HashedMap<u32, V>;

@@ -71,8 +71,24 @@ impl Shard {
         for (i, end) in ends.into_iter().enumerate() {
             let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            self.close_one(r, rule, &window, every_ms, origin_ms, cause, peers);
+            self.close_one(r, rule, &window, (every_ms, origin_ms), cause, peers);
             self.rules[r].closed_to = Some(end);
+        }
+        // A shard without a row of the rule has nothing to close, and knows all the same how far windows are closed.
+        let last = next_end(to, every_ms, origin_ms) - every_ms;
+        self.rules[r].closed_to = self.rules[r].closed_to.max(Some(last));
+    }
+
+    /// Looks into all open windows of early rules.
+    pub(super) fn look_open(&mut self) {
+        let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
+            let from = self.rules[r].closed_to.or_else(|| self.first_local(rule));
+            if let Some(from) = from {
+                let looks = self.ahead(rule, from, every_ms, origin_ms);
+                self.look(r, rule, looks);
+            }
         }
     }
 
@@ -81,8 +97,7 @@ impl Shard {
         r: usize,
         rule: &RulePlan,
         window: &Range<i64>,
-        every_ms: i64,
-        origin_ms: i64,
+        (every_ms, origin_ms): (i64, i64),
         cause: Cause,
         peers: &[Option<Arc<PeerValues>>],
     ) {
@@ -131,6 +146,7 @@ impl Shard {
             if !gone.is_empty() {
                 let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
                 ahead.retain(|(_, k)| gone.contains(k));
+                self.rules[r].closed_to = Some(end);
                 self.look(r, rule, ahead);
             }
         }

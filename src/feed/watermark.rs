@@ -84,6 +84,12 @@ impl Partitions {
         self.watermark
     }
 
+    /// Whether the feed can still hold back rules that read other feeds too: some partition is not idle.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.partitions.iter().any(|p| !p.idle)
+    }
+
     fn settle(&mut self) -> bool {
         let latest = self
             .partitions

@@ -320,7 +320,7 @@ impl<'a> Builder<'a> {
         let value_schema: SchemaRef = Arc::new(Schema::new(fields.clone()));
         let df_values = df_schema(&value_schema)?;
         let mut conditions = Vec::new();
-        let mut compile_condition = |this: &Self, sql: &Sql| -> Result<(Expr, Expression), Findings> {
+        let compile_condition = |this: &Self, sql: &Sql| -> Result<(Expr, Expression), Findings> {
             let expr = this.compiler.boolean(sql, &df_values, params)?;
             let bound = this.bind(&expr, &df_values, sql)?;
             Ok((expr, bound))
@@ -699,7 +699,7 @@ impl<'a> Builder<'a> {
         a.group.iter().for_each(|g| add(&g.value));
         a.show.iter().for_each(|g| add(&g.value));
         for t in [&messages.0, &messages.1].into_iter().flatten() {
-            t.names().into_iter().for_each(&mut add);
+            t.names().for_each(|(name, _)| add(name));
         }
         let keys: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
         columns.retain(|(n, _)| !keys.contains(&n.as_str()));

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::model::{diagnostic::Diagnostic, yaml::Sql};
 
-pub use super::growth::{Growth, lower_bounds, monotone};
+pub use super::growth::{Growth, lower_bounds, monotone, monotone_value};
 
 /// Name of the column that stands for the `i`-th aggregate of [`Compiler::aggregate`].
 #[must_use]

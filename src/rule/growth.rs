@@ -37,6 +37,16 @@ pub fn monotone(condition: &Expr, class: &dyn Fn(&str) -> Growth) -> bool {
     matches!(trend(condition, class), Trend::Up | Trend::Fixed)
 }
 
+/// How the value of an expression changes.
+#[must_use]
+pub fn monotone_value(value: &Expr, class: &dyn Fn(&str) -> Growth) -> Growth {
+    match trend(value, class) {
+        Trend::Up => Growth::Growing,
+        Trend::Fixed => Growth::Fixed,
+        Trend::Down | Trend::Other => Growth::Other,
+    }
+}
+
 /// Conjuncts `column >= literal` (or `>`), as (column, literal).
 #[must_use]
 pub fn lower_bounds(condition: &Expr) -> Vec<(String, f64)> {

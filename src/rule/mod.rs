@@ -10,6 +10,7 @@ mod load;
 pub mod message;
 pub mod plan;
 mod schema;
+pub mod scope;
 mod sql;
 
 pub use load::{load, load_dir, rule_paths};

@@ -1,0 +1,447 @@
+//! What a rule's expressions mean: every name bound to a feed's column, a measure or a compare.
+//!
+//! In: a rule file and the schemas of all feeds. Out: [`Resolved`], the compiled expressions with the schemas they stand
+//! over, and the findings of compiling them. `check` judges the result, `compile` plans it; so what was checked is what
+//! runs.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::{
+    common::DFSchema,
+    logical_expr::{Expr, ExprSchemable},
+    scalar::ScalarValue,
+};
+
+use super::{
+    expr::{Compiler, Growth, aggregate_column, literal, monotone_value},
+    file::{Compare, Kind, RuleFile},
+};
+use crate::model::{
+    diagnostic::{Diagnostic, did_you_mean},
+    schema::FeedSchema,
+    signal::Severity,
+    yaml::{Spanned, Sql},
+};
+
+/// A rule with its expressions compiled. What could not be compiled is `None`, and a finding says why.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Position of the rule's feed.
+    pub feed: usize,
+    /// The rows of that feed.
+    pub rows: DFSchema,
+    /// `where`.
+    pub filter: Option<Expr>,
+    /// The key's expressions over `rows`, in the rule's order.
+    pub key: Vec<Option<Expr>>,
+    /// The measures in the rule's order.
+    pub measures: Vec<Measure>,
+    /// What `when` sees: measures, then `compare.measure` for each compare and measure; for instant rules the rows.
+    pub values: DFSchema,
+    /// `when`
+    pub when: Option<Expr>,
+    /// `clear`
+    pub clear: Option<Expr>,
+    /// The ladder, highest first; the last has no condition.
+    pub severity: Vec<(Severity, Option<Expr>)>,
+    /// `reraise`, over `values` followed by the same columns as `last.…`.
+    pub reraise: Option<Expr>,
+    /// The schema of `reraise`.
+    pub reraise_values: DFSchema,
+    /// The rule's parameters as literals.
+    pub params: Vec<(String, ScalarValue)>,
+}
+
+/// A compiled measure.
+#[derive(Debug)]
+pub struct Measure {
+    /// Its name.
+    pub name: String,
+    /// Position of its feed.
+    pub feed: usize,
+    /// Its own filter, over the rows of its feed.
+    pub filter: Option<Expr>,
+    /// The key's expressions over the rows of its feed.
+    pub key: Vec<Option<Expr>>,
+    /// Over the columns [`aggregate_column`]`(0..)`; `None` where it did not compile.
+    pub value: Option<Expr>,
+    /// The distinct aggregates, over the rows of its feed.
+    pub aggregates: Vec<Expr>,
+    /// Schema of the aggregates.
+    pub aggregate_schema: DFSchema,
+    /// Type of the value; `Null` where it did not compile.
+    pub data_type: DataType,
+    /// How it changes while rows come into the window.
+    pub growth: Growth,
+}
+
+/// Compiles the expressions of a rule.
+#[must_use]
+pub fn resolve(
+    compiler: &Compiler,
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+) -> (Option<Resolved>, Vec<Diagnostic>) {
+    let mut work = Work { compiler, rule, feeds, params: params(rule), findings: Vec::new() };
+    let resolved = work.rule();
+    let mut findings = work.findings;
+    for finding in &mut findings {
+        finding.file.clone_from(&rule.path);
+    }
+    (resolved, findings)
+}
+
+/// The columns of a feed as expressions see them.
+#[must_use]
+pub fn rows_of(feed: &FeedSchema) -> DFSchema {
+    schema_of(feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect())
+}
+
+/// A schema of these columns; names may hold dots.
+#[must_use]
+pub fn schema_of(fields: Vec<Field>) -> DFSchema {
+    // Unqualified fields with equal names are the only error; the first of them wins.
+    let mut distinct: Vec<Field> = Vec::with_capacity(fields.len());
+    for field in fields {
+        if distinct.iter().all(|f| f.name() != field.name()) {
+            distinct.push(field);
+        }
+    }
+    DFSchema::from_unqualified_fields(distinct.into(), HashMap::new())
+        .unwrap_or_else(|_| DFSchema::empty())
+}
+
+struct Work<'a> {
+    compiler: &'a Compiler,
+    rule: &'a RuleFile,
+    feeds: &'a [&'a FeedSchema],
+    params: Vec<(String, ScalarValue)>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Work<'_> {
+    fn rule(&mut self) -> Option<Resolved> {
+        let rule = self.rule;
+        let feed = self.feed(&rule.feed)?;
+        let rows = rows_of(self.feeds[feed]);
+        let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, &rows));
+        let key: Vec<_> = rule
+            .key
+            .iter()
+            .map(|k| self.keep(self.compiler.scalar(&k.sql, &rows, &self.params)))
+            .collect();
+        let measures: Vec<_> =
+            rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
+        let values = match rule.kind.value {
+            Kind::Instant => rows.clone(),
+            Kind::Window => self.values(&measures),
+        };
+        let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, &values));
+        let clear = rule.clear.as_ref().and_then(|sql| self.boolean(sql, &values));
+        let severity = rule.severity.iter();
+        let severity = severity
+            .map(|(s, sql)| (*s, sql.as_ref().and_then(|sql| self.boolean(sql, &values))))
+            .collect();
+        let mut fields: Vec<Field> = values.fields().iter().map(|f| f.as_ref().clone()).collect();
+        fields.extend(
+            values
+                .fields()
+                .iter()
+                .map(|f| f.as_ref().clone().with_name(format!("last.{}", f.name()))),
+        );
+        let reraise_values = schema_of(fields);
+        let reraise =
+            rule.alert.reraise.as_ref().and_then(|sql| self.boolean(sql, &reraise_values));
+        let params = self.params.clone();
+        Some(Resolved {
+            feed,
+            rows,
+            filter,
+            key,
+            measures,
+            values,
+            when,
+            clear,
+            severity,
+            reraise,
+            reraise_values,
+            params,
+        })
+    }
+
+    fn feed(&mut self, name: &Spanned<String>) -> Option<usize> {
+        let found = self.feeds.iter().position(|f| f.feed == name.value);
+        if found.is_none() {
+            let label = match did_you_mean(&name.value, self.feeds.iter().map(|f| f.feed.as_str()))
+            {
+                Some(near) => format!("did you mean {near:?}?"),
+                None if name.value == "signals" => {
+                    "rules over signals are not run by this version".into()
+                }
+                None => format!("add rules/feeds/{}.yaml", name.value),
+            };
+            let message = format!("there is no feed {:?}", name.value);
+            self.findings.push(
+                Diagnostic::error("rule::unknown_feed", name.span.clone(), message).label(label),
+            );
+        }
+        found
+    }
+
+    fn measure(
+        &mut self,
+        file: &super::file::MeasureFile,
+        own: usize,
+        rows: &DFSchema,
+        own_key: &[Option<Expr>],
+    ) -> Measure {
+        let mut out = Measure {
+            name: file.name.value.clone(),
+            feed: own,
+            filter: None,
+            key: own_key.to_vec(),
+            value: None,
+            aggregates: Vec::new(),
+            aggregate_schema: DFSchema::empty(),
+            data_type: DataType::Null,
+            growth: Growth::Other,
+        };
+        let mut rows = rows.clone();
+        if let Some(name) = &file.feed {
+            let Some(feed) = self.feed(name) else { return out };
+            out.feed = feed;
+            if feed != own {
+                rows = rows_of(self.feeds[feed]);
+                out.key = self.key_over(name, &rows);
+            }
+        }
+        out.filter = file.filter.as_ref().and_then(|sql| self.boolean(sql, &rows));
+        let Some((value, aggregates)) =
+            self.keep(self.compiler.aggregate(&file.value, &rows, &self.params))
+        else {
+            return out;
+        };
+        let field = |(i, a): (usize, &Expr)| {
+            Field::new(aggregate_column(i), a.get_type(&rows).unwrap_or(DataType::Null), true)
+        };
+        out.aggregate_schema = schema_of(aggregates.iter().enumerate().map(field).collect());
+        out.data_type = value.get_type(&out.aggregate_schema).unwrap_or(DataType::Null);
+        let feed = self.feeds[out.feed];
+        let class = |name: &str| {
+            let i = (0..aggregates.len()).find(|i| aggregate_column(*i) == name);
+            i.map_or(Growth::Other, |i| aggregate_growth(&aggregates[i], feed))
+        };
+        out.growth = monotone_value(&value, &class);
+        out.aggregates = aggregates;
+        out.value = Some(value);
+        out
+    }
+
+    /// The rule's key over another feed's rows: it must have the columns the key needs.
+    fn key_over(&mut self, feed: &Spanned<String>, rows: &DFSchema) -> Vec<Option<Expr>> {
+        let mut out = Vec::new();
+        for key in &self.rule.key {
+            let compiled = self.compiler.scalar(&key.sql, rows, &self.params);
+            if let Err(why) = &compiled {
+                let reason = why.first().map_or("", |d| d.message.as_str());
+                let message =
+                    format!("feed {:?} cannot be keyed by {}: {reason}", feed.value, key.name);
+                let finding = Diagnostic::error("rule::unknown_column", feed.span.clone(), message);
+                self.findings.push(finding.label("a measure's feed needs the rule's key columns"));
+            }
+            out.push(compiled.ok());
+        }
+        out
+    }
+
+    fn values(&self, measures: &[Measure]) -> DFSchema {
+        let mut fields: Vec<Field> =
+            measures.iter().map(|m| Field::new(&m.name, m.data_type.clone(), true)).collect();
+        for compare in &self.rule.compares {
+            for m in measures {
+                let kind = match compare.with {
+                    Compare::History { .. } if m.data_type.is_numeric() => DataType::Float64,
+                    // There is no mean of texts.
+                    Compare::History { .. } if m.data_type != DataType::Null => continue,
+                    _ => m.data_type.clone(),
+                };
+                fields.push(Field::new(format!("{}.{}", compare.name.value, m.name), kind, true));
+            }
+        }
+        schema_of(fields)
+    }
+
+    fn boolean(&mut self, sql: &Sql, schema: &DFSchema) -> Option<Expr> {
+        self.keep(self.compiler.boolean(sql, schema, &self.params))
+    }
+
+    fn keep<T>(&mut self, result: Result<T, Vec<Diagnostic>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(mut findings) => {
+                // Where names are missing because their part of the file is broken, that was said already.
+                let misled = |d: &Diagnostic| {
+                    d.code == "rule::unknown_column" || d.code == "rule::unknown_param"
+                };
+                findings.retain(|d| !self.rule.incomplete || !misled(d));
+                self.findings.extend(findings);
+                None
+            }
+        }
+    }
+}
+
+fn params(rule: &RuleFile) -> Vec<(String, ScalarValue)> {
+    rule.params
+        .iter()
+        .filter_map(|(name, value)| Some((name.value.clone(), literal(value)?)))
+        .collect()
+}
+
+/// How one aggregate changes while rows come in.
+fn aggregate_growth(aggregate: &Expr, feed: &FeedSchema) -> Growth {
+    let Expr::AggregateFunction(f) = aggregate else { return Growth::Other };
+    match (f.func.name(), f.params.args.as_slice()) {
+        ("count" | "max" | "bool_or", _) => Growth::Growing,
+        ("sum", [arg]) if never_negative(arg, feed) => Growth::Growing,
+        _ => Growth::Other,
+    }
+}
+
+fn never_negative(expr: &Expr, feed: &FeedSchema) -> bool {
+    match expr {
+        Expr::Column(c) => {
+            let column = feed.columns.iter().find(|f| f.name == c.name);
+            column.and_then(|c| c.min).is_some_and(|min| min >= 0.0)
+        }
+        Expr::Cast(c) if c.field.data_type().is_numeric() => never_negative(&c.expr, feed),
+        other => super::growth::number(other).is_some_and(|n| n >= 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::schema::{Column, ColumnType};
+
+    fn feeds() -> Vec<FeedSchema> {
+        let mut fine = Column::new("fine", ColumnType::Decimal { scale: 2 });
+        fine.min = Some(0.0);
+        let column = |name: &str, kind| Column::new(name, kind);
+        vec![
+            FeedSchema::new(
+                "complaints",
+                vec![
+                    column("registered_at", ColumnType::Timestamp),
+                    column("ucc", ColumnType::Ucc),
+                    column("region", ColumnType::Region),
+                    column("kind", ColumnType::Text),
+                    column("amount", ColumnType::Decimal { scale: 2 }),
+                    fine,
+                    column("person", ColumnType::Text),
+                ],
+                0,
+            ),
+            FeedSchema::new(
+                "sampling",
+                vec![
+                    column("finished_on", ColumnType::Date),
+                    column("ucc", ColumnType::Ucc),
+                    column("result", ColumnType::Text),
+                ],
+                0,
+            ),
+        ]
+    }
+
+    fn resolved(source: &str) -> (Option<Resolved>, Vec<String>) {
+        let (rule, findings) = RuleFile::parse(Path::new("a.yaml"), source);
+        let rule = rule.unwrap_or_else(|| panic!("{findings:?}"));
+        let feeds = feeds();
+        let feeds: Vec<&FeedSchema> = feeds.iter().collect();
+        let (resolved, more) = resolve(&Compiler::new(), &rule, &feeds);
+        let line = |d: &Diagnostic| format!("{} {}", d.code, &source[d.span.clone()]);
+        (resolved, findings.iter().chain(&more).map(line).collect())
+    }
+
+    const RULE: &str = "
+rule: a
+title: 甲
+kind: window
+feed: complaints
+where: kind = '投诉'
+key: [ucc]
+window: {sliding: 7d}
+measures:
+  n: count(*)
+  people: count(distinct person)
+  fines: sum(fine)
+  money: sum(amount)
+  mean: avg(amount)
+  share: count(*) filter (where amount > 3) * 1.0 / nullif(count(*), 0)
+  worst: max(amount)
+  first: first_value(kind order by registered_at)
+  failed: {feed: sampling, where: result = '不合格', value: count(*)}
+compare: {usual: {windows: 8, step: 7d, of: mean}, before: {shift: 7d}, peers: {key: []}}
+params: {min: 3}
+when: n >= $min and n > usual.n and before.fines > 1
+severity: {high: n > 2 * before.n, else: low}
+alert: {reraise: n > last.n}
+";
+
+    #[test]
+    fn names_types_and_growth() {
+        let (resolved, findings) = resolved(RULE);
+        assert_eq!(findings, Vec::<String>::new());
+        let resolved = resolved.expect("resolved");
+        let growth: Vec<_> =
+            resolved.measures.iter().map(|m| (m.name.as_str(), m.growth)).collect();
+        let (up, other) = (Growth::Growing, Growth::Other);
+        assert_eq!(
+            growth,
+            [
+                ("n", up),
+                ("people", up),
+                ("fines", up),
+                ("money", other),
+                ("mean", other),
+                ("share", other),
+                ("worst", up),
+                ("first", other),
+                ("failed", up),
+            ]
+        );
+        let kind = |name: &str| {
+            resolved.values.field_with_unqualified_name(name).ok().map(|f| f.data_type().clone())
+        };
+        assert_eq!(kind("n"), Some(DataType::Int64));
+        assert_eq!(kind("usual.n"), Some(DataType::Float64));
+        assert_eq!(kind("usual.first"), None);
+        assert_eq!(kind("before.first"), Some(DataType::Utf8));
+        assert_eq!(kind("peers.people"), Some(DataType::Int64));
+        assert_eq!(resolved.measures[8].feed, 1);
+        assert!(resolved.when.is_some() && resolved.reraise.is_some());
+    }
+
+    #[test]
+    fn findings() {
+        for (from, to, expect) in [
+            ("feed: complaints", "feed: complaint", "rule::unknown_feed complaint"),
+            ("feed: sampling", "feed: samplings", "rule::unknown_feed samplings"),
+            ("key: [ucc]", "key: [region]", "rule::unknown_column sampling"),
+            ("before.n, else", "befor.n, else", "rule::unknown_column befor.n"),
+            // A broken measure is one finding, not one more wherever its name is used.
+            ("n: count(*)\\n", "n: count(*\\n", "rule::syntax *"),
+            ("n: count(*)\\n", "N: count(*)\\n", "yaml::wrong_type N"),
+            ("reraise: n", "reraise: lost.n", "rule::unknown_column lost.n"),
+        ] {
+            let (from, to) = (from.replace("\\n", "\n"), to.replace("\\n", "\n"));
+            let source = RULE.replacen(&from, &to, 1);
+            assert_ne!(source, RULE, "{from}");
+            assert_eq!(resolved(&source).1.join(", "), expect, "{to}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! All integration tests as one binary: one module a subject.
+
+mod house;
