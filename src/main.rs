@@ -1,2 +1,49 @@
-//! The forewarn binary.
-fn main() {}
+//! The forewarn binary: parses arguments, starts tracing, prints the final error.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Use all cores without contention: batches are many and short-lived.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Risk early warning over event streams: YAML rules in event time, alerts with evidence
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run files through the engine: back-test rules on history
+    Replay(cli::replay::Replay),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("FOREWARN_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .init();
+    let result = match Arguments::parse().command {
+        Command::Replay(args) => cli::replay::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            let mut text = format!("error: {error}");
+            for cause in error.chain().skip(1) {
+                text.push_str(&format!("\n  because: {cause}"));
+            }
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+            ExitCode::from(2)
+        }
+    }
+}

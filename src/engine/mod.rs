@@ -2,7 +2,9 @@
 
 pub mod config;
 pub mod correct;
+pub mod disorder;
 mod instant;
 pub mod pipeline;
+pub mod replay;
 pub mod shard;
 pub mod windows;

@@ -25,6 +25,7 @@ use crate::{
     model::{
         alert::Alert,
         batch::{Batch, DeadClass, DeadLetter},
+        diagnostic::Diagnostic,
         hash::{combine, hash_column},
         schema::{ColumnType, FeedSchema},
         signal::{Cause, Signal},
@@ -38,7 +39,9 @@ use crate::{
         store::StoreSize,
     },
     rule::{
+        compile::{FeedContext, compile},
         evaluate::PeerValues,
+        file::RuleFile,
         plan::Plan,
     },
 };
@@ -53,6 +56,12 @@ pub struct Options {
     /// Look into open windows at every arrival, so that alerts are told at once. Off, they are told when the next window
     /// closes, with the same content and the same times.
     pub eager: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { zone: Zone::utc(), shards: 1, eager: true }
+    }
 }
 
 /// Rows as they arrived.
@@ -140,6 +149,8 @@ struct Work {
     prepared: Arc<Prepared>,
     partition: usize,
     versions: Versions,
+    /// Whether a row of it was looked at; the first one is where its pieces begin.
+    started: bool,
     /// First row not yet in a piece.
     from: u32,
     /// Behind the last row looked at.
@@ -157,6 +168,18 @@ struct Versions {
 }
 
 impl Pipeline {
+    /// A pipeline of these feeds and rules.
+    ///
+    /// # Errors
+    /// All findings of rules that do not compile.
+    pub fn try_new(specs: Vec<FeedSpec>, rules: &[RuleFile], options: Options) -> Result<Self, Vec<Diagnostic>> {
+        let contexts: Vec<FeedContext> = specs
+            .iter()
+            .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.allowed_lateness_ms })
+            .collect();
+        Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
+    }
+
     /// A pipeline of these feeds and this plan, which was compiled for them in the same order.
     #[must_use]
     pub fn new(specs: Vec<FeedSpec>, plan: Plan, options: Options) -> Self {
@@ -320,6 +343,7 @@ impl Pipeline {
         Work {
             partition: feed.partitions.position(&prepared.partition),
             versions: Versions::of(schema, &prepared),
+            started: false,
             from: 0,
             to: 0,
             refused: vec![false; n],
@@ -334,6 +358,9 @@ impl Pipeline {
     fn admit(&mut self, works: &mut [Work], b: usize, row: u32, (arrival, at_ms): (u64, i64)) {
         let r = row as usize;
         let work = &mut works[b];
+        if !work.started {
+            (work.started, work.from) = (true, row);
+        }
         let f = work.prepared.rows.feed;
         let event_ms = work.prepared.rows.event_ms[r];
         (work.arrivals[r], work.arrived_ms[r], work.to) = (arrival, at_ms, row + 1);

@@ -39,6 +39,21 @@ impl RawLines {
         out.extend_from_slice(&self.bytes[from as usize..to as usize]);
         out
     }
+
+    /// The lines of `len` rows from row `from`.
+    #[must_use]
+    pub fn slice(&self, from: usize, len: usize) -> Self {
+        let ranges = self.ranges[from..from + len].to_vec();
+        let (start, end) = match (ranges.first(), ranges.last()) {
+            (Some(first), Some(last)) => (first.0, last.1),
+            _ => (0, 0),
+        };
+        Self {
+            bytes: self.bytes[start as usize..end as usize].to_vec(),
+            ranges: ranges.into_iter().map(|(a, b)| (a - start, b - start)).collect(),
+            header: self.header.clone(),
+        }
+    }
 }
 
 /// What one decode call returns.

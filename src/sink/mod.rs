@@ -4,3 +4,4 @@
 //! restart and nothing is told twice.
 
 pub mod file;
+pub mod found;

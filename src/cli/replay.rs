@@ -1,0 +1,287 @@
+//! `forewarn replay`: files through the engine, results into a directory.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+use forewarn::{
+    engine::{
+        disorder::Disorder,
+        pipeline::{Options, Pipeline, Step},
+        replay::{self, Input, ReplayOptions, Replayed, Sink},
+    },
+    feed::FeedSpec,
+    model::{batch::DeadLetter, secret::Secret, time::Zone},
+    sink::found::{FoundFiles, RuleName},
+};
+use serde_json::{Map, Value, json};
+
+/// Run files through the engine: back-test rules on history
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// A file or directory of a feed; may be given many times. The ending tells the format: .ndjson .csv .parquet .arrow,
+    /// with .gz or .zst behind it if compressed
+    #[arg(long = "input", value_name = "FEED=PATH", required = true)]
+    inputs: Vec<String>,
+    /// Directory of rules, with feed files in its `feeds`
+    #[arg(long, default_value = "rules", value_name = "DIR")]
+    rules: PathBuf,
+    /// Directory of the feed files, if not `feeds` in the rules' directory
+    #[arg(long, value_name = "DIR")]
+    feeds: Option<PathBuf>,
+    /// Directory for signals.ndjson, alerts.ndjson, dead_letters.ndjson and summary.json
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Leave out events before this date or instant
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Leave out events from this date or instant on, and close windows up to it
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The present: events dated further ahead than their feed's max_skew are refused
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
+    /// Zone in which days begin
+    #[arg(long, default_value = "Asia/Shanghai")]
+    zone: String,
+    /// Shards that work side by side; does not change the result
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+    /// Rows per batch at most; does not change the result
+    #[arg(long, default_value_t = 16_384, value_name = "N")]
+    batch_rows: usize,
+    /// Deliver rows in another order within their feed's lateness; does not change the signals
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// Send one row in eight twice; does not change the result
+    #[arg(long, value_name = "SEED")]
+    duplicates: Option<u64>,
+    /// Directory with the local key of pseudonyms and seals
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// No progress bar and no summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where clocks are read")]
+pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let zone = Zone::parse(&args.zone)?;
+    let feeds_dir = args.feeds.clone().unwrap_or_else(|| args.rules.join("feeds"));
+    let Some((specs, rules)) = super::load(&args.rules, &feeds_dir, &zone)? else {
+        return Ok(ExitCode::from(2));
+    };
+    let inputs = inputs(&args.inputs, &specs)?;
+    let used: Vec<FeedSpec> = specs;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = Options { zone: zone.clone(), shards: args.shards.unwrap_or(cores).max(1), eager: false };
+    let shards = options.shards;
+    let mut pipeline = match Pipeline::try_new(used, &rules, options) {
+        Ok(pipeline) => pipeline,
+        Err(findings) => {
+            super::print_findings(&findings);
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let instant = |text: &Option<String>, name: &str| match text {
+        Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
+            format!("--{name} {text:?} is neither a date nor an instant, write 2026-03-05 or 2026-03-05T08:00:00+08:00")
+        }),
+        None => Ok(None),
+    };
+    let how = ReplayOptions {
+        from_ms: instant(&args.from, "from")?,
+        to_ms: instant(&args.to, "to")?,
+        now_ms: instant(&args.now, "now")?.unwrap_or_else(super::now_ms),
+        batch_rows: args.batch_rows.max(1),
+        disorder: Disorder { shuffle: args.shuffle, duplicates: args.duplicates },
+        secret: secret(&pipeline, &args.data)?,
+    };
+    let names = pipeline.plan().rules.iter().map(|r| RuleName {
+        id: r.id.clone(),
+        version: r.version,
+        values: r.value_names().map(str::to_owned).collect(),
+    });
+    let found = FoundFiles::create(&args.out, zone.clone(), names.collect())
+        .with_context(|| format!("result directory {} cannot be made", args.out.display()))?;
+    let size = inputs.iter().filter_map(|i| i.path.metadata().ok()).map(|m| m.len()).sum();
+    let bar = super::bar(size, args.quiet);
+    let sealed = pipeline.specs().iter().map(|s| s.schema.has_personal()).collect();
+    let feed_names = pipeline.specs().iter().map(|s| s.name().to_owned()).collect();
+    let mut out = Out { found, bar, sealed, feeds: feed_names };
+    let done = replay::replay(&mut pipeline, &inputs, &how, &mut out)?;
+    out.found.finish().with_context(|| format!("results in {} cannot be written", args.out.display()))?;
+    out.bar.finish_and_clear();
+    let seconds = began.elapsed().as_secs_f64();
+    let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let path = args.out.join("summary.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    if !args.quiet {
+        io::stdout().write_all(for_people(&summary, &args.out).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what the replay finds.
+struct Out {
+    found: FoundFiles,
+    bar: indicatif::ProgressBar,
+    sealed: Vec<bool>,
+    feeds: Vec<String>,
+}
+
+impl Sink for Out {
+    fn take(&mut self, step: Step) -> io::Result<()> {
+        self.found.take(step.signals, step.alerts);
+        for (feed, partition, letter) in step.dead {
+            self.dead(feed, &partition, letter)?;
+        }
+        Ok(())
+    }
+
+    fn dead(&mut self, feed: usize, partition: &str, letter: DeadLetter) -> io::Result<()> {
+        // Raw bytes of feeds with personal columns are not copied into a result directory: the input still has them.
+        let raw = if self.sealed[feed] {
+            Value::Null
+        } else {
+            String::from_utf8_lossy(&letter.raw).into()
+        };
+        self.found.dead(&self.feeds[feed], partition, &letter, &raw)
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        self.bar.set_position(bytes);
+    }
+}
+
+/// `FEED=PATH` arguments; a directory stands for its files.
+fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
+    let mut out = Vec::new();
+    for arg in args {
+        let Some((name, path)) = arg.split_once('=') else {
+            bail!("--input {arg:?}: write FEED=PATH, like complaints=orders.csv");
+        };
+        let Some(feed) = specs.iter().position(|s| s.name() == name) else {
+            let known: Vec<&str> = specs.iter().map(FeedSpec::name).collect();
+            bail!("--input {arg:?}: there is no feed {name:?}; known feeds: {}", known.join(", "));
+        };
+        let path = Path::new(path);
+        if path.is_dir() {
+            let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+                .and_then(|d| d.map(|e| e.map(|e| e.path())).collect())
+                .with_context(|| format!("directory {} cannot be read", path.display()))?;
+            files.retain(|f| f.is_file());
+            files.sort();
+            out.extend(files.into_iter().map(|path| Input { feed, path }));
+        } else {
+            out.push(Input { feed, path: path.to_owned() });
+        }
+    }
+    Ok(out)
+}
+
+/// The local key where a feed needs one; a fixed one where nothing personal is read.
+fn secret(pipeline: &Pipeline, data: &Path) -> anyhow::Result<Secret> {
+    if pipeline.specs().iter().any(|s| s.schema.has_personal()) {
+        super::local_key(data)
+    } else {
+        Ok(Secret::new([0; 32]))
+    }
+}
+
+fn summary(pipeline: &Pipeline, done: &Replayed, out: &Out, zone: &Zone, seconds: f64, shards: usize) -> Value {
+    let mut feeds = Map::new();
+    let mut rows = 0;
+    for (i, spec) in pipeline.specs().iter().enumerate() {
+        let (good, dead) = done.decoded[i];
+        if good + dead == 0 {
+            continue;
+        }
+        rows += good + dead;
+        let c = done.counts[i];
+        feeds.insert(
+            spec.name().to_owned(),
+            json!({
+                "rows": good + dead, "accepted": c.accepted, "duplicates": c.duplicates, "corrections": c.corrections,
+                "conflicts": c.conflicts, "dead_letters": dead + c.late + c.future, "late": c.late, "future": c.future,
+                "unattributed": c.unattributed, "invalid_codes": done.invalid_codes[i],
+            }),
+        );
+    }
+    let troubles = pipeline.troubles();
+    let mut rules = Map::new();
+    for (i, (rule, signals, alerts)) in out.found.by_rule().into_iter().enumerate() {
+        let (failures, not_ready) = troubles[i];
+        let mut line = json!({"version": rule.version, "signals": signals, "alerts": alerts});
+        if failures > 0 {
+            line["evaluation_failures"] = failures.into();
+        }
+        if not_ready > 0 {
+            line["not_ready"] = not_ready.into();
+        }
+        rules.insert(rule.id.clone(), line);
+    }
+    let sizes = pipeline.sizes();
+    let sum = |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    json!({
+        "events": rows,
+        "seconds": (seconds * 1000.0).round() / 1000.0,
+        "events_per_second": (rows as f64 / seconds).round() as u64,
+        "shards": shards,
+        "until": done.until_ms.map(|ms| zone.format(ms)),
+        "feeds": feeds,
+        "rules": rules,
+        "state": {
+            "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
+            "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+        },
+        "peak_memory_bytes": super::peak_memory_bytes(),
+    })
+}
+
+/// The summary as people read it.
+fn for_people(summary: &Value, out: &Path) -> String {
+    let mut text = String::new();
+    let mut line = |s: String| {
+        text.push_str(&s);
+        text.push('\n');
+    };
+    line(format!(
+        "{} events in {} s ({} events/s), {} MB peak memory",
+        summary["events"], summary["seconds"], summary["events_per_second"],
+        summary["peak_memory_bytes"].as_u64().unwrap_or(0) / 1_000_000
+    ));
+    line(String::new());
+    line(format!("{:<20} {:>10} {:>10} {:>10} {:>11} {:>12}", "feed", "rows", "accepted", "duplicates", "corrections", "dead letters"));
+    for (name, f) in summary["feeds"].as_object().into_iter().flatten() {
+        line(format!(
+            "{name:<20} {:>10} {:>10} {:>10} {:>11} {:>12}",
+            f["rows"].to_string(), f["accepted"].to_string(), f["duplicates"].to_string(), f["corrections"].to_string(), f["dead_letters"].to_string()
+        ));
+    }
+    line(String::new());
+    line(format!("{:<32} {:>10} {:>10}", "rule", "signals", "alerts"));
+    let rules: Vec<_> = summary["rules"].as_object().into_iter().flatten().collect();
+    for (name, r) in rules.iter().take(60) {
+        let mut notes = String::new();
+        if let Some(n) = r["evaluation_failures"].as_u64() {
+            notes.push_str(&format!("  {n} evaluations failed"));
+        }
+        if r["signals"] == 0 && r["not_ready"].as_u64().is_some() {
+            notes.push_str("  not ready: its compare lacks history");
+        }
+        line(format!("{name:<32} {:>10} {:>10}{notes}", r["signals"].to_string(), r["alerts"].to_string()));
+    }
+    if rules.len() > 60 {
+        line(format!("… and {} more rules in summary.json", rules.len() - 60));
+    }
+    line(String::new());
+    line(format!("results: {}", out.display()));
+    text
+}
