@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::shard::{Held, Shard, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Truth},
+        signal::{Cause, Outcome, Severity, Span, Truth},
         window::WindowSpec,
     },
     rule::{
@@ -63,7 +63,9 @@ impl Shard {
     pub(super) fn close(&mut self, r: usize, to: i64, cause: Cause, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return self.close_sessions(r, rule, to, cause);
+        };
         let ends = match peers.is_empty() {
             true => self.ends(r, to),
             false => peers.iter().map(|(end, _)| *end).collect(),
@@ -110,7 +112,7 @@ impl Shard {
         keys.sort_unstable();
         keys.dedup();
         let (verdicts, values) = self.verdicts(r, &keys, window, peers);
-        if rule.early {
+        if rule.early && self.specs[r].live {
             // What open windows already say comes first: their records arrived before this close.
             let mut news = self.news(r, rule, end, &keys, &verdicts);
             let ahead = self.ahead(rule, end, every_ms, origin_ms);
@@ -123,9 +125,15 @@ impl Shard {
             let was_active = self.rules[r].active.contains_key(key);
             if verdict.truth == Truth::Fire {
                 let row = row_values(&values, i);
-                self.hold_signal(r, rule, end, *key, verdict.severity, row.clone());
-                let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
-                self.tell(r, *key, &outcome);
+                if self.specs[r].live {
+                    let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
+                    self.tell(r, *key, &outcome);
+                }
+                self.hold_signal(r, rule, end, *key, verdict.severity, row);
+                // A true key repeats its signal at every step, changed or not.
+                self.set_active(r, *key, true);
+            } else if !self.specs[r].live {
+                self.set_active(r, *key, false);
             } else if was_active || self.rules[r].early.contains_key(&(end, *key)) {
                 let k = self.store.interner(rule.space).key(*key).clone();
                 let outcome = self.quiet(r, &k, span, verdict.truth, close_cause, true);
@@ -141,7 +149,7 @@ impl Shard {
             self.store.interner_mut(rule.space).release(mark.1, after);
         }
         // A key that has just gone quiet may already fire again in the next window.
-        if rule.early {
+        if rule.early && self.specs[r].live {
             let gone: Vec<u32> = active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
             if !gone.is_empty() {
                 let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
@@ -150,6 +158,50 @@ impl Shard {
                 self.look(r, rule, ahead);
             }
         }
+    }
+
+    /// Signals of the windows that the end of the input left open; they raise no alerts.
+    pub(super) fn keep_open(&mut self, r: usize, peers: &PeersByEnd) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let ends = if rule.has_peers() { peers.iter().map(|(e, _)| *e).collect() } else { self.open_ends(r) };
+        for (i, end) in ends.into_iter().enumerate() {
+            let window = end - width_ms..end;
+            let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
+            let mut keys = Vec::new();
+            for s in &rule.slices {
+                let grid = plan.panes.slices[*s].grid;
+                keys.extend(self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)));
+            }
+            self.evaluator(r, peers).prefilter(&mut keys, &window);
+            keys.sort_unstable();
+            keys.dedup();
+            if keys.is_empty() {
+                continue;
+            }
+            let (verdicts, values) = self.verdicts(r, &keys, &window, peers);
+            for (i, key) in keys.iter().enumerate() {
+                if verdicts[i].truth == Truth::Fire {
+                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, row_values(&values, i));
+                }
+            }
+        }
+    }
+
+    /// Ends of the open windows that hold rows.
+    pub(super) fn open_ends(&self, r: usize) -> Vec<i64> {
+        let rule = &self.plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return Vec::new() };
+        let last = rule.slices.iter().filter_map(|s| {
+            let grid = self.plan.panes.slices[*s].grid;
+            self.store.slice(*s).last_touched().map(|p| grid.start(p))
+        });
+        let (Some(last), Some(first)) = (last.max(), self.rules[r].closed_to.or_else(|| self.first_local(rule))) else {
+            return Vec::new();
+        };
+        let first = next_end(first, every_ms, origin_ms);
+        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last + width_ms).collect()
     }
 
     /// Keys whose own, compared or peer input differs between this window and the one before.
@@ -224,6 +276,10 @@ impl Shard {
 
     /// Looks into open windows: (local end, key), and tells what is new.
     pub(super) fn look(&mut self, r: usize, rule: &RulePlan, looks: Vec<(i64, u32)>) {
+        // A shadow rule raises no alerts, and its signals are found out when windows close.
+        if !self.specs[r].live {
+            return;
+        }
         let news = self.look_news(r, rule, looks);
         self.tell_news(r, rule, news);
     }
@@ -313,8 +369,22 @@ impl Shard {
 
     /// Keeps a signal until it is final.
     pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+        let window = window_span(rule, end, &self.zone);
+        self.hold_signal_of(r, rule, end, key, (severity, window), values);
+    }
+
+    /// The same for a window whose start is not known from its end.
+    pub(super) fn hold_signal_of(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        key: u32,
+        (severity, window): (Severity, Span),
+        values: Box<[Value]>,
+    ) {
         let by_key = self.rules[r].signals.entry(end).or_default();
-        if by_key.insert(key, Held { severity, values }).is_none() {
+        if by_key.insert(key, Held { severity, window, values }).is_none() {
             self.store.interner_mut(rule.space).retain(key);
         }
     }
@@ -335,7 +405,7 @@ impl Shard {
         r: usize,
         rule: &RulePlan,
         key: u32,
-        (window, closed): (crate::model::signal::Span, bool),
+        (window, closed): (Span, bool),
         verdict: Verdict,
         row: &[Value],
         cause: Cause,
