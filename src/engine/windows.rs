@@ -28,7 +28,9 @@ impl Shard {
     /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
     pub(super) fn ends(&self, r: usize, to: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { return Vec::new() };
+        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+            return Vec::new();
+        };
         let first = match self.rules[r].closed_to {
             Some(end) => end + every_ms,
             None => match self.first_local(rule) {
@@ -55,7 +57,11 @@ impl Shard {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut evaluator = self.evaluator(r, &[]);
         ends.iter()
-            .map(|end| (0..rule.compares.len()).map(|c| evaluator.peer_values(c, &(end - width_ms..*end))).collect())
+            .map(|end| {
+                (0..rule.compares.len())
+                    .map(|c| evaluator.peer_values(c, &(end - width_ms..*end)))
+                    .collect()
+            })
             .collect()
     }
 
@@ -63,7 +69,9 @@ impl Shard {
     pub(super) fn close(&mut self, r: usize, to: i64, cause: Cause, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return;
+        };
         let ends = match peers.is_empty() {
             true => self.ends(r, to),
             false => peers.iter().map(|(end, _)| *end).collect(),
@@ -83,7 +91,9 @@ impl Shard {
     pub(super) fn look_open(&mut self) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+                continue;
+            };
             let from = self.rules[r].closed_to.or_else(|| self.first_local(rule));
             if let Some(from) = from {
                 let looks = self.ahead(rule, from, every_ms, origin_ms);
@@ -134,7 +144,8 @@ impl Shard {
         }
         self.lifecycle.closed(r, span.end_ms);
         // Early marks of this window have served.
-        let done: Vec<(i64, u32)> = self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
+        let done: Vec<(i64, u32)> =
+            self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
         for mark in done {
             self.rules[r].early.remove(&mark);
             let after = self.store.latest_ms();
@@ -142,7 +153,8 @@ impl Shard {
         }
         // A key that has just gone quiet may already fire again in the next window.
         if rule.early {
-            let gone: Vec<u32> = active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
+            let gone: Vec<u32> =
+                active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
             if !gone.is_empty() {
                 let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
                 ahead.retain(|(_, k)| gone.contains(k));
@@ -200,7 +212,8 @@ impl Shard {
                 verdict.truth = Truth::Clear;
             }
         }
-        let looks_back = evaluator.rule.lookback_ms > 0 && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
+        let looks_back = evaluator.rule.lookback_ms > 0
+            && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
         self.failures[r] += values.failures;
         self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
         (verdicts, values.batch)
@@ -228,7 +241,12 @@ impl Shard {
         self.tell_news(r, rule, news);
     }
 
-    fn look_news(&mut self, r: usize, rule: &RulePlan, mut looks: Vec<(i64, u32)>) -> Vec<(u64, i64, u32)> {
+    fn look_news(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        mut looks: Vec<(i64, u32)>,
+    ) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         looks.sort_unstable();
         looks.dedup();
@@ -249,12 +267,20 @@ impl Shard {
     }
 
     /// Keys whose open window fires and says more than was told: (arrival that made it so, local end, key).
-    fn news(&mut self, r: usize, rule: &RulePlan, end: i64, keys: &[u32], verdicts: &[Verdict]) -> Vec<(u64, i64, u32)> {
+    fn news(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        keys: &[u32],
+        verdicts: &[Verdict],
+    ) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut news = Vec::new();
         for (key, verdict) in keys.iter().zip(verdicts) {
             if verdict.truth == Truth::Fire && self.is_news(r, rule, end, *key, *verdict) {
-                let (found, steps, _) = self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
+                let (found, steps, _) =
+                    self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
                 if let Some(first) = steps.iter().position(|v| v.truth == Truth::Fire) {
                     news.push((found[first].arrival(), end, *key));
                 }
@@ -312,7 +338,15 @@ impl Shard {
     }
 
     /// Keeps a signal until it is final.
-    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+    pub(super) fn hold_signal(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        key: u32,
+        severity: Severity,
+        values: Box<[Value]>,
+    ) {
         let by_key = self.rules[r].signals.entry(end).or_default();
         if by_key.insert(key, Held { severity, values }).is_none() {
             self.store.interner_mut(rule.space).retain(key);
@@ -354,7 +388,10 @@ impl Shard {
             let last = records.iter().rev().find(|f| Some(f.piece.rows.feed) == feed);
             last.map_or_else(Map::new, |f| self.context(r, f))
         };
-        let reraise = closed && was_active && verdict.truth == Truth::Fire && self.reraises(r, rule, &k.canonical, row);
+        let reraise = closed
+            && was_active
+            && verdict.truth == Truth::Fire
+            && self.reraises(r, rule, &k.canonical, row);
         Outcome {
             rule: r,
             key: k,
@@ -372,7 +409,9 @@ impl Shard {
 
     /// Whether `reraise` holds for these values against those of the last raise.
     fn reraises(&self, r: usize, rule: &RulePlan, key: &str, row: &[Value]) -> bool {
-        let (Some((expression, schema)), Some(last)) = (&rule.reraise, self.lifecycle.last_raised(r, key)) else {
+        let (Some((expression, schema)), Some(last)) =
+            (&rule.reraise, self.lifecycle.last_raised(r, key))
+        else {
             return false;
         };
         let last = rule.value_names().map(|n| last.get(n).cloned().unwrap_or(Value::Null));
