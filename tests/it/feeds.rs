@@ -1,5 +1,7 @@
 //! The feeds that are shipped, read as an office would send them.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 use std::{path::Path, sync::Arc};
 
 use arrow::array::AsArray;
