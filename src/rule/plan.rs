@@ -10,7 +10,10 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::file::{HistoryOf, Kind, Status};
 use crate::{
     model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
-    pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
+    pane::{
+        aggregate::udaf::RowAggregate,
+        plan::PanePlan,
+    },
 };
 
 /// All rules and what they share.
@@ -63,6 +66,8 @@ pub struct RulePlan {
     pub lookback_ms: i64,
     /// `when`
     pub when: Option<Expression>,
+    /// The conditions that `and` joins in `when`, as SQL, for explanations.
+    pub terms: Vec<(String, Expression)>,
     /// `clear`; `None`: `when` is not true.
     pub clear: Option<Expression>,
     /// Ladder, highest first.
