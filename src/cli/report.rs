@@ -11,7 +11,10 @@ use std::{
 };
 
 use forewarn::model::diagnostic::{Diagnostic, Level};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan,
+    SpanContents,
+};
 use serde_json::{Value, json};
 
 /// Columns of a report that goes to no terminal.
@@ -58,10 +61,11 @@ fn text_of(value: &Value) -> String {
 
 fn human(findings: &[Diagnostic], files: usize, colour: bool, sources: &mut Sources) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_context_lines(0);
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH);
     let mut out = String::new();
     for finding in findings {
-        let shown = Shown { finding, source: source(finding, sources) };
+        let lines = Lines { name: finding.file.display().to_string(), text: sources.text(&finding.file) };
+        let shown = Shown { finding, lines };
         // Writing to a text cannot fail; a finding that could not be drawn is still told.
         if handler.render_report(&mut out, &shown).is_err() {
             let _ = writeln!(out, "{}: {} {}", finding.file.display(), finding.code, finding.message);
@@ -83,16 +87,47 @@ fn count(findings: &[Diagnostic]) -> (usize, usize) {
     (errors, findings.len() - errors)
 }
 
-fn source(finding: &Diagnostic, sources: &mut Sources) -> NamedSource<String> {
-    let text = sources.text(&finding.file);
-    NamedSource::new(finding.file.display().to_string(), text.to_string())
+/// The text of a file, of which miette is given the whole lines a finding is about, and no others.
+#[derive(Debug)]
+struct Lines {
+    name: String,
+    text: Arc<str>,
+}
+
+impl SourceCode for Lines {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = &*self.text;
+        let from = text.floor_char_boundary(span.offset().min(text.len()));
+        let to = text.ceil_char_boundary((span.offset() + span.len()).min(text.len()));
+        let start = text[..from].rfind('\n').map_or(0, |i| i + 1);
+        let end = text[to..].find('\n').map_or(text.len(), |i| to + i);
+        let line = text[..start].matches('\n').count();
+        let lines = text[start..end].matches('\n').count() + 1;
+        // Without context miette asks for the place to print behind the file's name, else for lines to draw.
+        let column = if lines_before + lines_after == 0 { text[start..from].chars().count() } else { 0 };
+        let shown = SourceSpan::new(start.into(), end - start);
+        let contents = MietteSpanContents::new_named(
+            self.name.clone(),
+            &text.as_bytes()[start..end],
+            shown,
+            line,
+            column,
+            line + lines,
+        );
+        Ok(Box::new(contents))
+    }
 }
 
 /// A finding as miette draws it.
 #[derive(Debug)]
 struct Shown<'a> {
     finding: &'a Diagnostic,
-    source: NamedSource<String>,
+    lines: Lines,
 }
 
 impl fmt::Display for Shown<'_> {
@@ -120,7 +155,7 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        Some(&self.lines)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
