@@ -96,6 +96,12 @@ impl Intake {
         &self.zone
     }
 
+    /// Longest body, before and after decompression, bytes.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        self.body_bytes_max
+    }
+
     /// Position of the feed named `name`.
     ///
     /// # Errors

@@ -72,6 +72,12 @@ impl ReadFile {
         Some(Self { path: path.to_owned(), options, position, state: State::Start })
     }
 
+    /// How far it was taken.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
     /// The next piece; `None` when there is nothing more for now.
     ///
     /// # Errors
