@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Run the tests inside rule files
+    Test(cli::test::Test),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
+        Command::Test(args) => cli::test::run(&args),
     };
     match result {
         Ok(code) => code,

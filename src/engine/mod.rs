@@ -7,6 +7,7 @@ pub mod inspect;
 mod instant;
 pub mod pipeline;
 pub mod replay;
+pub mod rule_test;
 mod sessions;
 pub mod shard;
 pub mod windows;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use forewarn::{
     engine::rule_test::{self, Verdict},
-    feed::spec::{self, FeedSpec},
+    feed::{FeedSpec, spec},
     model::time::Zone,
     rule::{self, file::RuleFile},
 };
@@ -14,7 +14,9 @@ fn repository(path: &str) -> PathBuf {
 }
 
 fn feeds(dir: &str) -> Vec<FeedSpec> {
-    spec::load_dir(&repository(dir)).unwrap_or_else(|findings| panic!("{dir}: {findings:?}"))
+    let (feeds, findings) = spec::load_dir(&repository(dir), &zone());
+    assert!(!feeds.is_empty() && findings.is_empty(), "{dir}: {findings:?}");
+    feeds
 }
 
 fn zone() -> Zone {
