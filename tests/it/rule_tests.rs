@@ -86,7 +86,7 @@ fn a_wrong_expectation_is_named_by_alert_and_value() {
         ("- {rule: report_multi_source, key", "- {rule: report_multi, key", "test::unknown_rule"),
         ("state: firing, fired", "state: fired, fired", "test::unknown_state"),
         ("channel: TEL, complainant_hash: p3}", "chanel: TEL, complainant_hash: p3}", "did you mean \"channel\"?"),
-        ("channel: TEL, complainant_hash: p3}", "kind: XX, complainant_hash: p3}", "feed \"complaints\" refuses this row"),
+        ("03-20 09:00, ucc: $A, kind: JB", "03-20 09:00, ucc: $A, kind: XX", "feed \"complaints\" refuses this row"),
     ] {
         let told = told(from, to);
         assert!(told.contains(expected), "{from} → {to}\nexpected {expected}\ntold {told}");
