@@ -125,10 +125,11 @@ impl<'a> Record<'a> {
         true
     }
 
-    /// Takes the cell of a column.
+    /// Takes the cell of a column, and the rank of the name it stood under.
     #[inline]
-    pub(crate) fn take(&mut self, column: usize) -> Cell<'a> {
-        std::mem::replace(&mut self.cells[column].0, Cell::Missing)
+    pub(crate) fn take(&mut self, column: usize) -> (Cell<'a>, u16) {
+        let slot = &mut self.cells[column];
+        (std::mem::replace(&mut slot.0, Cell::Missing), slot.1)
     }
 }
 
@@ -172,7 +173,7 @@ mod tests {
             for (name, value) in given {
                 assert!(record.put(fields.of_name(name), text(value)));
             }
-            assert_eq!(record.take(0), text(expect), "{given:?}");
+            assert_eq!(record.take(0).0, text(expect), "{given:?}");
         }
     }
 

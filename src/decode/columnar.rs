@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 use super::{
-    cell::{Cell, Target, trim},
+    cell::{Cell, trim},
     convert::{Converter, Refusal, Value},
     rows::{Builder, Plan, batch},
 };
@@ -71,18 +71,18 @@ pub(crate) fn decode(plan: &Plan, rows: &RecordBatch, first: u64) -> Decoded {
     Decoded { rows, lines, raw: None, dead, invalid_codes: emptied.len() as u64 }
 }
 
-/// The source arrays of each column, the preferred name first.
-fn sources(plan: &Plan, rows: &RecordBatch) -> Vec<Vec<ArrayRef>> {
-    let mut found: Vec<Vec<(Target, ArrayRef)>> = vec![Vec::new(); plan.converters.len()];
+/// The source arrays of each column with the rank of their names, the preferred name first.
+fn sources(plan: &Plan, rows: &RecordBatch) -> Vec<Vec<(u16, ArrayRef)>> {
+    let mut found: Vec<Vec<(u16, ArrayRef)>> = vec![Vec::new(); plan.converters.len()];
     for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
         for target in plan.fields.of_name(field.name()) {
-            found[usize::from(target.column)].push((*target, as_utf8(array)));
+            found[usize::from(target.column)].push((target.rank, as_utf8(array)));
         }
     }
     for of_column in &mut found {
-        of_column.sort_by_key(|(target, _)| target.rank);
+        of_column.sort_by_key(|(rank, _)| *rank);
     }
-    found.into_iter().map(|c| c.into_iter().map(|(_, array)| array).collect()).collect()
+    found
 }
 
 /// The many encodings of texts as the one the rest of this file knows.
@@ -100,8 +100,13 @@ fn cast(array: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
     cast_with_options(array, to, &options).ok()
 }
 
-fn column(plan: &Plan, converter: &Converter, sources: &[ArrayRef], rows: usize) -> Converted {
-    if let ([source], true) = (sources, converter.plain())
+fn column(
+    plan: &Plan,
+    converter: &Converter,
+    sources: &[(u16, ArrayRef)],
+    rows: usize,
+) -> Converted {
+    if let ([(_, source)], true) = (sources, converter.plain())
         && let Some(array) = whole(plan, converter.column().kind, source)
         && let Some(converted) = checked(plan, converter, array)
     {
@@ -110,10 +115,12 @@ fn column(plan: &Plan, converter: &Converter, sources: &[ArrayRef], rows: usize)
     let mut builder = Builder::new(kind_of(plan, converter), rows);
     let mut converted =
         Converted { array: builder.finish(), refusals: Vec::new(), emptied: Vec::new() };
-    let readers: Vec<Reader<'_>> = sources.iter().map(|a| Reader::new(a)).collect();
+    let readers: Vec<_> = sources.iter().map(|(rank, a)| (*rank, Reader::new(a))).collect();
     for row in 0..rows {
-        let cell = readers.iter().map(|r| r.cell(row)).find(|c| !c.is_blank());
-        match converter.convert(cell.unwrap_or(Cell::Missing), &plan.zone, &plan.keyed) {
+        let cells = readers.iter().map(|(rank, r)| (r.cell(row), *rank));
+        let (cell, rank) =
+            cells.into_iter().find(|(c, _)| !c.is_blank()).unwrap_or((Cell::Missing, 0));
+        match converter.convert(cell, rank, &plan.zone, &plan.keyed) {
             Ok((value, emptied)) => {
                 builder.append(&value);
                 if emptied {
@@ -183,7 +190,7 @@ fn checked(plan: &Plan, converter: &Converter, array: ArrayRef) -> Option<Conver
     }
     let mut refusals = Vec::new();
     if (converter.column().required || event_time) && array.null_count() > 0 {
-        let refusal = converter.convert(Cell::Missing, &plan.zone, &plan.keyed).err()?;
+        let refusal = converter.convert(Cell::Missing, 0, &plan.zone, &plan.keyed).err()?;
         let nulls = (0..array.len()).filter(|row| array.is_null(*row));
         refusals.extend(nulls.map(|row| (row, refusal.clone())));
     }

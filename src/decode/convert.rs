@@ -14,7 +14,7 @@ use std::{
 use crate::model::{
     batch::DeadClass,
     reference::{region, ucc},
-    schema::{Column, ColumnType, FeedSchema, Invalid},
+    schema::{Column, ColumnType, FeedSchema, Invalid, SPLIT},
     secret::Keyed,
     time::{EVENT_MS_MAX, EVENT_MS_MIN, Zone},
 };
@@ -61,6 +61,8 @@ type Converted<'a> = Result<(Value<'a>, bool), Refusal>;
 pub(crate) struct Converter {
     column: Column,
     map: HashMap<String, String>,
+    /// What a number is multiplied by, by the rank of the name it stood under.
+    times: Vec<i64>,
     codes: HashSet<String>,
     empty: HashSet<String>,
     is_event_time: bool,
@@ -77,12 +79,17 @@ impl Converter {
             && column.map.is_empty()
             && column.empty.is_empty()
             && column.default.is_none()
-            && column.times.is_none()
+            && column.times.is_empty()
+            && column.split.is_none()
             && !column.personal
             && !is_exploded
             && !matches!(column.kind, ColumnType::Texts | ColumnType::Ucc | ColumnType::Region);
         Self {
             map: column.map.iter().cloned().collect(),
+            times: std::iter::once(&column.name)
+                .chain(&column.from)
+                .map(|name| column.times.iter().find(|(n, _)| n == name).map_or(1, |(_, n)| *n))
+                .collect(),
             codes: column.codes.iter().cloned().collect(),
             empty: column.empty.iter().cloned().collect(),
             is_event_time: position == schema.event_time,
@@ -103,13 +110,19 @@ impl Converter {
         &self.column
     }
 
-    /// The value of `cell`, with required, code and range checks.
+    /// The value of `cell`, which stood under the column's `rank`-th name, with required, code and range checks.
     #[inline]
-    pub(crate) fn convert<'a>(&self, cell: Cell<'a>, zone: &Zone, keyed: &Keyed) -> Converted<'a> {
+    pub(crate) fn convert<'a>(
+        &self,
+        cell: Cell<'a>,
+        rank: u16,
+        zone: &Zone,
+        keyed: &Keyed,
+    ) -> Converted<'a> {
         let (value, emptied) = if self.plain {
-            (self.typed(cell, zone)?, false)
+            (self.typed(cell, 1, zone)?, false)
         } else {
-            self.prepared(cell, zone, keyed)?
+            self.prepared(cell, rank, zone, keyed)?
         };
         match value {
             Value::Null if self.column.required || self.is_event_time => Err(self.missing(emptied)),
@@ -122,7 +135,7 @@ impl Converter {
     }
 
     /// All steps, for columns that ask for any.
-    fn prepared<'a>(&self, cell: Cell<'a>, zone: &Zone, keyed: &Keyed) -> Converted<'a> {
+    fn prepared<'a>(&self, cell: Cell<'a>, rank: u16, zone: &Zone, keyed: &Keyed) -> Converted<'a> {
         if self.is_exploded || self.column.kind == ColumnType::Texts {
             return Ok((self.texts(cell)?, false));
         }
@@ -130,11 +143,49 @@ impl Converter {
         if self.column.personal {
             return Ok((self.pseudonym(cell, keyed)?, false));
         }
+        let times = self.times.get(usize::from(rank)).copied().unwrap_or(1);
+        if let Some(at) = &self.column.split {
+            return Ok((self.one_of_several(cell, at, times, zone)?, false));
+        }
         let cell = self.mapped(cell)?;
         match self.column.kind {
             ColumnType::Ucc | ColumnType::Region => self.code(cell),
-            _ => Ok((self.typed(cell, zone)?, false)),
+            _ => Ok((self.typed(cell, times, zone)?, false)),
         }
+    }
+
+    /// Of several values in one text the first text, or the largest number.
+    fn one_of_several<'a>(
+        &self,
+        cell: Cell<'a>,
+        at: &str,
+        times: i64,
+        zone: &Zone,
+    ) -> Result<Value<'a>, Refusal> {
+        let parts = match cell {
+            Cell::List(items) => items,
+            cell => match self.text_of(cell)? {
+                Some(text) => split(&text, at, &self.column.keep),
+                None => return Ok(Value::Null),
+            },
+        };
+        let mut best = Value::Null;
+        for part in parts {
+            let cell = self.mapped(self.without_empty(Cell::Text(Cow::Owned(part))))?;
+            let value = self.typed(cell, times, zone)?;
+            let larger = match (&value, &best) {
+                (Value::Null, _) => false,
+                (_, Value::Null) => true,
+                (Value::Int(a), Value::Int(b)) => a > b,
+                (Value::Float(a), Value::Float(b)) => a > b,
+                (Value::Decimal(a), Value::Decimal(b)) => a > b,
+                _ => false,
+            };
+            if larger {
+                best = value;
+            }
+        }
+        Ok(best)
     }
 
     /// The cell, or the default where it says "no value".
@@ -192,7 +243,10 @@ impl Converter {
             Cell::Missing => return Ok(Value::Null),
             Cell::List(items) => items,
             cell => match self.text_of(cell)? {
-                Some(text) => split(&text, &self.column.split, &self.column.keep),
+                Some(text) => {
+                    let at = self.column.split.as_deref().unwrap_or(SPLIT);
+                    split(&text, at, &self.column.keep)
+                }
                 None => return Ok(Value::Null),
             },
         };
@@ -236,7 +290,7 @@ impl Converter {
 
     /// The cell as the column's type.
     #[inline]
-    fn typed<'a>(&self, cell: Cell<'a>, zone: &Zone) -> Result<Value<'a>, Refusal> {
+    fn typed<'a>(&self, cell: Cell<'a>, times: i64, zone: &Zone) -> Result<Value<'a>, Refusal> {
         match (self.column.kind, cell) {
             (_, Cell::Missing) => Ok(Value::Null),
             (ColumnType::Text, Cell::Text(Cow::Borrowed(text))) => Ok(match trim(text) {
@@ -256,15 +310,20 @@ impl Converter {
                 if text.is_empty() {
                     return Ok(Value::Null);
                 }
-                let value = self.parsed(kind, text, zone);
+                let value = self.parsed(kind, text, times, zone);
                 value.ok_or_else(|| self.wrong_type(&cell))
             }
         }
     }
 
     #[inline]
-    fn parsed(&self, kind: ColumnType, text: &str, zone: &Zone) -> Option<Value<'static>> {
-        let times = self.column.times.unwrap_or(1);
+    fn parsed(
+        &self,
+        kind: ColumnType,
+        text: &str,
+        times: i64,
+        zone: &Zone,
+    ) -> Option<Value<'static>> {
         Some(match kind {
             ColumnType::Int if times == 1 => Value::Int(number::int(text)?),
             ColumnType::Int => {
@@ -425,7 +484,7 @@ mod tests {
             FeedSchema::new("f", vec![column, Column::new("at", ColumnType::Timestamp)], 1);
         let zone = Zone::parse("Asia/Shanghai").unwrap();
         let keyed = Secret::new([7; 32]).pseudonyms();
-        let converted = Converter::of(&schema, 0).convert(cell, &zone, &keyed);
+        let converted = Converter::of(&schema, 0).convert(cell, 1, &zone, &keyed);
         if personal {
             assert!(!format!("{converted:?}").contains("138"), "{converted:?}");
         }
@@ -522,7 +581,8 @@ mod tests {
     #[test]
     fn amounts_in_ten_thousands_are_exact() {
         let mut column = Column::new("c", ColumnType::Decimal { scale: 2 });
-        column.times = Some(10_000);
+        column.from = vec!["万元".into()];
+        column.times = vec![("万元".into(), 10_000)];
         for (cell, expect) in [
             (text("0.1"), 100_000),
             (number("12.345678"), 12_345_678),
@@ -531,9 +591,31 @@ mod tests {
             assert_eq!(convert(column.clone(), cell), Ok(Value::Decimal(expect)));
         }
         let mut column = Column::new("c", ColumnType::Int);
-        column.times = Some(10_000);
+        column.from = vec!["万元".into()];
+        column.times = vec![("万元".into(), 10_000)];
         assert_eq!(convert(column.clone(), text("0.5")), Ok(Value::Int(5_000)));
         assert!(convert(column, text("0.00001")).is_err());
+    }
+
+    #[test]
+    fn one_of_several_values_counts() {
+        let mut column = Column::new("c", ColumnType::Int);
+        column.split = Some(";、".into());
+        column.map = vec![
+            ("警告".into(), "1".into()),
+            ("吊销".into(), "6".into()),
+            ("罚款".into(), "2".into()),
+        ];
+        assert_eq!(convert(column.clone(), text("罚款;吊销、警告")), Ok(Value::Int(6)));
+        assert_eq!(convert(column.clone(), number("3")), Ok(Value::Int(3)));
+        assert!(convert(column.clone(), text("罚款;其他")).is_err());
+        let mut column = Column { kind: ColumnType::Text, ..column };
+        column.empty = vec!["/".into()];
+        assert_eq!(convert(column.clone(), text("/;吊销;罚款")), Ok(value("6")));
+        assert_eq!(
+            convert(column, Cell::List(vec!["其他".into(), "罚款".into()])),
+            Ok(value("其他"))
+        );
     }
 
     #[test]

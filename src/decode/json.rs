@@ -382,7 +382,7 @@ mod tests {
         let fields = Fields::of(&FeedSchema::new("f", columns, 0));
         let mut record = Record::new(2);
         match read(line, &fields, &mut Keys::default(), &mut record) {
-            Ok(()) => Ok((record.take(0), record.take(1))),
+            Ok(()) => Ok((record.take(0).0, record.take(1).0)),
             Err(s) => Err(format!("{} at {}", s.what, s.at)),
         }
     }
@@ -470,8 +470,8 @@ mod tests {
         for line in &lines {
             let mut record = Record::new(2);
             read(line, &fields, &mut keys, &mut record).unwrap();
-            assert_eq!(record.take(0), Cell::Number("1".into()));
-            assert_eq!(record.take(1), Cell::Number("2".into()));
+            assert_eq!(record.take(0).0, Cell::Number("1".into()));
+            assert_eq!(record.take(1).0, Cell::Number("2".into()));
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Dates and instants as offices write them.
 //!
-//! ISO 8601 and RFC 3339 are read by hand, because every event has one; other forms only where the feed lists their
-//! format. A reading without an offset is a clock reading of the feed's zone, a date alone the start of that day.
+//! ISO 8601 and RFC 3339 are read first and fast, because every event has one; then the formats that the feed lists, then
+//! the forms with the year in front that cannot be mistaken: `2026年3月5日`, `2026/3/5 8:05`, `20260305`. A reading without an offset is a clock reading of the feed's zone, a date alone the start of that day.
 
 use jiff::{civil, fmt::strtime};
 
-use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Zone};
+use crate::model::{
+    reference::ucc::narrow,
+    time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Zone},
+};
 
 /// Numbers from here on are milliseconds since 1970 (the year 1973); smaller ones would be seconds or dates in disguise.
 const EPOCH_MS_MIN: i64 = 100_000_000_000;
@@ -40,7 +43,7 @@ pub(crate) fn instant(text: &str, formats: &[String], zone: &Zone) -> Option<i64
     if let Some(reading) = iso(text.as_bytes()) {
         return Some(reading.instant(zone));
     }
-    match by_formats(text, formats) {
+    match by_formats(text, formats).or_else(|| year_first(text)) {
         Some(reading) => Some(reading.instant(zone)),
         None => epoch(text),
     }
@@ -48,7 +51,8 @@ pub(crate) fn instant(text: &str, formats: &[String], zone: &Zone) -> Option<i64
 
 /// The civil day of a text, in days since 1970-01-01.
 pub(crate) fn day(text: &str, formats: &[String], zone: &Zone) -> Option<i32> {
-    let reading = iso(text.as_bytes()).or_else(|| by_formats(text, formats));
+    let reading =
+        iso(text.as_bytes()).or_else(|| by_formats(text, formats)).or_else(|| year_first(text));
     let day = match reading {
         Some(reading) => reading.day(zone),
         None => zone.to_local(epoch(text)?).div_euclid(DAY_MS),
@@ -76,6 +80,64 @@ fn by_format(text: &str, format: &str) -> Option<Reading> {
         + i64::from(time.millisecond());
     let offset_ms = parsed.offset().map(|o| i64::from(o.seconds()) * SECOND_MS);
     Some(Reading { local_ms: day * DAY_MS + of_day, offset_ms })
+}
+
+/// Year, month, day and perhaps hour, minute and second in this order, whatever stands between them; or 8 or 14 digits.
+fn year_first(text: &str) -> Option<Reading> {
+    let text: String = text.chars().map(narrow).collect();
+    let b = text.as_bytes();
+    if matches!(b.len(), 8 | 14) && b.iter().all(u8::is_ascii_digit) {
+        let time = [8, 10, 12].map(|at| b.get(at..at + 2).map_or(Some(0), number));
+        return reading(
+            number(&b[..4])?,
+            number(&b[4..6])?,
+            number(&b[6..8])?,
+            time[0]?,
+            time[1]?,
+            time[2]?,
+        );
+    }
+    let (year, rest) = digits(&text, 4..=4)?;
+    let (month, rest) = digits(rest.strip_prefix(['年', '/', '.', '-'])?, 1..=2)?;
+    let (day, rest) = digits(rest.strip_prefix(['月', '/', '.', '-'])?, 1..=2)?;
+    let rest = rest.strip_prefix(['日', '号']).unwrap_or(rest);
+    let clock = rest.trim_start_matches([' ', 'T']);
+    if clock.is_empty() {
+        return reading(year, month, day, 0, 0, 0);
+    }
+    let (hour, rest) = digits(clock, 1..=2)?;
+    let (minute, rest) = match rest.strip_prefix([':', '时', '点'])? {
+        "" => (0, ""),
+        rest => digits(rest, 1..=2)?,
+    };
+    let (second, rest) = match rest.trim_start_matches([':', '分']) {
+        "" => (0, ""),
+        rest => digits(rest, 1..=2)?,
+    };
+    let rest = rest.strip_prefix('秒').unwrap_or(rest);
+    let fraction = rest.strip_prefix('.').is_some_and(|f| f.bytes().all(|b| b.is_ascii_digit()));
+    (rest.is_empty() || fraction).then(|| reading(year, month, day, hour, minute, second))?
+}
+
+fn reading(
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+) -> Option<Reading> {
+    let in_range = hour < 24 && minute < 60 && second < 60 || (hour, minute, second) == (24, 0, 0);
+    let of_day = hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS;
+    let day = days(year, month, day)?;
+    in_range.then_some(Reading { local_ms: day * DAY_MS + of_day, offset_ms: None })
+}
+
+/// The number at the front, if it has so many digits, and what follows it.
+fn digits(text: &str, count: std::ops::RangeInclusive<usize>) -> Option<(i64, &str)> {
+    let n = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (front, rest) = text.split_at(n);
+    count.contains(&n).then(|| Some((number(front.as_bytes())?, rest)))?
 }
 
 /// `2026-03-05`, `2026-03-05T08:00[:00[.123]]`, with a blank for `T`, with `Z`, `+08:00`, `+0800` or `+08` behind it.
@@ -171,16 +233,7 @@ mod tests {
 
     #[test]
     fn instants() {
-        let formats: Vec<String> = [
-            "%Y年%m月%d日",
-            "%Y年%m月%d日 %H:%M",
-            "%Y/%m/%d %H:%M:%S",
-            "%Y/%m/%d",
-            "%Y%m%d",
-            "%Y.%m.%d",
-        ]
-        .map(String::from)
-        .into();
+        let formats = ["%d.%m.%Y".to_owned(), "%m/%d/%Y %I:%M %p".to_owned()];
         for (text, expect) in [
             ("2026-03-05", "2026-03-05T00:00:00+08:00"),
             ("2026-03-05 08:30", "2026-03-05T08:30:00+08:00"),
@@ -192,6 +245,13 @@ mod tests {
             ("2016-12-31T23:59:60Z", "2017-01-01T07:59:59+08:00"),
             ("2026年3月5日", "2026-03-05T00:00:00+08:00"),
             ("2026年03月05日 8:05", "2026-03-05T08:05:00+08:00"),
+            ("2026年3月5日8时5分", "2026-03-05T08:05:00+08:00"),
+            ("2026年3月5日 8点", "2026-03-05T08:00:00+08:00"),
+            ("２０２６年３月５日", "2026-03-05T00:00:00+08:00"),
+            ("2026-3-5 9:07", "2026-03-05T09:07:00+08:00"),
+            ("20260305093015", "2026-03-05T09:30:15+08:00"),
+            ("05.03.2026", "2026-03-05T00:00:00+08:00"),
+            ("3/5/2026 9:07 PM", "2026-03-05T21:07:00+08:00"),
             ("2026/3/5", "2026-03-05T00:00:00+08:00"),
             ("2026/3/5 9:07:01", "2026-03-05T09:07:01+08:00"),
             ("20260305", "2026-03-05T00:00:00+08:00"),
@@ -211,19 +271,21 @@ mod tests {
             "2026-02-29",
             "2026-13-01",
             "2026-00-10",
-            "2026-3-5",
             "2026-03-05T25:00",
             "2026-03-05T24:01",
             "2026-03-05T08:60",
             "2026-03-05T08:00:61",
             "2026-03-05T08:00+99:00",
             "2026-03-05T08:00:00.Z",
-            "2026年3月5日",
             "1772668800",
-            "20260305",
+            "20260230",
+            "12345678",
+            "2026年13月5日",
+            "3/5/2026",
+            "2026年3月",
+            "5月3日",
             "明天",
             "2026-03-05X08:00",
-            "2026-03-0５",
         ] {
             assert_eq!(instant(text, &[], &shanghai()), None, "{text:?}");
         }

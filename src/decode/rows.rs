@@ -81,7 +81,8 @@ impl<'p> Rows<'p> {
         values.clear();
         let mut emptied = 0;
         for (i, converter) in self.plan.converters.iter().enumerate() {
-            match converter.convert(record.take(i), &self.plan.zone, &self.plan.keyed) {
+            let (cell, rank) = record.take(i);
+            match converter.convert(cell, rank, &self.plan.zone, &self.plan.keyed) {
                 Ok((value, was_emptied)) => {
                     emptied += u64::from(was_emptied);
                     values.push(value);
@@ -102,8 +103,8 @@ impl<'p> Rows<'p> {
     fn all_refusals(&self, first: Refusal, record: &mut Record<'_>, from: usize) -> Refusal {
         let mut message = first.message;
         for (i, converter) in self.plan.converters.iter().enumerate().skip(from) {
-            if let Err(next) = converter.convert(record.take(i), &self.plan.zone, &self.plan.keyed)
-            {
+            let (cell, rank) = record.take(i);
+            if let Err(next) = converter.convert(cell, rank, &self.plan.zone, &self.plan.keyed) {
                 message.push_str("; ");
                 message.push_str(&next.message);
             }

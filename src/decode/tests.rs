@@ -168,7 +168,7 @@ fn one_bad_record_costs_only_itself() {
 
 #[test]
 fn quoted_line_ends_belong_to_their_record() {
-    let bytes = "编号;at;kind\r\n\"A\r\n1\";2026/03/05;TS\r\nB;2026-03-05;JB\r\n";
+    let bytes = "编号;at;kind\r\n\"A\r\n1\";03/05/2026;TS\r\nB;2026-03-05;JB\r\n";
     let (rows, dead) = decode_whole(Format::Csv, bytes.as_bytes());
     assert_eq!(rows.len(), 1);
     assert!(rows[0].starts_with(r#"4 {"id":"B""#), "{}", rows[0]);
@@ -248,10 +248,10 @@ fn exploded_columns_make_rows_in_every_format() {
     id.required = true;
     let mut parts = Column::new("part", ColumnType::Text);
     parts.from = vec!["parts".into()];
-    parts.split = ",".into();
+    parts.split = Some(",".into());
     parts.keep = vec!["FUEL SYSTEM, GASOLINE".into()];
     let mut places = Column::new("place", ColumnType::Text);
-    places.split = ";".into();
+    places.split = Some(";".into());
     let columns = vec![id, parts, places, Column::new("at", ColumnType::Date)];
     let mut schema = FeedSchema::new("f", columns, 3);
     schema.explode = vec![1, 2];

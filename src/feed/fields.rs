@@ -74,8 +74,8 @@ const COLUMN: Shape = Shape::OneOf(&[
         ),
         Field::optional(
             "times",
-            Shape::Int(1),
-            "The source value is multiplied by this: 10000 makes 元 of 万元.",
+            Shape::AnyMap(&Shape::Int(1)),
+            "Source field: number its value is multiplied by; 10000 makes 元 of 万元.",
         ),
         Field::optional(
             "min",
@@ -95,7 +95,7 @@ const COLUMN: Shape = Shape::OneOf(&[
         Field::optional(
             "split",
             Shape::Text,
-            "Characters at which one text becomes several values.",
+            "Characters at which one text becomes several values; text takes the first, numbers the largest.",
         ),
         Field::optional("keep", TEXTS, "Values that hold such a character and stay whole."),
     ]),

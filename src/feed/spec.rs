@@ -183,7 +183,7 @@ impl Reader {
             entries.iter().map(|(name, node)| self.column(name, node)).collect();
         self.names = columns.iter().map(|c| c.name.clone()).collect();
         self.kinds = columns.iter().map(|c| c.kind).collect();
-        let event_time = self.role(root, "event_time", &["date", "timestamp"])?;
+        let event_time = self.role(root, "event_time", &["date", "timestamp"]).unwrap_or(0);
         let mut schema = FeedSchema::new(&feed.value, columns, event_time);
         schema.record_id = self.roles(root, "record_id", &[]);
         schema.version = self.role(root, "version", &["int"]);
@@ -253,7 +253,10 @@ impl Reader {
             pairs.filter_map(|(from, to)| Some((from.value.clone(), to.text()?.value))).collect()
         });
         column.default = field("default").and_then(Node::text).map(|t| t.value);
-        column.times = field("times").and_then(|m| m.entries().iter().find_map(|(_, n)| n.int()));
+        column.times = field("times").map_or_else(Vec::new, |map| {
+            let pairs = map.entries().iter();
+            pairs.filter_map(|(from, n)| Some((from.value.clone(), n.int()?))).collect()
+        });
         column.min = field("min").and_then(Node::float);
         column.personal = field("personal").and_then(Node::bool).unwrap_or(false);
         column.invalid = match field("invalid").and_then(Node::scalar).map(|s| s.text.as_str()) {
@@ -261,7 +264,7 @@ impl Reader {
             Some("reject") => Invalid::Reject,
             _ => Invalid::Null,
         };
-        if let Some(t) = field("split").and_then(Node::text) { column.split = t.value; }
+        column.split = field("split").and_then(Node::text).map(|t| t.value);
         self.column_fields(&column, &word, node);
         column
     }
@@ -325,8 +328,14 @@ impl Reader {
         }
         for (from, n) in node.get("times").map_or(&[][..], Node::entries) {
             if from.value != *name && !column.from.contains(&from.value) {
-                let message = format!("column {name:?}: times names {:?}, which is not in from", from.value);
-                self.error("feed::no_effect", from.span.start..n.span().end, message, "add it to from");
+                let message =
+                    format!("column {name:?}: times names {:?}, which is not in from", from.value);
+                self.error(
+                    "feed::no_effect",
+                    from.span.start..n.span().end,
+                    message,
+                    "add it to from",
+                );
             }
         }
         self.column_codes(column, node);
@@ -563,7 +572,10 @@ columns:
         assert_eq!(schema.columns[1].from, ["登记时间"]);
         assert_eq!(schema.columns[3].invalid, Invalid::Reject);
         assert_eq!(schema.columns[6].kind, ColumnType::Decimal { scale: 2 });
-        assert_eq!((schema.columns[6].times.as_slice(), schema.columns[6].min), (&[("金额(万元)".to_owned(), 10_000)][..], Some(0.0)));
+        assert_eq!(
+            (schema.columns[6].times.as_slice(), schema.columns[6].min),
+            (&[("金额(万元)".to_owned(), 10_000)][..], Some(0.0))
+        );
         assert_eq!(schema.columns[8].codes, OPS);
         assert!(schema.has_personal());
     }
@@ -598,13 +610,13 @@ columns:
             ("'%Y/%m/%d'", "'yyyy/mm/dd'", "feed::bad_format", "'yyyy/mm/dd'"),
             (
                 "respondent_name: text",
-                "respondent_name: {type: text, times: 10}",
+                "respondent_name: {type: text, min: 10}",
                 "feed::no_effect",
                 "10",
             ),
             (
-                "respondent_name: text",
-                "respondent_name: {type: text, split: ','}",
+                "occurred_on: date",
+                "occurred_on: {type: date, split: ','}",
                 "feed::no_effect",
                 "','",
             ),

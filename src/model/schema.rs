@@ -102,16 +102,17 @@ pub struct Column {
     pub formats: Vec<String>,
     /// Value that is added when the source has none.
     pub default: Option<String>,
-    /// The source value is multiplied by this (万元 → 元 is 10000); `decimal`, `float` and `int` only.
-    pub times: Option<i64>,
+    /// Source field → number its value is multiplied by (万元 → 元 is 10000); `decimal`, `float` and `int` only.
+    pub times: Vec<(String, i64)>,
     /// Pseudonymised with the keyed hash before the row leaves `decode`; `text` only.
     pub personal: bool,
     /// For `ucc` and `region`.
     pub invalid: Invalid,
     /// Smallest value the office can send; `min: 0` lets sums of the column fire early.
     pub min: Option<f64>,
-    /// Characters at which one text becomes several values, for `texts` and exploded columns.
-    pub split: String,
+    /// Characters at which one text becomes several values; `texts` and exploded columns use [`SPLIT`] without it.
+    /// Another column takes the first of several texts, the largest of several numbers.
+    pub split: Option<String>,
     /// Values that hold such a character and stay whole: `FUEL SYSTEM, GASOLINE`.
     pub keep: Vec<String>,
 }
@@ -145,11 +146,11 @@ impl Column {
             empty: Vec::new(),
             formats: Vec::new(),
             default: None,
-            times: None,
+            times: Vec::new(),
             personal: false,
             invalid: Invalid::default(),
             min: None,
-            split: SPLIT.to_owned(),
+            split: None,
             keep: Vec::new(),
         }
     }

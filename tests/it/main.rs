@@ -1,4 +1,5 @@
 //! All integration tests as one binary: one module a subject.
 
+mod feeds;
 mod house;
 mod rule_tests;
