@@ -136,7 +136,7 @@ fn canonical(feed: &FeedSpec) -> FeedSpec {
         column.map.clear();
         column.empty.clear();
         column.formats.clear();
-        column.times = None;
+        column.times.clear();
         column.required = false;
         column.personal = false;
     }
