@@ -2,4 +2,5 @@
 
 mod feeds;
 mod house;
+mod real;
 mod rule_tests;
