@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod read_file;
 mod remembered;
 pub mod replay;
+pub mod rule_test;
 mod sessions;
 pub mod run;
 pub mod shard;
