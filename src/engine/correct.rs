@@ -109,7 +109,15 @@ impl Shard {
     pub(super) fn revise(&mut self, r: usize, correction: &Correction, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { .. }) = rule.window else { return };
+        if let Some(WindowSpec::Session { .. }) = rule.window {
+            for row in correction.rows() {
+                let at = self.zone.to_local(row.rows.event_ms[0]);
+                for key in rule.slices.iter().filter_map(|s| self.key_in(*s, row)).collect::<Vec<_>>() {
+                    self.revise_sessions(r, rule, key, at, correction.cause);
+                }
+            }
+            return;
+        }
         let ends = match peers.is_empty() {
             true => self.touched_ends(r, correction),
             false => peers.iter().map(|(e, _)| *e).collect(),

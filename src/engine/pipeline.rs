@@ -330,9 +330,18 @@ impl Pipeline {
     /// Hands over everything: signals of open windows, evidence of alerts that still fire.
     pub fn finish(&mut self) -> Step {
         self.step.counts = vec![FeedCounts::default(); self.feeds.len()];
-        self.look_open();
+        self.each_shard(|s| s.look_open());
+        self.collect();
+        for r in 0..self.plan.rules.len() {
+            let peers = self.peers(r, |s| s.open_ends(r));
+            self.each_shard(|s| s.keep_open(r, &peers));
+        }
         self.each_shard(|s| s.finish());
         self.take_step()
+    }
+
+    pub(super) fn shards_mut(&mut self) -> &mut [Shard] {
+        &mut self.shards
     }
 
     /// What the shards hold.
@@ -697,12 +706,6 @@ impl Pipeline {
             .zip(merged)
             .map(|(end, values)| (end, values.into_iter().map(|v| Some(Arc::new(v))).collect()))
             .collect()
-    }
-
-    /// Looks into all open windows; at the end of the input nothing will close them.
-    fn look_open(&mut self) {
-        self.each_shard(|s| s.look_open());
-        self.collect();
     }
 
     fn each_shard(&mut self, work: impl Fn(&mut Shard) + Sync + Send) {

@@ -73,6 +73,8 @@ pub(super) struct RuleState {
     pub(super) early: BTreeMap<(i64, u32), Severity>,
     /// Signals that can still change, by local end of their window.
     pub(super) signals: BTreeMap<i64, HashMap<u32, Held, BuildTakeLow>>,
+    /// Closed sessions that can still be corrected, oldest first.
+    pub(super) sessions: BTreeMap<u32, Vec<super::sessions::Session>>,
     /// Instant signals that can still change, by event time and record.
     pub(super) records: BTreeMap<(i64, Arc<str>), Signal>,
 }
@@ -81,6 +83,7 @@ pub(super) struct RuleState {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) severity: Severity,
+    pub(super) window: Span,
     pub(super) values: Box<[Value]>,
 }
 
@@ -176,12 +179,11 @@ impl Shard {
             let mut held: Vec<(u32, Held)> = entry.remove().into_iter().collect();
             held.sort_unstable_by_key(|(k, _)| *k);
             for (key, held) in held {
-                let window = window_span(rule, end, &self.zone);
                 let k = self.store.interner(rule.space).key(key).clone();
                 self.finals.push(Signal {
                     rule: r,
                     key: k,
-                    window,
+                    window: held.window,
                     record: None,
                     severity: held.severity,
                     values: held.values,
@@ -197,6 +199,7 @@ impl Shard {
             self.finals.push(entry.remove());
         }
         self.lifecycle.forget(r, before_ms);
+        self.forget_sessions(r, rule, local);
     }
 
     /// End of input: hands over every signal, and the evidence of alerts that still fire.

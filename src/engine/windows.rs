@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::shard::{Held, Shard, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Truth},
+        signal::{Cause, Outcome, Severity, Span, Truth},
         window::WindowSpec,
     },
     rule::{
@@ -28,9 +28,7 @@ impl Shard {
     /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
     pub(super) fn ends(&self, r: usize, to: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-            return Vec::new();
-        };
+        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { return Vec::new() };
         let first = match self.rules[r].closed_to {
             Some(end) => end + every_ms,
             None => match self.first_local(rule) {
@@ -57,11 +55,7 @@ impl Shard {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut evaluator = self.evaluator(r, &[]);
         ends.iter()
-            .map(|end| {
-                (0..rule.compares.len())
-                    .map(|c| evaluator.peer_values(c, &(end - width_ms..*end)))
-                    .collect()
-            })
+            .map(|end| (0..rule.compares.len()).map(|c| evaluator.peer_values(c, &(end - width_ms..*end))).collect())
             .collect()
     }
 
@@ -70,7 +64,7 @@ impl Shard {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
-            return;
+            return self.close_sessions(r, rule, to, cause);
         };
         let ends = match peers.is_empty() {
             true => self.ends(r, to),
@@ -91,9 +85,7 @@ impl Shard {
     pub(super) fn look_open(&mut self) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-                continue;
-            };
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
             let from = self.rules[r].closed_to.or_else(|| self.first_local(rule));
             if let Some(from) = from {
                 let looks = self.ahead(rule, from, every_ms, origin_ms);
@@ -120,7 +112,7 @@ impl Shard {
         keys.sort_unstable();
         keys.dedup();
         let (verdicts, values) = self.verdicts(r, &keys, window, peers);
-        if rule.early {
+        if rule.early && self.specs[r].live {
             // What open windows already say comes first: their records arrived before this close.
             let mut news = self.news(r, rule, end, &keys, &verdicts);
             let ahead = self.ahead(rule, end, every_ms, origin_ms);
@@ -133,9 +125,15 @@ impl Shard {
             let was_active = self.rules[r].active.contains_key(key);
             if verdict.truth == Truth::Fire {
                 let row = row_values(&values, i);
-                self.hold_signal(r, rule, end, *key, verdict.severity, row.clone());
-                let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
-                self.tell(r, *key, &outcome);
+                if self.specs[r].live {
+                    let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
+                    self.tell(r, *key, &outcome);
+                }
+                self.hold_signal(r, rule, end, *key, verdict.severity, row);
+                // A true key repeats its signal at every step, changed or not.
+                self.set_active(r, *key, true);
+            } else if !self.specs[r].live {
+                self.set_active(r, *key, false);
             } else if was_active || self.rules[r].early.contains_key(&(end, *key)) {
                 let k = self.store.interner(rule.space).key(*key).clone();
                 let outcome = self.quiet(r, &k, span, verdict.truth, close_cause, true);
@@ -144,17 +142,15 @@ impl Shard {
         }
         self.lifecycle.closed(r, span.end_ms);
         // Early marks of this window have served.
-        let done: Vec<(i64, u32)> =
-            self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
+        let done: Vec<(i64, u32)> = self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
         for mark in done {
             self.rules[r].early.remove(&mark);
             let after = self.store.latest_ms();
             self.store.interner_mut(rule.space).release(mark.1, after);
         }
         // A key that has just gone quiet may already fire again in the next window.
-        if rule.early {
-            let gone: Vec<u32> =
-                active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
+        if rule.early && self.specs[r].live {
+            let gone: Vec<u32> = active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
             if !gone.is_empty() {
                 let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
                 ahead.retain(|(_, k)| gone.contains(k));
@@ -162,6 +158,50 @@ impl Shard {
                 self.look(r, rule, ahead);
             }
         }
+    }
+
+    /// Signals of the windows that the end of the input left open; they raise no alerts.
+    pub(super) fn keep_open(&mut self, r: usize, peers: &PeersByEnd) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let ends = if rule.has_peers() { peers.iter().map(|(e, _)| *e).collect() } else { self.open_ends(r) };
+        for (i, end) in ends.into_iter().enumerate() {
+            let window = end - width_ms..end;
+            let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
+            let mut keys = Vec::new();
+            for s in &rule.slices {
+                let grid = plan.panes.slices[*s].grid;
+                keys.extend(self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)));
+            }
+            self.evaluator(r, peers).prefilter(&mut keys, &window);
+            keys.sort_unstable();
+            keys.dedup();
+            if keys.is_empty() {
+                continue;
+            }
+            let (verdicts, values) = self.verdicts(r, &keys, &window, peers);
+            for (i, key) in keys.iter().enumerate() {
+                if verdicts[i].truth == Truth::Fire {
+                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, row_values(&values, i));
+                }
+            }
+        }
+    }
+
+    /// Ends of the open windows that hold rows.
+    pub(super) fn open_ends(&self, r: usize) -> Vec<i64> {
+        let rule = &self.plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return Vec::new() };
+        let last = rule.slices.iter().filter_map(|s| {
+            let grid = self.plan.panes.slices[*s].grid;
+            self.store.slice(*s).last_touched().map(|p| grid.start(p))
+        });
+        let (Some(last), Some(first)) = (last.max(), self.rules[r].closed_to.or_else(|| self.first_local(rule))) else {
+            return Vec::new();
+        };
+        let first = next_end(first, every_ms, origin_ms);
+        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last + width_ms).collect()
     }
 
     /// Keys whose own, compared or peer input differs between this window and the one before.
@@ -212,8 +252,7 @@ impl Shard {
                 verdict.truth = Truth::Clear;
             }
         }
-        let looks_back = evaluator.rule.lookback_ms > 0
-            && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
+        let looks_back = evaluator.rule.lookback_ms > 0 && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
         self.failures[r] += values.failures;
         self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
         (verdicts, values.batch)
@@ -237,16 +276,15 @@ impl Shard {
 
     /// Looks into open windows: (local end, key), and tells what is new.
     pub(super) fn look(&mut self, r: usize, rule: &RulePlan, looks: Vec<(i64, u32)>) {
+        // A shadow rule raises no alerts, and its signals are found out when windows close.
+        if !self.specs[r].live {
+            return;
+        }
         let news = self.look_news(r, rule, looks);
         self.tell_news(r, rule, news);
     }
 
-    fn look_news(
-        &mut self,
-        r: usize,
-        rule: &RulePlan,
-        mut looks: Vec<(i64, u32)>,
-    ) -> Vec<(u64, i64, u32)> {
+    fn look_news(&mut self, r: usize, rule: &RulePlan, mut looks: Vec<(i64, u32)>) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         looks.sort_unstable();
         looks.dedup();
@@ -267,20 +305,12 @@ impl Shard {
     }
 
     /// Keys whose open window fires and says more than was told: (arrival that made it so, local end, key).
-    fn news(
-        &mut self,
-        r: usize,
-        rule: &RulePlan,
-        end: i64,
-        keys: &[u32],
-        verdicts: &[Verdict],
-    ) -> Vec<(u64, i64, u32)> {
+    fn news(&mut self, r: usize, rule: &RulePlan, end: i64, keys: &[u32], verdicts: &[Verdict]) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut news = Vec::new();
         for (key, verdict) in keys.iter().zip(verdicts) {
             if verdict.truth == Truth::Fire && self.is_news(r, rule, end, *key, *verdict) {
-                let (found, steps, _) =
-                    self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
+                let (found, steps, _) = self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
                 if let Some(first) = steps.iter().position(|v| v.truth == Truth::Fire) {
                     news.push((found[first].arrival(), end, *key));
                 }
@@ -338,17 +368,23 @@ impl Shard {
     }
 
     /// Keeps a signal until it is final.
-    pub(super) fn hold_signal(
+    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+        let window = window_span(rule, end, &self.zone);
+        self.hold_signal_of(r, rule, end, key, (severity, window), values);
+    }
+
+    /// The same for a window whose start is not known from its end.
+    pub(super) fn hold_signal_of(
         &mut self,
         r: usize,
         rule: &RulePlan,
         end: i64,
         key: u32,
-        severity: Severity,
+        (severity, window): (Severity, Span),
         values: Box<[Value]>,
     ) {
         let by_key = self.rules[r].signals.entry(end).or_default();
-        if by_key.insert(key, Held { severity, values }).is_none() {
+        if by_key.insert(key, Held { severity, window, values }).is_none() {
             self.store.interner_mut(rule.space).retain(key);
         }
     }
@@ -369,7 +405,7 @@ impl Shard {
         r: usize,
         rule: &RulePlan,
         key: u32,
-        (window, closed): (crate::model::signal::Span, bool),
+        (window, closed): (Span, bool),
         verdict: Verdict,
         row: &[Value],
         cause: Cause,
@@ -388,10 +424,7 @@ impl Shard {
             let last = records.iter().rev().find(|f| Some(f.piece.rows.feed) == feed);
             last.map_or_else(Map::new, |f| self.context(r, f))
         };
-        let reraise = closed
-            && was_active
-            && verdict.truth == Truth::Fire
-            && self.reraises(r, rule, &k.canonical, row);
+        let reraise = closed && was_active && verdict.truth == Truth::Fire && self.reraises(r, rule, &k.canonical, row);
         Outcome {
             rule: r,
             key: k,
@@ -409,9 +442,7 @@ impl Shard {
 
     /// Whether `reraise` holds for these values against those of the last raise.
     fn reraises(&self, r: usize, rule: &RulePlan, key: &str, row: &[Value]) -> bool {
-        let (Some((expression, schema)), Some(last)) =
-            (&rule.reraise, self.lifecycle.last_raised(r, key))
-        else {
+        let (Some((expression, schema)), Some(last)) = (&rule.reraise, self.lifecycle.last_raised(r, key)) else {
             return false;
         };
         let last = rule.value_names().map(|n| last.get(n).cloned().unwrap_or(Value::Null));

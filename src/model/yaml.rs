@@ -288,6 +288,26 @@ impl Node {
         }
     }
 
+    /// Takes out scalars that stand inside one of `spans`, with their keys.
+    pub fn prune(&mut self, spans: &[Range<usize>]) {
+        let gone = |n: &Self| {
+            let at = n.span();
+            matches!(n, Self::Scalar(_))
+                && spans.iter().any(|s| s.start <= at.start && at.end <= s.end)
+        };
+        match self {
+            Self::Scalar(_) => {}
+            Self::List(l) => {
+                l.items.retain(|n| !gone(n));
+                l.items.iter_mut().for_each(|n| n.prune(spans));
+            }
+            Self::Map(m) => {
+                m.entries.retain(|(_, n)| !gone(n));
+                m.entries.iter_mut().for_each(|(_, n)| n.prune(spans));
+            }
+        }
+    }
+
     /// The same as JSON.
     #[must_use]
     pub fn value(&self) -> Value {

@@ -196,6 +196,12 @@ impl Slice {
         self.touched.range(pane..).next().map(|(p, _)| *p)
     }
 
+    /// The last pane that has rows.
+    #[must_use]
+    pub fn last_touched(&self) -> Option<i32> {
+        self.touched.last_key_value().map(|(p, _)| *p)
+    }
+
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
         self.series.keys().copied()

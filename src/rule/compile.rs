@@ -17,6 +17,7 @@ use datafusion::{
     },
     physical_expr::aggregate::LoweredAggregateBuilder,
     scalar::ScalarValue,
+    sql::unparser::expr_to_sql,
 };
 
 use super::{
@@ -222,6 +223,7 @@ impl<'a> Builder<'a> {
             value_schema: Arc::new(Schema::new(fields)),
             lookback_ms: 0,
             when: None,
+            terms: Vec::new(),
             clear: None,
             severity,
             reraise: None,
@@ -369,6 +371,11 @@ impl<'a> Builder<'a> {
         };
         let (when_expr, when_bound) = compile_condition(self, when)?;
         conditions.push(when_expr.clone());
+        let mut terms = Vec::new();
+        for term in Compiler::conjuncts(&when_expr) {
+            let text = expr_to_sql(&term).map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
+            terms.push((text, self.bind(&term, &df_values, when)?));
+        }
         let clear = match &file.clear {
             Some(sql) => Some(compile_condition(self, sql)?.1),
             None => None,
@@ -433,6 +440,7 @@ impl<'a> Builder<'a> {
             value_schema,
             lookback_ms: shift_max,
             when: Some(when_bound),
+            terms,
             clear,
             severity,
             reraise,

@@ -7,7 +7,6 @@
 //! among rules is built on.
 
 use std::{
-    collections::HashSet,
     ops::{ControlFlow, Range},
     sync::Arc,
 };
@@ -20,7 +19,7 @@ use datafusion::{
     },
     execution::{SessionState, SessionStateBuilder},
     logical_expr::{
-        Expr, ExprSchemable, Operator, Volatility, simplify::SimplifyContext,
+        Expr, ExprSchemable, Operator, ScalarUDF, Volatility, simplify::SimplifyContext,
         utils::split_conjunction,
     },
     optimizer::simplify_expressions::ExprSimplifier,
@@ -75,12 +74,11 @@ impl Compiler {
                 Arc::new(function),
             );
         }
-        for (name, function) in state.scalar_functions() {
-            let immutable = function.signature().volatility == Volatility::Immutable;
-            let names =
-                if immutable { &mut functions.scalar } else { &mut functions.not_immutable };
-            names.insert(name.clone());
-        }
+        let immutable = |f: &ScalarUDF| f.signature().volatility == Volatility::Immutable;
+        let (good, bad): (Vec<_>, Vec<_>) =
+            state.scalar_functions().iter().partition(|(_, f)| immutable(f));
+        functions.scalar.extend(good.into_iter().map(|(name, _)| name.clone()));
+        functions.not_immutable.extend(bad.into_iter().map(|(name, _)| name.clone()));
         functions.aggregate.extend(state.aggregate_functions().keys().cloned());
         Self { state, functions }
     }
@@ -368,17 +366,12 @@ fn plain(error: &DataFusionError) -> String {
     text
 }
 
-/// Names of the columns that an expression reads, in no particular order but without repeats.
+/// Names of the columns that an expression reads, sorted, each once.
 #[must_use]
 pub fn columns(expr: &Expr) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut out = Vec::new();
-    for column in expr.column_refs() {
-        if seen.insert(column.name.clone()) {
-            out.push(column.name.clone());
-        }
-    }
+    let mut out: Vec<String> = expr.column_refs().into_iter().map(|c| c.name.clone()).collect();
     out.sort();
+    out.dedup();
     out
 }
 

@@ -89,8 +89,11 @@ impl RuleFile {
     pub fn parse(path: &Path, source: &str) -> (Option<Self>, Vec<Diagnostic>) {
         let mut reader = Reader { source, findings: Vec::new() };
         let rule = match Node::parse(source) {
-            Ok(root) => {
+            Ok(mut root) => {
                 reader.findings = RULE.check(&root);
+                // What a comma cut in two would only give findings about its pieces.
+                let cut = reader.findings.iter().filter(|d| d.code == "yaml::flow_comma");
+                root.prune(&cut.map(|d| d.span.clone()).collect::<Vec<_>>());
                 reader.rule(path, &root)
             }
             Err(findings) => {
@@ -245,17 +248,20 @@ pub struct AlertFile {
     pub show: Vec<Spanned<String>>,
 }
 
+/// Maps of a test as written, each with its place.
+pub type Rows = Vec<Spanned<Map<String, Value>>>;
+
 /// One entry of `tests:`.
 #[derive(Debug, Clone)]
 pub struct TestCase {
     /// `name:`
     pub name: Spanned<String>,
     /// Rows by feed, as written (`at`, `arrives`, `repeat`, `every` and columns).
-    pub given: Vec<(Spanned<String>, Vec<Spanned<Map<String, Value>>>)>,
+    pub given: Vec<(Spanned<String>, Rows)>,
     /// `until:` as written, a date or an instant.
     pub until: Spanned<String>,
     /// Expected alerts, exactly these.
-    pub expect: Vec<Spanned<Map<String, Value>>>,
+    pub expect: Rows,
 }
 
 /// Reads a checked tree; what the structural check refused is left out.
@@ -557,7 +563,7 @@ fn severity(node: Option<&Node>) -> Vec<(Severity, Option<Sql>)> {
 }
 
 fn test(node: &Node) -> Option<TestCase> {
-    let rows = |node: &Node| -> Vec<Spanned<Map<String, Value>>> {
+    let rows = |node: &Node| -> Rows {
         node.items().iter().map(|n| Spanned { value: n.object(), span: n.span() }).collect()
     };
     let given = node.get("given").map_or(&[][..], Node::entries);

@@ -149,7 +149,8 @@ fn join(a: Trend, b: Trend) -> Trend {
     }
 }
 
-fn column_name(expr: &Expr) -> Option<String> {
+/// The column that a comparison is about, through numeric casts.
+pub(super) fn column_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Column(c) => Some(c.name.clone()),
         Expr::Cast(c) if c.field.data_type().is_numeric() => column_name(&c.expr),

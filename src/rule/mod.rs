@@ -1,4 +1,7 @@
 //! YAML → checked → compiled; a closed window → signals.
+
+mod bounds;
+pub mod check;
 pub mod compile;
 pub mod compiled;
 pub mod evaluate;

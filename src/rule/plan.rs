@@ -63,6 +63,8 @@ pub struct RulePlan {
     pub lookback_ms: i64,
     /// `when`
     pub when: Option<Expression>,
+    /// The conditions that `and` joins in `when`, as SQL, for explanations.
+    pub terms: Vec<(String, Expression)>,
     /// `clear`; `None`: `when` is not true.
     pub clear: Option<Expression>,
     /// Ladder, highest first.

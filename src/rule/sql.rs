@@ -55,7 +55,7 @@ pub(super) struct Functions {
 
 /// Parses and resolves an expression.
 pub(super) fn parse(sql: &Sql, scope: &Scope<'_>) -> Result<Expr, Vec<Diagnostic>> {
-    let mut expr = syntax(sql).map_err(|finding| vec![finding])?;
+    let mut expr = syntax(sql).map_err(|finding| vec![*finding])?;
     let mut resolve =
         Resolve { sql, scope, findings: Vec::new(), in_case: 0, in_aggregate: 0, aggregates: 0 };
     let _ = expr.visit(&mut resolve);
@@ -108,12 +108,12 @@ pub(super) fn names(sql: &Sql) -> Vec<String> {
     out
 }
 
-fn tokens(sql: &Sql) -> Result<Vec<TokenWithSpan>, Diagnostic> {
+fn tokens(sql: &Sql) -> Result<Vec<TokenWithSpan>, Box<Diagnostic>> {
     let found = Tokenizer::new(&GenericDialect {}, &sql.text).tokenize_with_location();
     found.map_err(|e| syntax_error(sql, &e.message, Some(e.location)))
 }
 
-fn syntax(sql: &Sql) -> Result<Expr, Diagnostic> {
+fn syntax(sql: &Sql) -> Result<Expr, Box<Diagnostic>> {
     let tokens = tokens(sql)?;
     let comment = |t: &&TokenWithSpan| {
         matches!(
@@ -129,7 +129,7 @@ fn syntax(sql: &Sql) -> Result<Expr, Diagnostic> {
             sql.file_span(range(&sql.text, comment.span)),
             "an expression holds no comments: YAML may join its lines, and the comment would swallow the rest",
         );
-        return Err(finding.label("write it as a YAML comment (#) on a line above"));
+        return Err(Box::new(finding.label("write it as a YAML comment (#) on a line above")));
     }
     if let Some(operator) = tokens.iter().find(|t| t.token == DISTINCT.0) {
         return Err(syntax_error(
@@ -208,7 +208,7 @@ fn split_distinct(expr: &mut Expr) {
     });
 }
 
-fn syntax_error(sql: &Sql, message: &str, at: Option<Location>) -> Diagnostic {
+fn syntax_error(sql: &Sql, message: &str, at: Option<Location>) -> Box<Diagnostic> {
     let text = sql.text.as_str();
     // Without a place the parser ran out of text.
     let start = at.map_or(text.len(), |l| offset(text, l));
@@ -237,7 +237,7 @@ fn syntax_error(sql: &Sql, message: &str, at: Option<Location>) -> Diagnostic {
         }
         None => {}
     }
-    finding
+    Box::new(finding)
 }
 
 /// The ASCII sign that a full-width one was meant for.
@@ -536,7 +536,7 @@ impl VisitorMut for Resolve<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Identifier(ident) => {
-                if let Some(column) = self.column(&[ident.clone()]) {
+                if let Some(column) = self.column(std::slice::from_ref(ident)) {
                     *ident = column;
                 }
             }

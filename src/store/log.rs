@@ -17,6 +17,9 @@ use super::record::{self, Entry, ReadError};
 /// A segment is closed once it has so many bytes.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
+/// Arrival number of the first row of all.
+pub const FIRST_ARRIVAL: u64 = 1;
+
 /// First bytes of every segment: name and version of the format.
 const MAGIC: &[u8; 8] = b"fwlog\x00\x00\x01";
 
@@ -107,7 +110,7 @@ impl Log {
         let lock = lock(dir)?;
         let (first, path) = match segments(dir)?.pop() {
             Some(last) => last,
-            None => (0, create_segment(dir, 0)?),
+            None => (FIRST_ARRIVAL, create_segment(dir, FIRST_ARRIVAL)?),
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -421,12 +424,12 @@ mod tests {
 
     fn fill(dir: &Path, segment_bytes: u64) -> Vec<Entry> {
         let mut log = Log::open_with(dir, segment_bytes).unwrap();
-        let entries = vec![rows(0, 3), idle(3), rows(3, 2), rows(5, 4), idle(9)];
+        let entries = vec![rows(1, 3), idle(4), rows(4, 2), rows(6, 4), idle(10)];
         for entry in &entries {
             log.append(entry).unwrap();
         }
         log.sync().unwrap();
-        assert_eq!(log.next_arrival(), 9);
+        assert_eq!(log.next_arrival(), 10);
         entries
     }
 
@@ -439,11 +442,11 @@ mod tests {
         for segment_bytes in [1, u64::MAX] {
             let dir = tempfile::tempdir().unwrap();
             let entries = fill(dir.path(), segment_bytes);
-            for (from, skipped) in [(0, 0), (1, 0), (3, 1), (4, 2), (8, 3), (9, 4), (10, 5)] {
+            for (from, skipped) in [(0, 0), (2, 0), (4, 1), (5, 2), (9, 3), (10, 4), (11, 5)] {
                 assert_eq!(all(dir.path(), from), entries[skipped..], "from {from}");
             }
             let log = Log::open(dir.path()).unwrap();
-            assert_eq!((log.next_arrival(), log.torn()), (9, None));
+            assert_eq!((log.next_arrival(), log.torn()), (10, None));
         }
     }
 
@@ -451,7 +454,7 @@ mod tests {
     fn a_torn_tail_is_cut_at_every_byte_and_the_log_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let entries = fill(dir.path(), u64::MAX);
-        let path = dir.path().join(format!("{:020}.log", 0));
+        let path = dir.path().join(format!("{:020}.log", FIRST_ARRIVAL));
         let whole = fs::read(&path).unwrap();
         let mut ends = vec![MAGIC.len()];
         for entry in &entries {
@@ -479,7 +482,7 @@ mod tests {
         for tail in [vec![0; 100], b"garbage that is no record at all".to_vec()] {
             let dir = tempfile::tempdir().unwrap();
             let entries = fill(dir.path(), u64::MAX);
-            let path = dir.path().join(format!("{:020}.log", 0));
+            let path = dir.path().join(format!("{:020}.log", FIRST_ARRIVAL));
             let mut bytes = fs::read(&path).unwrap();
             bytes.extend(&tail);
             fs::write(&path, bytes).unwrap();
@@ -493,7 +496,7 @@ mod tests {
     fn damage_before_acknowledged_entries_is_not_cut_away() {
         let dir = tempfile::tempdir().unwrap();
         fill(dir.path(), u64::MAX);
-        let path = dir.path().join(format!("{:020}.log", 0));
+        let path = dir.path().join(format!("{:020}.log", FIRST_ARRIVAL));
         // In the length, the checksum, the kind, the head.
         for at in [8, 11, 12, 16, 40] {
             let mut bytes = fs::read(&path).unwrap();

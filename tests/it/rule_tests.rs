@@ -6,7 +6,7 @@ use forewarn::{
     engine::rule_test::{self, Verdict},
     feed::spec::{self, FeedSpec},
     model::time::Zone,
-    rule::{file::RuleFile, load},
+    rule::{self, file::RuleFile},
 };
 
 fn repository(path: &str) -> PathBuf {
@@ -23,7 +23,7 @@ fn zone() -> Zone {
 
 /// Every rule below `rules` with its verdicts.
 fn verdicts(rules: &str, feeds_dir: &str) -> Vec<(RuleFile, Vec<Verdict>)> {
-    let (rules, findings) = load::load_dir(&repository(rules));
+    let (rules, findings) = rule::load_dir(&repository(rules));
     assert!(findings.is_empty(), "{findings:?}");
     let feeds = feeds(feeds_dir);
     rules.into_iter().map(|rule| (rule.clone(), rule_test::run(&rule, &feeds, &zone()))).collect()

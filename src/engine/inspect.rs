@@ -1,0 +1,76 @@
+//! What the engine knows about one rule, key and window: the answer to "why did it fire, or not".
+
+use serde_json::{Map, Value};
+
+use super::{
+    pipeline::Pipeline,
+    shard::{Shard, record_id, window_span},
+    windows::next_end,
+};
+use crate::{
+    model::{
+        expression::{evaluate_rows, true_mask},
+        signal::{Severity, Span, Truth},
+        window::WindowSpec,
+    },
+    rule::evaluate::{judge, row_values},
+};
+
+/// One rule, key and window looked at closely.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The window.
+    pub window: Span,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// What holds.
+    pub truth: Truth,
+    /// The severity if it fires.
+    pub severity: Severity,
+    /// Measures and compares.
+    pub values: Map<String, Value>,
+    /// The conditions of `when` and whether each holds; `None` where a value is missing.
+    pub terms: Vec<(String, Option<bool>)>,
+    /// Ids, event times and feeds of the records in the window, by event time.
+    pub records: Vec<(String, i64, usize)>,
+}
+
+impl Pipeline {
+    /// Looks at the window of `rule` that holds the instant `at_ms`, or the one that ends there, for the key with this
+    /// canonical text. `None` when no record of the key is known.
+    pub fn inspect(&mut self, rule: usize, key: &str, at_ms: i64) -> Option<Inspection> {
+        self.shards_mut().iter_mut().find_map(|s| s.inspect(rule, key, at_ms))
+    }
+}
+
+impl Shard {
+    fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return None };
+        let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
+        let key = rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))?;
+        let local = self.zone.to_local(at_ms);
+        let end = next_end(local - 1, every_ms, origin_ms);
+        let window = end - width_ms..end;
+        let mut evaluator = self.evaluator(r, &[]);
+        let values = evaluator.values(&[key], &window).batch;
+        let verdict = judge(rule, &values)[0];
+        let found = evaluator.records(key, &window);
+        let terms = rule.terms.iter().map(|(text, e)| {
+            let (result, _) = evaluate_rows(e.as_ref(), &values);
+            (text.clone(), (!result.is_null(0)).then(|| true_mask(&result).value(0)))
+        });
+        let records =
+            found.iter().map(|f| (record_id(&plan, f).to_string(), f.event_ms(), f.piece.rows.feed));
+        Some(Inspection {
+            window: window_span(rule, end, &self.zone),
+            closed: self.rules[r].closed_to.is_some_and(|c| end <= c),
+            truth: if found.is_empty() { Truth::Clear } else { verdict.truth },
+            severity: verdict.severity,
+            values: rule.value_names().map(str::to_owned).zip(row_values(&values, 0)).collect(),
+            terms: terms.collect(),
+            records: records.collect(),
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Twins: rules with one id, or with one meaning.
+
+use std::collections::HashMap;
+
+use crate::{
+    model::diagnostic::Diagnostic,
+    rule::{
+        file::{Compare, RuleFile, Status},
+        scope::Resolved,
+    },
+};
+
+/// Rules that say the same.
+#[derive(Default)]
+pub(super) struct Seen<'a> {
+    meanings: HashMap<String, &'a RuleFile>,
+    ids: HashMap<&'a str, &'a RuleFile>,
+}
+
+impl<'a> Seen<'a> {
+    /// A finding if an earlier rule has this one's id or meaning.
+    pub(super) fn duplicate(
+        &mut self,
+        rule: &'a RuleFile,
+        resolved: &Resolved,
+    ) -> Option<Diagnostic> {
+        let at = rule.id.span.clone();
+        if let Some(first) = self.ids.insert(&rule.id.value, rule) {
+            let message = format!("rule {:?} is also in {}", rule.id.value, first.path.display());
+            return Some(
+                Diagnostic::error("rule::duplicate_of", at, message).label("ids are unique"),
+            );
+        }
+        if rule.incomplete
+            || rule.status.value == Status::Retired
+            || resolved.when.is_none() != rule.when.is_none()
+        {
+            return None;
+        }
+        let measures: Vec<_> = resolved
+            .measures
+            .iter()
+            .map(|m| (&m.name, m.feed, &m.filter, &m.value, &m.aggregates))
+            .collect();
+        let window = rule.window.as_ref().map(|w| w.value);
+        let compares: Vec<_> = rule
+            .compares
+            .iter()
+            .map(|c| (&c.name.value, format!("{:?}", spanless(&c.with))))
+            .collect();
+        let time = rule.time.as_ref().map(|t| &t.value);
+        let meaning = format!(
+            "{:?}",
+            (
+                resolved.feed,
+                &resolved.filter,
+                &resolved.key,
+                measures,
+                window,
+                compares,
+                &resolved.when,
+                time
+            )
+        );
+        let first = self.meanings.get(&meaning);
+        let finding = first.map(|first| {
+            let message =
+                format!("rule {:?} says the same as rule {:?}", rule.id.value, first.id.value);
+            Diagnostic::error("rule::duplicate_of", at, message)
+                .label(format!("see {}", first.path.display()))
+        });
+        self.meanings.entry(meaning).or_insert(rule);
+        finding
+    }
+}
+
+fn spanless(compare: &Compare) -> (u8, Vec<i64>, Vec<&str>) {
+    match compare {
+        Compare::Shift { shift_ms } => (0, vec![*shift_ms], Vec::new()),
+        Compare::History { windows, step_ms, skip, of } => {
+            (1, vec![i64::from(*windows), *step_ms, i64::from(*skip), *of as i64], Vec::new())
+        }
+        Compare::Peers { key } => (2, Vec::new(), key.iter().map(|k| k.value.as_str()).collect()),
+    }
+}
