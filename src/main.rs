@@ -42,8 +42,7 @@ fn main() -> ExitCode {
             for cause in error.chain().skip(1) {
                 text.push_str(&format!("\n  because: {cause}"));
             }
-            let _ =
-                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
             ExitCode::from(2)
         }
     }

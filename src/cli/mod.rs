@@ -7,25 +7,14 @@ use std::{io::Write, path::Path};
 use anyhow::Context;
 use forewarn::{
     feed::{FeedSpec, spec},
-    model::{
-        diagnostic::{Diagnostic, Level},
-        secret::Secret,
-        time::Zone,
-    },
+    model::{diagnostic::{Diagnostic, Level}, secret::Secret, time::Zone},
     rule::{self, file::RuleFile},
 };
 
 /// Feeds and rules of a directory; prints the findings, and returns nothing where some are errors.
-pub(crate) fn load(
-    rules: &Path,
-    feeds: &Path,
-    zone: &Zone,
-) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
+pub(crate) fn load(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
     if !feeds.is_dir() {
-        anyhow::bail!(
-            "there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules",
-            feeds.display()
-        );
+        anyhow::bail!("there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules", feeds.display());
     }
     let (specs, mut findings) = spec::load_dir(feeds, zone);
     let (files, found) = rule::load_dir(rules);
@@ -42,10 +31,8 @@ pub(crate) fn load(
 pub(crate) fn print_findings(findings: &[Diagnostic]) {
     let mut err = std::io::stderr().lock();
     for f in findings {
-        let line = std::fs::read_to_string(&f.file)
-            .map_or(0, |t| t[..f.span.start.min(t.len())].matches('\n').count() + 1);
-        let _ =
-            writeln!(err, "{}:{line}: {} [{}] {}", f.file.display(), f.message, f.code, f.label);
+        let line = std::fs::read_to_string(&f.file).map_or(0, |t| t[..f.span.start.min(t.len())].matches('\n').count() + 1);
+        let _ = writeln!(err, "{}:{line}: {} [{}] {}", f.file.display(), f.message, f.code, f.label);
     }
     let _ = writeln!(err, "{} finding(s); `forewarn check` shows them in place", findings.len());
 }
@@ -84,9 +71,7 @@ pub(crate) fn local_key(data: &Path) -> anyhow::Result<Secret> {
     let path = data.join("local.key");
     let failed = || format!("local key {}", path.display());
     if let Ok(bytes) = std::fs::read(&path) {
-        let bytes: [u8; 32] = bytes
-            .try_into()
-            .map_err(|_| anyhow::anyhow!("{} is not 32 bytes long", path.display()))?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| anyhow::anyhow!("{} is not 32 bytes long", path.display()))?;
         return Ok(Secret::new(bytes));
     }
     let mut bytes = [0u8; 32];

@@ -111,9 +111,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The format of a file is not known.
-    #[error(
-        "input {0} has no known ending, use .ndjson, .csv, .parquet or .arrow, with .gz or .zst behind it if compressed"
-    )]
+    #[error("input {0} has no known ending, use .ndjson, .csv, .parquet or .arrow, with .gz or .zst behind it if compressed")]
     Format(PathBuf),
     /// The result cannot be written.
     #[error("the result cannot be written")]
@@ -144,12 +142,7 @@ struct Partition {
 ///
 /// # Errors
 /// When a file cannot be read or the sink cannot write; bad rows are dead letters.
-pub fn replay(
-    pipeline: &mut Pipeline,
-    inputs: &[Input],
-    options: &ReplayOptions,
-    sink: &mut dyn Sink,
-) -> Result<Replayed, Error> {
+pub fn replay(pipeline: &mut Pipeline, inputs: &[Input], options: &ReplayOptions, sink: &mut dyn Sink) -> Result<Replayed, Error> {
     let feeds = pipeline.specs().len();
     let mut done = Replayed {
         decoded: vec![(0, 0); feeds],
@@ -222,8 +215,7 @@ fn merge(
             let n = batch.rows.event_ms.len();
             while part.row < n && part.head() <= limit && order.len() < ROWS_AT_ONCE {
                 let event_ms = batch.rows.event_ms[part.row];
-                let inside = options.from_ms.is_none_or(|f| event_ms >= f)
-                    && options.to_ms.is_none_or(|t| event_ms < t);
+                let inside = options.from_ms.is_none_or(|f| event_ms >= f) && options.to_ms.is_none_or(|t| event_ms < t);
                 if inside {
                     let at = match &part.arrived {
                         Some(arrived) => arrived[part.row],
@@ -303,10 +295,7 @@ impl Partition {
             match self.messages.recv() {
                 Ok(Message::Rows(batch)) => {
                     done.decoded[self.feed].0 += batch.rows.event_ms.len() as u64;
-                    self.arrived = spec
-                        .schema
-                        .arrived_at
-                        .map(|c| instants(batch.rows.batch.column(c), &batch.rows.event_ms, zone));
+                    self.arrived = spec.schema.arrived_at.map(|c| instants(batch.rows.batch.column(c), &batch.rows.event_ms, zone));
                     self.row = 0;
                     self.batch = Some(batch).filter(|b| !b.rows.event_ms.is_empty());
                 }
@@ -317,9 +306,7 @@ impl Partition {
                         sink.dead(self.feed, &self.name, letter).map_err(Error::Write)?;
                     }
                 }
-                Ok(Message::Failed(source)) => {
-                    return Err(Error::Read { path: self.path.clone(), source });
-                }
+                Ok(Message::Failed(source)) => return Err(Error::Read { path: self.path.clone(), source }),
                 Err(_) => {
                     self.ended = true;
                     return Ok(true);
@@ -343,16 +330,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(
-        pipeline: &Pipeline,
-        input: &Input,
-        options: &ReplayOptions,
-        bytes: Arc<AtomicU64>,
-    ) -> Result<Self, Error> {
+    fn open(pipeline: &Pipeline, input: &Input, options: &ReplayOptions, bytes: Arc<AtomicU64>) -> Result<Self, Error> {
         let spec = pipeline.specs()[input.feed].clone();
         let failed = |source| Error::Read { path: input.path.clone(), source };
-        let format =
-            Format::of_path(&input.path).ok_or_else(|| Error::Format(input.path.clone()))?;
+        let format = Format::of_path(&input.path).ok_or_else(|| Error::Format(input.path.clone()))?;
         let file = File::open(&input.path).map_err(failed)?;
         let size = file.metadata().map_or(0, |m| m.len());
         let source = if format.is_text() {
@@ -361,12 +342,7 @@ impl Reader {
             bytes.fetch_add(size, Ordering::Relaxed);
             DecodeInput::File(file)
         };
-        let mut how = OpenOptions::new(
-            spec.schema.clone(),
-            pipeline.zone().clone(),
-            format,
-            options.secret.clone(),
-        );
+        let mut how = OpenOptions::new(spec.schema.clone(), pipeline.zone().clone(), format, options.secret.clone());
         how.compression = Compression::of_path(&input.path);
         how.encoding = spec.encoding;
         Ok(Self {
@@ -470,9 +446,7 @@ fn take(step: Step, sink: &mut dyn Sink, done: &mut Replayed) -> Result<(), Erro
 /// Arrival times of a mapped column; a row without one arrives when it happened.
 fn instants(column: &arrow::array::ArrayRef, event_ms: &[i64], zone: &Zone) -> Vec<i64> {
     let at = |i: usize| match column.data_type() {
-        DataType::Date32 => {
-            zone.to_utc(i64::from(column.as_primitive::<Date32Type>().value(i)) * DAY_MS)
-        }
+        DataType::Date32 => zone.to_utc(i64::from(column.as_primitive::<Date32Type>().value(i)) * DAY_MS),
         _ => column.as_primitive::<TimestampMillisecondType>().value(i),
     };
     (0..column.len()).map(|i| if column.is_null(i) { event_ms[i] } else { at(i) }).collect()
@@ -486,10 +460,5 @@ fn partition_name(path: &Path) -> Arc<str> {
 /// One batch as an arrival of its own, for callers that have no files.
 #[must_use]
 pub fn arrival_of(pipeline: &Pipeline, batch: Batch, arrived_ms: i64) -> Arrival {
-    Arrival {
-        batches: vec![batch],
-        order: None,
-        first: pipeline.next_arrival(),
-        arrived_ms: vec![arrived_ms],
-    }
+    Arrival { batches: vec![batch], order: None, first: pipeline.next_arrival(), arrived_ms: vec![arrived_ms] }
 }

@@ -66,11 +66,7 @@ impl FoundFiles {
 
     /// Takes what a step found.
     pub fn take(&mut self, signals: Vec<Signal>, alerts: Vec<Alert>) {
-        if self.signals.is_empty() {
-            self.signals = signals
-        } else {
-            self.signals.extend(signals)
-        }
+        if self.signals.is_empty() { self.signals = signals } else { self.signals.extend(signals) }
         for alert in alerts {
             self.alerts.insert(alert.id.clone(), alert);
         }
@@ -80,13 +76,7 @@ impl FoundFiles {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn dead(
-        &mut self,
-        feed: &str,
-        partition: &str,
-        letter: &DeadLetter,
-        raw: &Value,
-    ) -> io::Result<()> {
+    pub fn dead(&mut self, feed: &str, partition: &str, letter: &DeadLetter, raw: &Value) -> io::Result<()> {
         self.dead_letters += 1;
         let line = json!({
             "feed": feed,
@@ -125,8 +115,7 @@ impl FoundFiles {
     /// When the system refuses.
     pub fn finish(&mut self) -> io::Result<()> {
         self.dead.flush()?;
-        let mut out =
-            BufWriter::with_capacity(1 << 20, File::create(self.dir.join("alerts.ndjson"))?);
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(self.dir.join("alerts.ndjson"))?);
         for alert in self.alerts() {
             let mut line = alert.to_json(&self.rules[alert.rule].id, &self.zone);
             line.remove("known_by");
@@ -147,25 +136,19 @@ impl FoundFiles {
                 .then_with(|| a.window.cmp(&b.window))
                 .then_with(|| a.record.cmp(&b.record))
         });
-        let mut out =
-            BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
         let heads: Vec<String> = self
             .rules
             .iter()
             .map(|r| format!("{{\"rule\":{},\"version\":{},\"key\":", json!(r.id), r.version))
             .collect();
-        let names: Vec<Vec<String>> = self
-            .rules
-            .iter()
-            .map(|r| r.values.iter().map(|n| json!(n).to_string()).collect())
-            .collect();
+        let names: Vec<Vec<String>> =
+            self.rules.iter().map(|r| r.values.iter().map(|n| json!(n).to_string()).collect()).collect();
         let mut window = (Span { start_ms: 0, end_ms: 0 }, String::new());
         for s in &self.signals {
             if s.window != window.0 || window.1.is_empty() {
-                let (start, end) =
-                    (self.zone.format(s.window.start_ms), self.zone.format(s.window.end_ms));
-                window =
-                    (s.window, format!("\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"));
+                let (start, end) = (self.zone.format(s.window.start_ms), self.zone.format(s.window.end_ms));
+                window = (s.window, format!("\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"));
             }
             write!(out, "{}{},{}", heads[s.rule], s.key.canonical, window.1)?;
             if let Some(record) = &s.record {
