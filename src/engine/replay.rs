@@ -219,8 +219,10 @@ fn merge(
                 if inside {
                     let at = match &part.arrived {
                         Some(arrived) => arrived[part.row],
-                        None => event_ms.min(options.now_ms),
+                        None => event_ms,
                     };
+                    // A row dated ahead of the present, which has no arrival time of its own, came when its neighbours did.
+                    let at = if at <= options.now_ms { at } else { clock.max(EARLIEST) };
                     clock = clock.max(at);
                     order.push((b, part.row as u32));
                     arrived.push(if part.arrived.is_some() { at } else { clock });
@@ -295,7 +297,10 @@ impl Partition {
             match self.messages.recv() {
                 Ok(Message::Rows(batch)) => {
                     done.decoded[self.feed].0 += batch.rows.event_ms.len() as u64;
-                    self.arrived = spec.schema.arrived_at.map(|c| instants(batch.rows.batch.column(c), &batch.rows.event_ms, zone));
+                    // Few files name arrival times even where the feed has a column for them.
+                    let column = spec.schema.arrived_at.map(|c| batch.rows.batch.column(c));
+                    let column = column.filter(|c| c.null_count() < c.len());
+                    self.arrived = column.map(|c| instants(c, &batch.rows.event_ms, zone));
                     self.row = 0;
                     self.batch = Some(batch).filter(|b| !b.rows.event_ms.is_empty());
                 }
