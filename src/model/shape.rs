@@ -169,7 +169,7 @@ struct Check {
 impl Check {
     fn node(&mut self, shape: &Shape, node: &Node, name: &str) {
         match (shape, node) {
-            (Shape::Any, _) => {}
+            (Shape::Any, _) => self.words_in(node),
             (Shape::OneOf(shapes), _) => self.one_of(shape, shapes, node, name),
             (Shape::OneOrMore(of), Node::List(_)) => self.list(of, node, name),
             (Shape::OneOrMore(of), _) => self.node(of, node, name),
@@ -183,6 +183,16 @@ impl Check {
                 self.scalar(shape, scalar, name)
             }
             _ => self.wrong(shape, node, name),
+        }
+    }
+
+    /// Words of YAML 1.1 anywhere in a part that may hold anything.
+    fn words_in(&mut self, node: &Node) {
+        match node {
+            Node::Scalar(s) if s.style == Style::Plain => self.yaml11(&s.text, &s.span),
+            Node::Scalar(_) => {}
+            Node::List(l) => l.items.iter().for_each(|n| self.words_in(n)),
+            Node::Map(m) => m.entries.iter().for_each(|(_, n)| self.words_in(n)),
         }
     }
 
@@ -331,8 +341,13 @@ impl Check {
                 }
                 None if said(&key.value) => {}
                 // `{en: Chain, many counties}`: a key without a value is the rest of the text before it.
-                None if map.flow && node.is_null() && node.span().is_empty() && key.span.start > map.span.start + 1 => {
-                    let message = "a comma inside {…} ends an unquoted text; this is what was behind it";
+                None if map.flow
+                    && node.is_null()
+                    && node.span().is_empty()
+                    && key.span.start > map.span.start + 1 =>
+                {
+                    let message =
+                        "a comma inside {…} ends an unquoted text; this is what was behind it";
                     self.findings.push(
                         Diagnostic::error("yaml::flow_comma", key.span.clone(), message)
                             .label("put the whole text in quotes"),
@@ -407,6 +422,11 @@ impl Check {
     fn missing(&mut self, map: &Map, field: &str, words: &str) {
         let at = map.entries.first().map_or(map.span.start, |(k, _)| k.span.start);
         let end = map.entries.first().map_or(at, |(k, _)| k.span.end);
+        let typed = |key: &str| did_you_mean(key, [field]).is_some();
+        if map.entries.iter().any(|(k, _)| typed(&k.value) && k.value != field) {
+            // It is there under a mistyped name, which has a finding of its own.
+            return;
+        }
         let message = format!("field {field:?} is missing");
         let finding = Diagnostic::error("yaml::missing_field", at..end, message);
         self.findings.push(finding.label(format!("add \"{field}: …\": {words}")));

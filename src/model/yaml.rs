@@ -145,7 +145,7 @@ impl Node {
     /// `yaml::key`; all of them that can be found before the first syntax error.
     pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
         let mut builder = Builder { source, open: Vec::new(), root: None, findings: Vec::new() };
-        let options = options! { emit_unresolved_aliases: true };
+        let options = options! { emit_unresolved_aliases: true, emit_anchor_events: true };
         let mut documents = 0;
         for next in Parser::new_from_str_with_options(source, options) {
             match next {
@@ -404,13 +404,6 @@ impl Builder<'_> {
                 "YAML tags (\"!name\") are not used here: write the plain value",
             );
         }
-        if event.anchor_id().is_some_and(|id| id > 0) && !event.is_alias() {
-            self.find(
-                "yaml::anchor",
-                span.clone(),
-                "YAML anchors (\"&name\") are not used here: write the value out",
-            );
-        }
         match event {
             Event::Scalar(text, style, ..) => {
                 let scalar = self.scalar_of(
@@ -420,6 +413,10 @@ impl Builder<'_> {
                     at.indent.unwrap_or(0),
                 );
                 self.put(Node::Scalar(scalar));
+            }
+            Event::Anchor(..) => {
+                let message = "YAML anchors (\"&name\") are not used here: write the value out";
+                self.find("yaml::anchor", span, message);
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.find(
@@ -716,7 +713,7 @@ mod tests {
     fn refusals_carry_code_and_place() {
         for (source, code, at) in [
             ("a: 1\n甲: 2\na: 3", "yaml::duplicate_key", "a"),
-            ("a: &x 1\nb: 2", "yaml::anchor", "1"),
+            ("a: &x 1\nb: 2", "yaml::anchor", "&x"),
             ("a: *x", "yaml::anchor", "*x"),
             ("a: !中 b", "yaml::syntax", ""),
             ("a: !str b", "yaml::tag", "!str"),

@@ -76,8 +76,8 @@ pub struct RuleFile {
     pub alert: AlertFile,
     /// `tests:`
     pub tests: Vec<TestCase>,
-    /// A part that defines names could not be read; findings about unknown names would mislead.
-    pub incomplete: bool,
+    /// Which parts that define names could not be read.
+    pub unread: Unread,
 }
 
 impl RuleFile {
@@ -111,6 +111,25 @@ impl RuleFile {
     /// The names that the key columns have.
     pub fn key_names(&self) -> impl Iterator<Item = &str> {
         self.key.iter().map(|k| k.name.as_str())
+    }
+}
+
+/// Parts that define names and could not be read: findings about unknown names of theirs would mislead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Columns of rows: a field of a later version would add some.
+    pub columns: bool,
+    /// Measures and compares, or the key.
+    pub values: bool,
+    /// Parameters.
+    pub params: bool,
+}
+
+impl Unread {
+    /// Whether any part could not be read.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.columns || self.values || self.params
     }
 }
 
@@ -282,8 +301,7 @@ impl Reader<'_> {
             (root.get("rule").and_then(Node::text)?, root.get("feed").and_then(Node::text)?);
         let status = root.get("status").and_then(Node::text);
         let sql = |name: &str| root.get(name).and_then(Node::sql);
-        let naming = ["key", "measures", "compare", "params"];
-        let broken = |name: &&str| {
+        let broken = |name: &str| {
             let at = root.get(name).map(Node::span);
             let inside = |d: &Diagnostic| {
                 at.as_ref().is_some_and(|at| at.start <= d.span.start && d.span.end <= at.end)
@@ -291,10 +309,13 @@ impl Reader<'_> {
             self.findings.iter().any(|d| d.level == Level::Error && inside(d))
                 || (at.is_none()
                     && kind.value == Kind::Window
-                    && ["key", "measures"].contains(name))
+                    && ["key", "measures"].contains(&name))
         };
-        let later = self.findings.iter().any(|d| d.code == "rule::not_yet");
-        let incomplete = later || naming.iter().any(broken);
+        let unread = Unread {
+            columns: self.findings.iter().any(|d| d.code == "rule::not_yet"),
+            values: ["key", "measures", "compare"].into_iter().any(broken),
+            params: broken("params"),
+        };
         Some(RuleFile {
             path: path.to_owned(),
             source: self.source.into(),
@@ -335,7 +356,7 @@ impl Reader<'_> {
             severity: severity(root.get("severity")),
             alert: self.alert(root.get("alert"), kind.value),
             tests: root.get("tests").map_or(&[][..], Node::items).iter().filter_map(test).collect(),
-            incomplete,
+            unread,
             id,
             kind,
             feed,
@@ -658,7 +679,7 @@ tests:
         let (rule, findings) = parse(SURGE);
         assert_eq!(findings, Vec::<String>::new());
         let rule = rule.expect("read");
-        assert_eq!((rule.version, rule.status.value, rule.incomplete), (3, Status::Live, false));
+        assert_eq!((rule.version, rule.status.value, rule.unread.any()), (3, Status::Live, false));
         assert_eq!(rule.key_names().collect::<Vec<_>>(), ["ucc", "city"]);
         assert_eq!(rule.key[1].sql.text.trim(), "left(region, 4)");
         assert_eq!(rule.measures[2].feed.as_ref().map(|f| f.value.as_str()), Some("sampling"));

@@ -25,6 +25,8 @@ use datafusion::{
 };
 use memchr::memmem;
 
+use crate::model::reference::region::{self, Level};
+
 /// Names of the house functions, for messages.
 pub const NAMES: [&str; 5] =
     ["poisson_upper_p", "wilson_lower", "wilson_upper", "contains_any", "region_at"];
@@ -319,9 +321,9 @@ impl ScalarUDFImpl for House {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         if let (Body::RegionAt, Some(Some(level))) = (&self.body, args.scalar_arguments.get(1)) {
             let level = level.to_string();
-            if digits(&level).is_none() {
+            if Level::parse(&level).is_none() {
                 return plan_err!(
-                    "region_at has no level {level:?}, use 'province', 'city' or 'county'"
+                    "region_at has no level {level:?}, use 'province', 'city', 'county', 'township' or 'village'"
                 );
             }
         }
@@ -408,26 +410,13 @@ fn contains_any(texts: &ArrayRef, words: &StringArray) -> BooleanArray {
     (0..texts.len()).map(one).collect()
 }
 
-/// The first digits of a region code; NULL where the code is not that long.
+/// The region at a level that holds a region; NULL where the code is coarser, or no code.
 fn region_at(codes: &StringArray, levels: &StringArray) -> StringArray {
     let one = |(code, level): (Option<&str>, Option<&str>)| {
-        let code = code?;
-        let digits = digits(level?)?;
-        // `430100` is a city: its county digits say "all of it", and it has no county.
-        let level = code.get(..digits).filter(|c| c.bytes().all(|b| b.is_ascii_digit()))?;
-        (!level.ends_with("00")).then(|| level.to_owned())
+        let (code, level) = (code?, Level::parse(level?)?);
+        code.bytes().all(|b| b.is_ascii_digit()).then(|| region::at(code, level))?
     };
     codes.iter().zip(levels.iter()).map(one).collect()
-}
-
-/// How many digits of a region code name the region of a level.
-fn digits(level: &str) -> Option<usize> {
-    match level {
-        "province" => Some(2),
-        "city" => Some(4),
-        "county" => Some(6),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -553,13 +542,14 @@ mod tests {
             out.is_valid(0).then(|| out.value(0).to_owned())
         };
         for (code, level, want) in [
-            ("430102", "city", Some("4301")),
-            ("430102", "province", Some("43")),
+            ("430102", "city", Some("430100")),
+            ("430102", "province", Some("430000")),
             ("430102005012", "county", Some("430102")),
             ("430100", "county", None),
             ("43", "city", None),
             ("四三零一", "city", None),
             ("430102", "village", None),
+            ("430102", "town", None),
         ] {
             assert_eq!(at(code, level).as_deref(), want, "{code} {level}");
         }

@@ -9,7 +9,7 @@ pub mod expr;
 pub mod file;
 pub mod growth;
 pub mod house;
-mod load;
+pub mod load;
 pub mod message;
 pub mod plan;
 mod schema;

@@ -93,21 +93,6 @@ pub(super) fn split_alias(sql: &Sql) -> (Sql, Option<String>) {
     }
 }
 
-/// Names of the columns an expression mentions, flat, whether they exist or not.
-pub(super) fn names(sql: &Sql) -> Vec<String> {
-    let Ok(mut expr) = syntax(sql) else { return Vec::new() };
-    let mut out = Vec::new();
-    let _ = visit_expressions_mut(&mut expr, |e| {
-        match e {
-            Expr::Identifier(i) => out.push(i.value.clone()),
-            Expr::CompoundIdentifier(parts) => out.push(flat(parts)),
-            _ => {}
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    out
-}
-
 fn tokens(sql: &Sql) -> Result<Vec<TokenWithSpan>, Box<Diagnostic>> {
     let found = Tokenizer::new(&GenericDialect {}, &sql.text).tokenize_with_location();
     found.map_err(|e| syntax_error(sql, &e.message, Some(e.location)))
