@@ -26,6 +26,8 @@ enum Command {
     Check(cli::check::Check),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
+    /// Run the tests inside rule files
+    Test(cli::test::Test),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => cli::replay::run(args),
         Command::Check(args) => cli::check::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
+        Command::Test(args) => cli::test::run(&args),
     };
     match result {
         Ok(code) => code,

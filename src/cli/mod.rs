@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod schema;
+pub(crate) mod test;
 
 use std::{io::Write, path::Path};
 

@@ -1,4 +1,7 @@
 //! All integration tests as one binary: one module a subject.
 
 mod diagnostics;
+mod feeds;
 mod house;
+mod real;
+mod rule_tests;
