@@ -33,6 +33,7 @@ use serde_json::Value;
 use super::{
     house, sql,
     sql::{Functions, Scope},
+    syntax,
 };
 use crate::model::{diagnostic::Diagnostic, yaml::Sql};
 
@@ -219,7 +220,7 @@ impl Compiler {
         // Innermost parts are visited first.
         let _ = ast::visit_expressions_mut(&mut tree, |part| {
             if let Err(e) = self.plan(part, schema).and_then(|e| self.finish(e, schema)) {
-                let at = sql::expr_range(&sql.text, part);
+                let at = syntax::expr_range(&sql.text, part);
                 if !found.iter().any(|(inner, _)| at.start <= inner.start && inner.end <= at.end) {
                     found.push((at, self.explain(part, schema, &e)));
                 }
