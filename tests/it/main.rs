@@ -1,5 +1,7 @@
 //! All integration tests as one binary: one module a subject.
 
+mod broken_files;
+mod diagnostics;
 mod feeds;
 mod house;
 mod real;
