@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Run the engine: sources, HTTP, alerts
+    Run(cli::run::RunArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
+        Command::Run(args) => cli::run::run(args),
     };
     match result {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
 pub(crate) mod replay;
+pub(crate) mod run;
 
 use std::{io::Write, path::Path};
 

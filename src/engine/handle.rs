@@ -12,7 +12,7 @@ use std::{
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::intake::Intake;
 pub use super::intake::Refused;
@@ -86,7 +86,8 @@ pub enum Health {
     Stopped(String),
 }
 
-/// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone.
+/// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone,
+/// or one is told to [`Handle::close`].
 #[derive(Debug, Clone)]
 pub struct Handle {
     queue: mpsc::Sender<Request>,
@@ -98,6 +99,8 @@ pub struct Handle {
 pub(super) struct Shared {
     intake: Intake,
     health: Mutex<Health>,
+    /// The engine shall take what waits, and end.
+    pub(super) closing: Notify,
     /// Opened when the first reader comes.
     alerts: Mutex<Option<AlertReader>>,
     alerts_path: Box<Path>,
@@ -108,6 +111,7 @@ impl Shared {
         Self {
             intake,
             health: Mutex::new(Health::Recovering),
+            closing: Notify::new(),
             alerts: Mutex::new(None),
             alerts_path: alerts_path.into(),
         }
@@ -170,6 +174,11 @@ impl Handle {
         let sent = self.queue.blocking_send(Request { delivery, answer });
         sent.map_err(|_| self.stopped())?;
         answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    /// Lets the engine take what waits and end, although there are other handles.
+    pub fn close(&self) {
+        self.shared.closing.notify_one();
     }
 
     /// What sources decode with.

@@ -16,8 +16,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
+    sync::{Notify, mpsc, oneshot},
+    time::sleep,
 };
 
 use super::{
@@ -225,13 +225,14 @@ impl Engine {
         // Nobody may be waiting for them.
         let _ = found.send(self.positions.clone());
         loop {
-            match runtime.block_on(async { timeout(TICK, queue.recv()).await }) {
-                Ok(None) => {
+            match runtime.block_on(next(&mut queue, &shared.closing)) {
+                Next::Tick => {}
+                Next::End => {
                     self.tell(Vec::new());
                     return Ok(());
                 }
-                Ok(Some(first)) => {
-                    let mut group = vec![first];
+                Next::Request(first) => {
+                    let mut group = vec![*first];
                     while group.len() < GROUP_MAX
                         && let Ok(next) = queue.try_recv()
                     {
@@ -239,7 +240,6 @@ impl Engine {
                     }
                     self.take(group, now_ms())?;
                 }
-                Err(_) => {}
             }
             self.tick(now_ms())?;
         }
@@ -591,6 +591,26 @@ impl Sink {
             store.set_delivered(&self.name, self.seq)?;
         }
         Ok(())
+    }
+}
+
+/// What the engine's thread does next.
+enum Next {
+    Request(Box<Request>),
+    Tick,
+    End,
+}
+
+async fn next(queue: &mut mpsc::Receiver<Request>, closing: &Notify) -> Next {
+    tokio::select! {
+        biased;
+        () = closing.notified() => {
+            // What waits is still taken.
+            queue.close();
+            Next::Tick
+        }
+        request = queue.recv() => request.map_or(Next::End, |r| Next::Request(Box::new(r))),
+        () = sleep(TICK) => Next::Tick,
     }
 }
 
