@@ -24,6 +24,10 @@ enum Command {
     Replay(cli::replay::Replay),
     /// Run the engine: sources, HTTP, alerts
     Run(cli::run::RunArgs),
+    /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
+    Check(cli::check::Check),
+    /// Write the JSON Schemas of rule and feed files, for completion in editors
+    Schema(cli::schema::Schema),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
         Command::Run(args) => cli::run::run(args),
+        Command::Check(args) => cli::check::run(&args),
+        Command::Schema(args) => cli::schema::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -1,7 +1,13 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
+pub(crate) mod check;
 pub(crate) mod replay;
+<<<<<<< HEAD
 pub(crate) mod run;
+=======
+pub(crate) mod report;
+pub(crate) mod schema;
+>>>>>>> main
 
 use std::{io::Write, path::Path};
 

@@ -1,3 +1,4 @@
 //! All integration tests as one binary: one module a subject.
 
+mod feeds;
 mod house;
