@@ -30,7 +30,14 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, kind, title, detail: detail.into(), further: Map::new(), retry_after_s: None }
+        Self {
+            status,
+            kind,
+            title,
+            detail: detail.into(),
+            further: Map::new(),
+            retry_after_s: None,
+        }
     }
 
     /// The same with a further member.
@@ -46,8 +53,13 @@ impl Problem {
 
     /// A query parameter that is not right.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is not right", detail)
-            .with("parameter", json!(name))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-parameter",
+            "A query parameter is not right",
+            detail,
+        )
+        .with("parameter", json!(name))
     }
 
     pub(super) fn too_long(limit: usize) -> Self {

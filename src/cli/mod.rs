@@ -2,12 +2,9 @@
 
 pub(crate) mod check;
 pub(crate) mod replay;
-<<<<<<< HEAD
 pub(crate) mod run;
-=======
 pub(crate) mod report;
 pub(crate) mod schema;
->>>>>>> main
 
 use std::{io::Write, path::Path};
 

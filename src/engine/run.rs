@@ -37,7 +37,7 @@ use crate::{
     store::{
         alerts::{self, AlertStore, Told},
         log::{self, Log},
-        record::{Entry, Idle, RowsHead, Rows, RuleSet, conform, pack_lines, unpack_lines},
+        record::{Entry, Idle, Rows, RowsHead, RuleSet, conform, pack_lines, unpack_lines},
     },
 };
 
@@ -71,7 +71,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Logged rows do not fit the feed any more.
-    #[error("feed {feed:?}: rows in the log do not fit its columns, name the changed column anew or start a new data directory")]
+    #[error(
+        "feed {feed:?}: rows in the log do not fit its columns, name the changed column anew or start a new data directory"
+    )]
     Rows {
         /// The feed.
         feed: String,
@@ -79,7 +81,9 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
     /// The engine's thread ended by a fault of ours.
-    #[error("the engine's thread ended unexpectedly, restart forewarn; nothing acknowledged is lost")]
+    #[error(
+        "the engine's thread ended unexpectedly, restart forewarn; nothing acknowledged is lost"
+    )]
     Panicked,
 }
 
@@ -155,7 +159,8 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         tracing::warn!(path = %torn.path.display(), bytes = torn.bytes, "log ended in half a record, cut it off");
     }
     let store = AlertStore::open(&alerts_path)?;
-    let sinks = parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
+    let sinks =
+        parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
     let feeds = parts.pipeline.specs().into();
     let zone = parts.pipeline.zone().clone();
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
@@ -327,7 +332,9 @@ impl Engine {
         let with_rows = delivery.decoded.iter().map(|d| &d.rows).filter(|rows| rows.num_rows() > 0);
         let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
         match self.log.append(&entry) {
-            Ok(()) if delivery.ended => self.append_idle(delivery.feed, &delivery.partition, now_ms)?,
+            Ok(()) if delivery.ended => {
+                self.append_idle(delivery.feed, &delivery.partition, now_ms)?
+            }
             Ok(()) => {}
             Err(log::Error::Entry(error)) => {
                 let limit = self.limits.body_bytes_max;
@@ -345,7 +352,10 @@ impl Engine {
     }
 
     /// Walks the rows of a logged request.
-    fn walk(&mut self, taken: Taken) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
+    fn walk(
+        &mut self,
+        taken: Taken,
+    ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
         let Taken { request: Request { delivery, answer: to }, head } = taken;
         let (feed, ended) = (delivery.feed, delivery.ended);
         let step = self.arrive(feed, &head, batches(delivery));
@@ -356,7 +366,12 @@ impl Engine {
         }
         let mut told = self.told(step.alerts);
         if ended {
-            told.extend(self.walk_idle(feed, &head.partition, head.first + head.rows, head.arrived_ms));
+            told.extend(self.walk_idle(
+                feed,
+                &head.partition,
+                head.first + head.rows,
+                head.arrived_ms,
+            ));
         }
         (to, answer, told)
     }
@@ -403,7 +418,9 @@ impl Engine {
         let silent: Vec<(usize, Arc<str>)> = self
             .heard
             .iter()
-            .filter(|((feed, _), heard)| now_ms.saturating_sub(**heard) >= specs[*feed].idle_after_ms)
+            .filter(|((feed, _), heard)| {
+                now_ms.saturating_sub(**heard) >= specs[*feed].idle_after_ms
+            })
             .map(|(partition, _)| partition.clone())
             .collect();
         for (feed, partition) in &silent {
@@ -416,7 +433,8 @@ impl Engine {
                 told.extend(self.walk_idle(*feed, partition, self.log.next_arrival(), now_ms));
             }
         }
-        if !told.is_empty() || !self.unsaved.is_empty() || self.stored_to != self.log.next_arrival() {
+        if !told.is_empty() || !self.unsaved.is_empty() || self.stored_to != self.log.next_arrival()
+        {
             self.tell(told);
         }
         Ok(())
@@ -425,7 +443,12 @@ impl Engine {
     fn append_idle(&mut self, feed: usize, partition: &str, at_ms: i64) -> Result<(), Error> {
         let feed = self.pipeline.specs()[feed].name().to_owned();
         let arrival = self.log.next_arrival();
-        self.log.append(&Entry::Idle(Idle { feed, partition: partition.to_owned(), arrival, at_ms }))?;
+        self.log.append(&Entry::Idle(Idle {
+            feed,
+            partition: partition.to_owned(),
+            arrival,
+            at_ms,
+        }))?;
         Ok(())
     }
 
@@ -446,7 +469,9 @@ impl Engine {
             match entry? {
                 Entry::Rules(rules) => rules_hash = Some(rules.hash),
                 Entry::Idle(idle) => match self.feed(&idle.feed) {
-                    Some(feed) => told.extend(self.walk_idle(feed, &idle.partition, idle.arrival, idle.at_ms)),
+                    Some(feed) => {
+                        told.extend(self.walk_idle(feed, &idle.partition, idle.arrival, idle.at_ms))
+                    }
                     None => *unknown.entry(idle.feed).or_insert(0) += 0,
                 },
                 Entry::Rows(logged) => match self.feed(&logged.head.feed) {
@@ -463,7 +488,11 @@ impl Engine {
             }
         }
         for (feed, rows) in unknown {
-            tracing::warn!(feed, rows, "log holds rows of a feed that is not declared any more, passed over");
+            tracing::warn!(
+                feed,
+                rows,
+                "log holds rows of a feed that is not declared any more, passed over"
+            );
         }
         let position = self.log.next_arrival();
         self.store.commit(&told, position, true)?;
@@ -482,7 +511,12 @@ impl Engine {
         Ok(())
     }
 
-    fn walk_again(&mut self, feed: usize, logged: Rows, stored_to: u64) -> Result<Vec<Told>, Error> {
+    fn walk_again(
+        &mut self,
+        feed: usize,
+        logged: Rows,
+        stored_to: u64,
+    ) -> Result<Vec<Told>, Error> {
         let Rows { head, batches } = logged;
         let lines = unpack_lines(&head.lines);
         let schema = self.pipeline.specs()[feed].schema.arrow().clone();
@@ -560,7 +594,11 @@ impl Engine {
     fn deliver(&mut self) {
         for sink in &mut self.sinks {
             if let Err(error) = sink.deliver(&mut self.store) {
-                tracing::error!(sink = sink.name, error = chain(&error), "alerts are not delivered yet");
+                tracing::error!(
+                    sink = sink.name,
+                    error = chain(&error),
+                    "alerts are not delivered yet"
+                );
             }
         }
     }
