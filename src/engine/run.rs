@@ -36,6 +36,7 @@ use crate::{
     sink::file::{self, FileSink},
     store::{
         alerts::{self, AlertStore, Told},
+        dead_letters::DeadLetters,
         log::{self, Log},
         record::{Entry, Idle, Rows, RowsHead, RuleSet, conform, pack_lines, unpack_lines},
     },
@@ -118,6 +119,7 @@ struct Engine {
     log: Log,
     pipeline: Pipeline,
     store: AlertStore,
+    dead: DeadLetters,
     sinks: Vec<Sink>,
     rule_ids: Vec<String>,
     rules_hash: String,
@@ -163,6 +165,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
     let feeds = parts.pipeline.specs().into();
     let zone = parts.pipeline.zone().clone();
+    let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
     let shared = Arc::new(Shared::new(intake, &alerts_path));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
@@ -172,6 +175,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         rule_ids: parts.pipeline.plan().rules.iter().map(|r| r.id.clone()).collect(),
         pipeline: parts.pipeline,
         store,
+        dead,
         sinks,
         rules_hash: parts.rules_hash,
         limits: parts.limits,
@@ -325,7 +329,12 @@ impl Engine {
             dead: listed.map(|d| (d.line, d.class.word().to_owned(), d.message.clone())).collect(),
             dead_total: dead().count() as u64,
         };
-        self.bury(&head.feed, &head.partition, dead());
+        let letters: Vec<DeadLetter> = dead().cloned().collect();
+        if !self.bury(delivery.feed, &head, &letters) {
+            let why = "dead letters cannot be written, see the server's log".to_owned();
+            let _ = request.answer.send(Err(Refused::Stopped(why)));
+            return Ok(None);
+        }
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }
@@ -358,9 +367,9 @@ impl Engine {
     ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
         let Taken { request: Request { delivery, answer: to }, head } = taken;
         let (feed, ended) = (delivery.feed, delivery.ended);
-        let step = self.arrive(feed, &head, batches(delivery));
+        let mut step = self.arrive(feed, &head, batches(delivery));
         let answer = self.answer(&head, feed, &step);
-        self.bury(&head.feed, &head.partition, step.dead.iter().map(|(_, _, letter)| letter));
+        self.bury_refused(feed, &head, &mut step);
         if let (Some(key), Some(hash)) = (&head.idempotency_key, head.body_hash) {
             self.remembered.insert(feed, key, hash, head.arrived_ms, answer.clone());
         }
@@ -533,7 +542,7 @@ impl Engine {
             again.push(Batch { feed, partition, rows, lines: lines.into(), raw: None });
             from = to;
         }
-        let step = self.arrive(feed, &head, again);
+        let mut step = self.arrive(feed, &head, again);
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }
@@ -542,16 +551,32 @@ impl Engine {
             self.remembered.insert(feed, key, hash, head.arrived_ms, answer);
         }
         if head.first + head.rows > stored_to {
-            self.bury(&head.feed, &head.partition, step.dead.iter().map(|(_, _, letter)| letter));
+            self.bury_refused(feed, &head, &mut step);
         }
         Ok(self.told(step.alerts))
     }
 
-    fn bury<'a>(&self, feed: &str, partition: &str, letters: impl Iterator<Item = &'a DeadLetter>) {
-        let n = letters.count();
-        if n > 0 {
-            tracing::warn!(feed, partition, n, "dead letters");
+    /// Writes refused rows to the dead letters; `false` when that failed.
+    fn bury(&mut self, feed: usize, head: &RowsHead, letters: &[DeadLetter]) -> bool {
+        if letters.is_empty() {
+            return true;
         }
+        let sealed = self.pipeline.specs()[feed].schema.has_personal();
+        let (dead, partition) = (&mut self.dead, &head.partition);
+        let written = dead
+            .append(&head.feed, sealed, partition, head.arrived_ms, letters)
+            .and_then(|_| dead.sync());
+        if let Err(error) = &written {
+            let n = letters.len();
+            tracing::error!(error = chain(error), n, "dead letters are not written");
+        }
+        written.is_ok()
+    }
+
+    /// The rows that a step refused. They are in the log, so that they are not lost where this fails.
+    fn bury_refused(&mut self, feed: usize, head: &RowsHead, step: &mut Step) {
+        let letters: Vec<DeadLetter> = step.dead.drain(..).map(|(_, _, letter)| letter).collect();
+        self.bury(feed, head, &letters);
     }
 
     fn feed(&self, name: &str) -> Option<usize> {

@@ -339,6 +339,17 @@ fn bad_requests_get_clear_answers_and_disturb_nothing() {
         .map(|d| (d["line"].as_u64().unwrap(), d["class"].as_str().unwrap()))
         .collect();
     assert_eq!(found, [(2, "syntax"), (4, "missing"), (5, "future")]);
+    let kept = lines(&house.path("data/dead_letters/complaints.ndjson"));
+    let kept: Vec<_> = kept.iter().map(|d| (&d["line"], &d["class"], &d["sealed"])).collect();
+    let sealed = json!(true);
+    assert_eq!(
+        kept,
+        [
+            (&json!(2), &json!("syntax"), &sealed),
+            (&json!(4), &json!("missing"), &sealed),
+            (&json!(5), &json!("future"), &sealed)
+        ]
+    );
 
     // A key stands for one body.
     let key = &["Idempotency-Key: once"];
