@@ -424,14 +424,14 @@ impl Engine {
     /// Declares partitions silent that were not heard of for the feed's `idle_after`, and stores what waits to be stored.
     fn tick(&mut self, now_ms: i64) -> Result<(), Error> {
         let specs = self.pipeline.specs();
-        let silent: Vec<(usize, Arc<str>)> = self
-            .heard
-            .iter()
-            .filter(|((feed, _), heard)| {
-                now_ms.saturating_sub(**heard) >= specs[*feed].idle_after_ms
-            })
-            .map(|(partition, _)| partition.clone())
-            .collect();
+        let is_silent =
+            |feed: usize, heard: i64| now_ms.saturating_sub(heard) >= specs[feed].idle_after_ms;
+        let heard = self.heard.iter().filter(|((feed, _), heard)| is_silent(*feed, **heard));
+        let mut silent: Vec<_> =
+            heard.map(|(partition, heard)| (*heard, partition.clone())).collect();
+        // Longest silent first: where all are silent, the one that was heard of last has the say.
+        silent.sort();
+        let silent: Vec<_> = silent.into_iter().map(|(_, partition)| partition).collect();
         for (feed, partition) in &silent {
             self.append_idle(*feed, partition, now_ms)?;
         }

@@ -1,17 +1,25 @@
 //! End to end: the built binary on a free port, records in by HTTP and by file, alerts out by HTTP and in the file; killed,
 //! restarted, nothing lost or told twice.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
+
+const EVENTS: &str = "/api/v1/feeds/complaints/events";
 
 const FEED: &str = "\
 feed: complaints
@@ -109,23 +117,7 @@ impl House {
 
 impl Running {
     fn request(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        headers.iter().for_each(|h| head.push_str(&format!("{h}\r\n")));
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        // A server that refuses a long body does not read it to its end.
-        let _ = stream.write_all(body);
-        let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply);
-        let reply = String::from_utf8(reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        Reply {
-            status,
-            head: head.to_lowercase(),
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        request(&self.address, method, path, headers, body).expect("an answer")
     }
 
     fn get(&self, path: &str) -> Reply {
@@ -133,7 +125,7 @@ impl Running {
     }
 
     fn push(&self, headers: &[&str], body: &str) -> Reply {
-        self.request("POST", "/api/v1/feeds/complaints/events", headers, body.as_bytes())
+        self.request("POST", EVENTS, headers, body.as_bytes())
     }
 
     fn alerts(&self) -> Vec<Value> {
@@ -166,6 +158,32 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One request on a connection of its own; `None` where no answer came.
+fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    headers.iter().for_each(|h| head.push_str(&format!("{h}\r\n")));
+    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    // A server that refuses a long body does not read it to its end.
+    let _ = stream.write_all(body);
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply);
+    let reply = String::from_utf8(reply).ok()?;
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    Some(Reply {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        head: head.to_lowercase(),
+        body: serde_json::from_str(body).unwrap_or(Value::Null),
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
@@ -261,26 +279,63 @@ fn kill_nine_at_any_time_loses_and_doubles_nothing() {
     assert!(expect.1.len() > 6, "{:?}", expect.1);
     drop(engine);
 
+    // The same with kill −9 at any moment; whoever gets no answer sends again.
     let mut engine = house.start(&[]);
-    for (i, body) in all.iter().enumerate() {
-        let key = format!("Idempotency-Key: k{i}");
-        let reply = engine.push(&[&key], body);
-        assert_eq!((reply.status, &reply.body["accepted"]), (200, &json!(1)), "{}", reply.body);
-        if i % 13 == 7 {
-            engine.kill();
+    let address = Mutex::new(engine.address.clone());
+    let sent = AtomicUsize::new(0);
+    let mut kills = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for (i, body) in all.iter().enumerate() {
+                let key = format!("Idempotency-Key: k{i}");
+                wait("a record is taken", || {
+                    let address = address.lock().unwrap().clone();
+                    let reply = request(&address, "POST", EVENTS, &[&key], body.as_bytes());
+                    reply.is_some_and(|r| r.status == 200 && r.body["accepted"] == 1)
+                });
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while sent.load(Ordering::Relaxed) < all.len() {
+            thread::sleep(Duration::from_millis(1 + kills * 7 % 40));
+            kills += 1;
+            engine.child.kill().unwrap();
+            engine.child.wait().unwrap();
             engine = house.start(&[]);
-            // Whoever did not get the answer sends it again.
-            let again = engine.push(&[&key], body);
-            assert_eq!(
-                (&again.body["accepted"], &again.body["repeated"]),
-                (&json!(1), &json!(true))
-            );
+            (*address.lock().unwrap()).clone_from(&engine.address);
         }
-    }
-    assert_eq!((essence(&engine.alerts()), essence(&house.told())), expect);
+    });
+    assert!(kills > 3, "{kills} kills");
+    assert_eq!((essence(&engine.alerts()), essence(&house.told())), expect, "{kills} kills");
     engine.kill();
     let engine = house.start(&[]);
     assert_eq!((essence(&engine.alerts()), essence(&house.told())), expect);
+    let again = engine.push(&["Idempotency-Key: k7"], &all[7]).body;
+    assert_eq!((&again["accepted"], &again["repeated"]), (&json!(1), &json!(true)));
+}
+
+#[test]
+fn a_silent_partition_holds_nothing_back_and_a_restart_decides_the_same() {
+    let house = House::new();
+    let feed = house.path("rules/feeds/complaints.yaml");
+    let text = fs::read_to_string(&feed).unwrap().replace("out_of_order: 0", "idle_after: 1s");
+    fs::write(&feed, text).unwrap();
+    let engine = house.start(&[]);
+    let push = |partition: &str, body: &str| {
+        let path = format!("{EVENTS}?partition={partition}");
+        assert_eq!(engine.request("POST", &path, &[], body.as_bytes()).status, 200);
+    };
+    push("slow", &[record(1, 2, "甲"), record(2, 2, "甲"), record(3, 2, "甲")].concat());
+    thread::sleep(Duration::from_millis(10));
+    push("fast", &record(4, 28, "乙"));
+    assert_eq!(engine.alerts()[0]["state"], "firing", "the slow office may send more");
+    wait("the slow office counts as silent", || engine.alerts()[0]["state"] == "resolved");
+    let before = (engine.alerts(), house.told());
+    engine.kill();
+    fs::remove_file(house.path("data/forewarn.db")).unwrap();
+    fs::remove_file(house.path("data/forewarn.db-wal")).unwrap();
+    let engine = house.start(&[]);
+    assert_eq!(engine.alerts(), before.0, "made again from the log alone");
 }
 
 #[test]
@@ -290,7 +345,7 @@ fn bad_requests_get_clear_answers_and_disturb_nothing() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text + "limits: {body_bytes_max: 2000}\n").unwrap();
     let engine = house.start(&[]);
-    let events = "/api/v1/feeds/complaints/events";
+    let events = EVENTS;
     let long = "x".repeat(3_000);
     let zip = "Content-Encoding: gzip";
     for (method, path, headers, body, status, kind) in [
