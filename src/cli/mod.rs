@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod test;

@@ -6,3 +6,4 @@ mod feeds;
 mod house;
 mod real;
 mod rule_tests;
+mod http;
