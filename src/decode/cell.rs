@@ -109,7 +109,10 @@ impl<'a> Record<'a> {
         match targets {
             [] => true,
             [one] => self.put_one(*one, cell),
-            many => many.iter().fold(true, |ok, t| self.put_one(*t, cell.clone()) && ok),
+            many => {
+                let doubled = many.iter().filter(|t| !self.put_one(**t, cell.clone())).count();
+                doubled == 0
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! The feeds that are shipped, read as an office would send them.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 use std::{path::Path, sync::Arc};
 
+use arrow::array::AsArray;
 use forewarn::{
-    decode::{Decoder, Format},
+    decode::{Decoder, Format, Input, OpenOptions, open},
     feed::spec::{self, FeedSpec},
     model::{batch::Decoded, secret::Secret, time::Zone},
 };
@@ -41,15 +44,33 @@ fn every_shipped_feed_is_sound() {
     let feeds = shipped("rules/feeds");
     let names: Vec<_> = feeds.iter().map(FeedSpec::name).collect();
     let expect = [
-        "abnormal", "accidents", "commitments", "complaints", "court", "inspections", "penalties", "recalls",
-        "registry", "sampling",
+        "abnormal",
+        "accidents",
+        "commitments",
+        "complaints",
+        "court",
+        "inspections",
+        "penalties",
+        "recalls",
+        "registry",
+        "sampling",
     ];
     assert_eq!(names, expect);
     for feed in &feeds {
         let schema = &feed.schema;
-        let id: Vec<_> = schema.record_id.iter().map(|i| schema.columns[*i].name.as_str()).collect();
-        assert!(!id.is_empty() && schema.version.is_some() && schema.op.is_some(), "{}", feed.name());
-        assert!(schema.position("ucc").is_some() && schema.position("region").is_some() || feed.name() == "registry", "{}", feed.name());
+        let id: Vec<_> =
+            schema.record_id.iter().map(|i| schema.columns[*i].name.as_str()).collect();
+        assert!(
+            !id.is_empty() && schema.version.is_some() && schema.op.is_some(),
+            "{}",
+            feed.name()
+        );
+        assert!(
+            schema.position("ucc").is_some() && schema.position("region").is_some()
+                || feed.name() == "registry",
+            "{}",
+            feed.name()
+        );
     }
     shipped("tests/real/feeds");
     shipped("tests/bench/feeds");
@@ -85,7 +106,11 @@ T3,表扬,微信,20260305,,13800138000,某网店,无,,,,,,,
     );
     let [letter] = decoded.dead.as_slice() else { panic!("{:?}", decoded.dead) };
     assert_eq!((letter.line, letter.class.word()), (4, "bad_value"));
-    assert!(!letter.message.contains("表扬") && letter.message.contains("kind"), "{}", letter.message);
+    assert!(
+        !letter.message.contains("表扬") && letter.message.contains("kind"),
+        "{}",
+        letter.message
+    );
 }
 
 #[test]
@@ -124,19 +149,50 @@ fn samples_by_national_and_export_names() {
     let export = "抽样编号;报告日期;结论;大类;不合格项目;复检结论\nX1;2026.3.1;不合格;速冻面米制品;菌落总数;复检合格\nX2;2026.3.2;合格;34;/;/\n";
     let found = rows(&decode("sampling", Format::Csv, export));
     assert_eq!((&found[0]["food_l1"], &found[0]["recheck"]), (&json!("11"), &json!("overturned")));
-    assert_eq!(found[1], json!({"sample_no": "X2", "role": "maker", "reported_on": "2026-03-02", "food_l1": "34", "conclusion": "合格样品"}));
+    assert_eq!(
+        found[1],
+        json!({"sample_no": "X2", "role": "maker", "reported_on": "2026-03-02", "food_l1": "34", "conclusion": "合格样品"})
+    );
 }
 
 #[test]
 fn one_row_of_each_other_feed() {
     for (feed, line, expect) in [
-        ("inspections", r#"{"任务编号":"R1","统一社会信用代码":"91350100m000100y43","检查日期":"2026-03-05","检查结果":"通过登记的住所（经营场所）无法联系","检查方式":"现场检查"}"#, json!({"result_code": "6", "method": "现场", "ucc": "91350100M000100Y43"})),
-        ("registry", r#"{"统一社会信用代码":"91350100M000100Y43","业务类型":"变更登记","核准日期":"2026年3月5日","变更事项":"法定代表人","注册资本(万元)":"12.5"}"#, json!({"event": "changed", "effective_on": "2026-03-05", "capital_yuan": 125_000.0})),
-        ("abnormal", r#"{"统一社会信用代码":"91350100M000100Y43","列入原因":"通过登记的住所或者经营场所无法联系","列入日期":"2026-03-05"}"#, json!({"list": "abnormal", "reason_code": "JYYC4"})),
-        ("court", r#"{"案号":"(2026)湘01执1号","失信被执行人名称":"某公司","组织机构代码":"91350100M000100Y43","发布日期":"2026-03-05"}"#, json!({"kind": "defaulter", "ucc": "91350100M000100Y43"})),
-        ("accidents", r#"{"事故编号":"A1","报告时间":"2026-03-05 10:00","发生时间":"2026-03-05 09:10","事故等级":"一般事故","设备类别代码":"3000"}"#, json!({"level": "ordinary", "deaths": 0, "reported_at": "2026-03-05T02:00:00Z"})),
-        ("recalls", r#"{"召回编号":"H1","召回日期":"2026-03-05","批次":"L1、L2","召回数量":"1,200"}"#, json!({"lots": ["L1", "L2"], "number": 1200})),
-        ("commitments", r#"{"承诺编号":"N1","承诺日期":"2026-03-05","承诺类型":"自我声明"}"#, json!({"kind": "declaration", "made_on": "2026-03-05"})),
+        (
+            "inspections",
+            r#"{"任务编号":"R1","统一社会信用代码":"91350100m000100y43","检查日期":"2026-03-05","检查结果":"通过登记的住所（经营场所）无法联系","检查方式":"现场检查"}"#,
+            json!({"result_code": "6", "method": "现场", "ucc": "91350100M000100Y43"}),
+        ),
+        (
+            "registry",
+            r#"{"统一社会信用代码":"91350100M000100Y43","业务类型":"变更登记","核准日期":"2026年3月5日","变更事项":"法定代表人","注册资本(万元)":"12.5"}"#,
+            json!({"event": "changed", "effective_on": "2026-03-05", "capital_yuan": 125_000.0}),
+        ),
+        (
+            "abnormal",
+            r#"{"统一社会信用代码":"91350100M000100Y43","列入原因":"通过登记的住所或者经营场所无法联系","列入日期":"2026-03-05"}"#,
+            json!({"list": "abnormal", "reason_code": "JYYC4"}),
+        ),
+        (
+            "court",
+            r#"{"案号":"(2026)湘01执1号","失信被执行人名称":"某公司","组织机构代码":"91350100M000100Y43","发布日期":"2026-03-05"}"#,
+            json!({"kind": "defaulter", "ucc": "91350100M000100Y43"}),
+        ),
+        (
+            "accidents",
+            r#"{"事故编号":"A1","报告时间":"2026-03-05 10:00","发生时间":"2026-03-05 09:10","事故等级":"一般事故","设备类别代码":"3000"}"#,
+            json!({"level": "ordinary", "deaths": 0, "reported_at": "2026-03-05T02:00:00Z"}),
+        ),
+        (
+            "recalls",
+            r#"{"召回编号":"H1","召回日期":"2026-03-05","批次":"L1、L2","召回数量":"1,200"}"#,
+            json!({"lots": ["L1", "L2"], "number": 1200}),
+        ),
+        (
+            "commitments",
+            r#"{"承诺编号":"N1","承诺日期":"2026-03-05","承诺类型":"自我声明"}"#,
+            json!({"kind": "declaration", "made_on": "2026-03-05"}),
+        ),
     ] {
         let decoded = decode(feed, Format::Ndjson, line);
         assert!(decoded.dead.is_empty(), "{feed}: {:?}", decoded.dead);
@@ -145,4 +201,61 @@ fn one_row_of_each_other_feed() {
             assert_eq!(&row[name], value, "{feed} {name}");
         }
     }
+}
+
+/// Decodes a shared real file by a feed of `tests/real/feeds`.
+fn real(feed: &str, file: &str) -> Option<Vec<Decoded>> {
+    let shared = std::env::var("FOREWARN_SHARED_DIR");
+    let shared = shared.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let path = Path::new(&shared).join("data").join(file);
+    let Ok(file) = std::fs::File::open(&path) else {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    };
+    let feeds = shipped("tests/real/feeds");
+    let spec = feeds.iter().find(|f| f.name() == feed).unwrap();
+    let format = Format::of_path(&path).unwrap();
+    let options = OpenOptions::new(Arc::clone(&spec.schema), zone(), format, Secret::new([7; 32]));
+    Some(open(Input::File(file), &options).unwrap().map(Result::unwrap).collect())
+}
+
+#[test]
+fn real_files_decode_without_a_dead_letter() {
+    for (feed, file, rows) in [
+        ("vehicle_complaints", "nhtsa_vehicle_defects/complaints.parquet", 13_946),
+        ("vehicle_complaints", "nhtsa_vehicle_defects/complaints_sample.csv", 500),
+        ("vehicle_components", "nhtsa_vehicle_defects/complaints.parquet", 19_023),
+        ("vehicle_recalls", "nhtsa_vehicle_defects/recalls.parquet", 516),
+        ("vehicle_recalls", "nhtsa_vehicle_defects/recalls.csv", 516),
+        ("food_notifications", "rasff/notifications.parquet", 17_528),
+        ("food_origin_hazards", "rasff/notifications.parquet", 21_959),
+        ("consumer_complaints", "nyc_consumer_complaints/complaints_2023.parquet", 9_949),
+        ("food_samples", "cn_food_sampling_2021_2022/samples.parquet", 4_331),
+        ("food_inspections", "sf_food/inspections.parquet", 17_631),
+        ("food_violations", "sf_food/violations.parquet", 26_052),
+    ] {
+        let Some(decoded) = real(feed, file) else { return };
+        let dead: Vec<_> = decoded.iter().flat_map(|d| &d.dead).collect();
+        let found: usize = decoded.iter().map(|d| d.rows.num_rows()).sum();
+        assert_eq!((found, dead.first()), (rows, None), "{feed} {file}");
+    }
+}
+
+#[test]
+fn labels_with_a_comma_stay_whole() {
+    let Some(decoded) = real("vehicle_components", "nhtsa_vehicle_defects/complaints.parquet")
+    else {
+        return;
+    };
+    let count = |label: &str| -> usize {
+        let of_batch = |d: &Decoded| {
+            let labels = d.rows.column_by_name("component").unwrap().as_string::<i32>();
+            labels.iter().filter(|l| *l == Some(label)).count()
+        };
+        decoded.iter().map(of_batch).sum()
+    };
+    let found =
+        ["FUEL SYSTEM, GASOLINE", "FUEL SYSTEM", "FORWARD COLLISION AVOIDANCE", "STRUCTURE"]
+            .map(count);
+    assert_eq!(found, [137, 0, 1_289, 918]);
 }
