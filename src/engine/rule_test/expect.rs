@@ -66,12 +66,12 @@ pub(super) fn check_names(
                 Some(&rule.id.value),
             ),
         }
-        if let Some(state) = expected.value.get("state") {
-            if !STATES.iter().any(|s| Some(s.word()) == state.as_str()) {
-                let known =
-                    did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
-                error("test::unknown_state", format!("{state} is no state of an alert"), known);
-            }
+        if let Some(state) = expected.value.get("state")
+            && !STATES.iter().any(|s| Some(s.word()) == state.as_str())
+        {
+            let known =
+                did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
+            error("test::unknown_state", format!("{state} is no state of an alert"), known);
         }
         let last = expected.value.get("final").and_then(Value::as_object);
         let names = expected.value.keys().filter(|k| !WORDS.contains(&k.as_str()));
@@ -127,7 +127,7 @@ pub(super) fn differences(
     arrived_ms: impl Fn(u64) -> Option<i64>,
 ) -> Vec<String> {
     let seen: Vec<Actual> =
-        alerts.iter().map(|revisions| Actual::new(revisions, zone, &arrived_ms)).collect();
+        alerts.iter().map(|revisions| Actual::new(revisions, &arrived_ms)).collect();
     let mut free: Vec<&Actual> = seen.iter().collect();
     let mut out = Vec::new();
     for expected in &case.expect {
@@ -164,7 +164,7 @@ struct Actual<'a> {
 }
 
 impl<'a> Actual<'a> {
-    fn new(revisions: &'a [Alert], _zone: &Zone, arrived_ms: &impl Fn(u64) -> Option<i64>) -> Self {
+    fn new(revisions: &'a [Alert], arrived_ms: &impl Fn(u64) -> Option<i64>) -> Self {
         let last = &revisions[revisions.len() - 1];
         let first = revisions.iter().find(|a| a.state != State::Pending).unwrap_or(&revisions[0]);
         let retracted = revisions.iter().find(|a| a.state == State::Retracted);

@@ -195,11 +195,9 @@ fn columns_of(
 
 /// The column of the record id that numbers records: not a business, a place, a code of a list or the event time.
 fn own_id(schema: &FeedSchema) -> Option<&Column> {
-    let columns =
+    let mut columns =
         schema.record_id.iter().filter(|i| **i != schema.event_time).map(|i| &schema.columns[*i]);
-    columns
-        .filter(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty())
-        .next()
+    columns.find(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty())
 }
 
 /// A value as the column's type wants it in JSON, with `{i}` and `$A` replaced.
