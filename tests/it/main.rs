@@ -1,4 +1,5 @@
 //! All integration tests as one binary: one module a subject.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot set up its world fails")]
 
 mod broken_files;
 mod diagnostics;
