@@ -28,6 +28,8 @@ enum Command {
     Schema(cli::schema::Schema),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// List refused rows, or write them out to be pushed again
+    DeadLetters(cli::dead_letters::DeadLettersArgs),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => cli::check::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::DeadLetters(args) => cli::dead_letters::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
 pub(crate) mod check;
+pub(crate) mod dead_letters;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod schema;
