@@ -142,7 +142,7 @@ def complaints(r):
 
 
 HEADINGS_SAMPLING = ["抽样单编号", "报告日期", "营业执照/社会信用代码", "被抽样单位名称", "标称生产企业名称", "标称生产企业统一社会信用代码",
-                     "食品大类", "样品名称", "检验项目", "结论", "复检状态"]
+                     "食品大类", "样品名称", "检验项目", "结论", "复检状态", "操作"]
 
 
 def sampling(r):
@@ -155,7 +155,7 @@ def sampling(r):
         known = isinstance(maker, Business)
         row = [f"DC26430000{number:06}", (DAY0 + dt.timedelta(days=day)).strftime("%Y年%m月%d日"), seller.ucc, seller.name,
                maker.name if known else "外省某食品厂", maker.ucc if known else "/", food, food + "样品",
-               item if fails else "/", "不合格样品" if fails else "合格样品", recheck]
+               item if fails else "/", "不合格样品" if fails else "合格样品", recheck, "新增"]
         out.append((day, row))
         return row
 
@@ -169,7 +169,7 @@ def sampling(r):
         add(day, BUSINESSES[9], "酒类", item, True)
     add(30, BUSINESSES[18], "蜂产品", "呋喃类兽药", True)
     overturned = add(70, BUSINESSES[18], "蜂产品", "呋喃类兽药", True)
-    out.append((88, overturned[:-1] + ["复检合格"]))
+    out.append((88, overturned[:-2] + ["复检合格", "更正"]))
     # sampling_failure_rate: seven of thirty of one pastry maker.
     for i in range(30):
         add(40 + i, BUSINESSES[16], "糕点", "菌落总数", i % 4 == 1, "复检维持" if i == 9 else "/")

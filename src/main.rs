@@ -22,6 +22,12 @@ struct Arguments {
 enum Command {
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
+    Check(cli::check::Check),
+    /// Write the JSON Schemas of rule and feed files, for completion in editors
+    Schema(cli::schema::Schema),
+    /// Run the tests inside rule files
+    Test(cli::test::Test),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +40,9 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
+        Command::Check(args) => cli::check::run(&args),
+        Command::Schema(args) => cli::schema::run(&args),
+        Command::Test(args) => cli::test::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -1,6 +1,10 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
+pub(crate) mod check;
 pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod schema;
+pub(crate) mod test;
 
 use std::{io::Write, path::Path};
 

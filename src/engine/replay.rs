@@ -133,6 +133,8 @@ struct Partition {
     messages: Receiver<Message>,
     batch: Option<Arc<Prepared>>,
     arrived: Option<Vec<i64>>,
+    /// Rows dated behind this instant will be refused.
+    future_ms: i64,
     /// Next row of the batch.
     row: usize,
     ended: bool,
@@ -164,6 +166,7 @@ pub fn replay(pipeline: &mut Pipeline, inputs: &[Input], options: &ReplayOptions
                 messages,
                 batch: None,
                 arrived: None,
+                future_ms: options.now_ms.saturating_add(pipeline.specs()[input.feed].max_skew_ms),
                 row: 0,
                 ended: false,
             });
@@ -219,6 +222,8 @@ fn merge(
                 if inside {
                     let at = match &part.arrived {
                         Some(arrived) => arrived[part.row],
+                        // A row that will be refused as too far ahead must not move the clock of those behind it.
+                        None if event_ms > part.future_ms => clock,
                         None => event_ms.min(options.now_ms),
                     };
                     clock = clock.max(at);
@@ -271,10 +276,12 @@ fn next_partition(partitions: &[Partition]) -> Option<(usize, i64)> {
 }
 
 impl Partition {
-    /// What orders the partition's next row among those of others.
+    /// What orders the partition's next row among those of others. A row that will be refused comes at once: waiting for
+    /// its date would hold the rest of its file back.
     fn head(&self) -> i64 {
         match (&self.arrived, &self.batch) {
             (Some(arrived), _) => arrived[self.row],
+            (None, Some(batch)) if batch.rows.event_ms[self.row] > self.future_ms => EARLIEST,
             (None, Some(batch)) => batch.rows.event_ms[self.row],
             (None, None) => i64::MAX,
         }
@@ -289,13 +296,15 @@ impl Partition {
         sink: &mut dyn Sink,
         done: &mut Replayed,
     ) -> Result<bool, Error> {
-        let _ = options;
         while !self.ended && self.batch.as_ref().is_none_or(|b| self.row == b.rows.event_ms.len()) {
             self.batch = None;
             match self.messages.recv() {
                 Ok(Message::Rows(batch)) => {
                     done.decoded[self.feed].0 += batch.rows.event_ms.len() as u64;
-                    self.arrived = spec.schema.arrived_at.map(|c| instants(batch.rows.batch.column(c), &batch.rows.event_ms, zone));
+                    let arrived = spec.schema.arrived_at.map(|c| batch.rows.batch.column(c));
+                    self.arrived = arrived
+                        .filter(|column| column.null_count() < column.len())
+                        .map(|column| instants(column, &batch.rows.event_ms, options.now_ms, zone));
                     self.row = 0;
                     self.batch = Some(batch).filter(|b| !b.rows.event_ms.is_empty());
                 }
@@ -443,13 +452,14 @@ fn take(step: Step, sink: &mut dyn Sink, done: &mut Replayed) -> Result<(), Erro
     sink.take(step).map_err(Error::Write)
 }
 
-/// Arrival times of a mapped column; a row without one arrives when it happened.
-fn instants(column: &arrow::array::ArrayRef, event_ms: &[i64], zone: &Zone) -> Vec<i64> {
+/// Arrival times of a mapped column; a row without one arrives when it happened, but not in the future: a date in 2099
+/// must not vouch for itself.
+fn instants(column: &arrow::array::ArrayRef, event_ms: &[i64], now_ms: i64, zone: &Zone) -> Vec<i64> {
     let at = |i: usize| match column.data_type() {
         DataType::Date32 => zone.to_utc(i64::from(column.as_primitive::<Date32Type>().value(i)) * DAY_MS),
         _ => column.as_primitive::<TimestampMillisecondType>().value(i),
     };
-    (0..column.len()).map(|i| if column.is_null(i) { event_ms[i] } else { at(i) }).collect()
+    (0..column.len()).map(|i| if column.is_null(i) { event_ms[i].min(now_ms) } else { at(i) }).collect()
 }
 
 /// A file's name stands for its partition.

@@ -226,7 +226,12 @@ impl Shard {
             let slice = self.store.slice(*s);
             for shift in &shifts {
                 let (start, end) = (window.start - shift, window.end - shift);
-                keys.extend(slice.touched(grid.pane(end - every_ms)..grid.pane(end)));
+                let entered = grid.pane(end - every_ms)..grid.pane(end);
+                if *shift == 0 && rule.early {
+                    keys.extend(slice.hot(entered));
+                } else {
+                    keys.extend(slice.touched(entered));
+                }
                 // Rows leaving the own window cannot make a growing condition true; leaving a compared one can.
                 if *shift != 0 || !rule.early {
                     keys.extend(slice.touched(grid.pane(start - every_ms)..grid.pane(start)));

@@ -4,6 +4,9 @@
 
 use std::{ops::Range, path::PathBuf};
 
+/// Names that a help text lists.
+const NAMES_MAX: usize = 24;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -78,6 +81,20 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, k)| (*d, *k))
         .map(|(_, k)| k)
+}
+
+/// The names there are, for the help of a finding; long lists are cut.
+#[must_use]
+pub fn list_names<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in known {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 /// Optimal string alignment distance: insert, delete, replace, swap of neighbours.

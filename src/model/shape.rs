@@ -330,6 +330,14 @@ impl Check {
                     self.node(&field.shape, node, field.name);
                 }
                 None if said(&key.value) => {}
+                // `{en: Chain, many counties}`: a key without a value is the rest of the text before it.
+                None if map.flow && node.is_null() && node.span().is_empty() && key.span.start > map.span.start + 1 => {
+                    let message = "a comma inside {…} ends an unquoted text; this is what was behind it";
+                    self.findings.push(
+                        Diagnostic::error("yaml::flow_comma", key.span.clone(), message)
+                            .label("put the whole text in quotes"),
+                    );
+                }
                 None => self.unknown(key, &fields, name),
             }
         }
@@ -639,6 +647,7 @@ mod tests {
                 vec!["flow_comma f(a, n) > 2", "flow_comma f(a, n) > 1", "unknown_field esle"],
             ),
             ("level: {high: f(a > 2}", vec![]),
+            ("level: {high: a > 1, b > 2, else: low}", vec!["flow_comma b > 2"]),
             ("key: [区域, left(b, 4) as c, d]", vec!["flow_comma left(b, 4) as c"]),
             ("measures: {a: round(x, 2), B: y}", vec!["flow_comma round(x, 2)", "wrong_type B"]),
             ("key: a", vec!["wrong_type a"]),

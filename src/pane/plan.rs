@@ -90,6 +90,8 @@ pub struct SlicePlan {
     pub slots: Vec<Slot>,
     /// State words per entry.
     pub stride: usize,
+    /// Fewest rows in a window with which any rule can fire on this slice; 0 where some rule needs none in particular.
+    pub hot_at: u32,
     /// How far back panes are kept behind the watermark, local milliseconds.
     pub keep_ms: i64,
 }

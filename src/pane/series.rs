@@ -127,9 +127,10 @@ impl Series {
         self.entries[self.range(from, to)].iter().map(|e| u64::from(e.rows)).sum()
     }
 
-    /// Forgets panes before `pane`. Returns whether nothing is left.
-    pub fn evict(&mut self, pane: i32, stride: usize) -> bool {
+    /// Forgets panes before `pane`. Returns how many entries and rows they held.
+    pub fn evict(&mut self, pane: i32, stride: usize) -> (usize, u32) {
         let keep = self.entries.partition_point(|e| e.pane < pane);
+        let rows = self.entries[..keep].iter().map(|e| e.rows).sum();
         if keep > 0 {
             self.entries.drain(..keep);
             if let Some(words) = &mut self.words {
@@ -139,7 +140,7 @@ impl Series {
                 self.entries.shrink_to_fit();
             }
         }
-        self.entries.is_empty()
+        (keep, rows)
     }
 
     /// Bytes on the heap beside the value itself.
@@ -191,8 +192,9 @@ mod tests {
         let mut s = series(&[1, 2, 3]);
         assert!(s.take_row(1, 1));
         assert_eq!(s.words(1, 1), [30]);
-        assert!(!s.evict(3, 1));
+        assert_eq!(s.evict(3, 1), (1, 1));
         assert_eq!((s.entries().len(), s.words(0, 1)[0]), (1, 30));
-        assert!(s.evict(4, 1));
+        assert_eq!(s.evict(4, 1), (1, 1));
+        assert!(s.entries().is_empty());
     }
 }

@@ -36,10 +36,15 @@ pub struct Selection<'a> {
 /// State of one slice in one shard.
 #[derive(Debug, Default)]
 pub struct Slice {
-    series: HashedMap<u32, Series>,
+    /// Key → place in `slab`.
+    places: HashedMap<u32, u32>,
+    slab: Slab,
     /// (key, pane) → one set per distinct slot.
     sets: HashedMap<u64, Vec<DistinctSet>>,
+    /// Pane → places of the keys with rows in it.
     touched: BTreeMap<i32, Vec<u32>>,
+    /// Those of them that may have as many rows in a window as the most modest rule asks for.
+    hot: BTreeMap<i32, Vec<u32>>,
     /// Panes before this one are gone.
     evicted_before: Option<i32>,
     /// Live (key, pane) entries.
@@ -61,7 +66,8 @@ impl Slice {
         let to = list.partition_point(|r| *r < selection.to);
         let panes = &p.rows.panes[plan.lane];
         let init = plan.init();
-        let (mut pane_now, mut touched_now) = (NO_PANE, Vec::new());
+        let mut touched = Pushes::default();
+        let mut hot = Pushes::default();
         for row in &list[from..to] {
             let i = (*row - selection.from) as usize;
             let key = keys[i];
@@ -72,38 +78,39 @@ impl Slice {
             if pane == NO_PANE || self.evicted_before.is_some_and(|e| pane < e) {
                 continue;
             }
-            let series = match self.series.entry(key) {
-                hashbrown::hash_map::Entry::Occupied(e) => e.into_mut(),
+            let place = match self.places.entry(key) {
+                hashbrown::hash_map::Entry::Occupied(e) => *e.get(),
                 hashbrown::hash_map::Entry::Vacant(e) => {
                     interner.retain(key);
-                    e.insert(Series::default())
+                    *e.insert(self.slab.insert(key))
                 }
             };
-            let (at, new) = series.entry(pane, &init);
-            series.add_rows(at, 1);
+            let item = self.slab.get_mut(place);
+            let (at, new) = item.series.entry(pane, &init);
+            item.series.add_rows(at, 1);
+            item.rows += 1;
             if new {
                 self.entries += 1;
-                if pane != pane_now {
-                    if !touched_now.is_empty() {
-                        merge_touched(
-                            &mut self.touched,
-                            pane_now,
-                            std::mem::take(&mut touched_now),
-                        );
-                    }
-                    pane_now = pane;
+                touched.push(&mut self.touched, pane, place);
+                if item.rows >= plan.hot_at {
+                    hot.push(&mut self.hot, pane, place);
                 }
-                touched_now.push(key);
+            }
+            if item.rows == plan.hot_at {
+                // Now every window that holds this pane and a later one of the key is worth a look.
+                let later = item.series.entries().iter().filter(|e| e.pane >= pane);
+                for e in later.filter(|e| !(new && e.pane == pane)) {
+                    hot.push(&mut self.hot, e.pane, place);
+                }
             }
             if !plan.slots.is_empty() {
                 let moment = moment(p, *row as usize);
-                let words = series.words_mut(at, plan.stride);
+                let words = item.series.words_mut(at, plan.stride);
                 add_slots(plan, words, &mut self.sets, (key, pane), p, *row as usize, moment);
             }
         }
-        if !touched_now.is_empty() {
-            merge_touched(&mut self.touched, pane_now, touched_now);
-        }
+        touched.flush(&mut self.touched);
+        hot.flush(&mut self.hot);
     }
 
     /// Takes row `row` off the key's pane. Returns false when an aggregate cannot subtract: then the caller rebuilds the
@@ -118,7 +125,9 @@ impl Slice {
         after_ms: i64,
     ) -> bool {
         let pane = p.rows.panes[plan.lane][row];
-        let Some(series) = self.series.get_mut(&key) else { return true };
+        let Some(place) = self.places.get(&key).copied() else { return true };
+        let item = self.slab.get_mut(place);
+        let series = &mut item.series;
         let range = series.range(pane, pane + 1);
         if pane == NO_PANE || range.is_empty() {
             return true;
@@ -142,14 +151,18 @@ impl Slice {
                 }
             }
         }
+        item.rows -= 1;
         if series.take_row(at, plan.stride) {
             self.entries -= 1;
             self.sets.remove(&set_key(key, pane));
-            if let Some(list) = self.touched.get_mut(&pane) {
-                list.retain(|k| *k != key);
+            for lists in [&mut self.touched, &mut self.hot] {
+                if let Some(list) = lists.get_mut(&pane) {
+                    list.retain(|p| *p != place);
+                }
             }
-            if series.entries().is_empty() {
-                self.series.remove(&key);
+            if item.series.entries().is_empty() {
+                self.places.remove(&key);
+                self.slab.remove(place);
                 interner.release(key, after_ms);
             }
         }
@@ -164,15 +177,18 @@ impl Slice {
         pane: i32,
         parts: &[(&Prepared, Vec<u32>)],
     ) {
-        let Some(series) = self.series.get_mut(&key) else { return };
+        let Some(place) = self.places.get(&key).copied() else { return };
+        let item = self.slab.get_mut(place);
+        let series = &mut item.series;
         let range = series.range(pane, pane + 1);
         if range.is_empty() {
             return;
         }
         let at = range.start;
         let n: usize = parts.iter().map(|(_, rows)| rows.len()).sum();
-        let now = series.entries()[at].rows;
-        series.add_rows(at, (n as u32).wrapping_sub(now));
+        let more = (n as u32).wrapping_sub(series.entries()[at].rows);
+        series.add_rows(at, more);
+        item.rows = item.rows.wrapping_add(more);
         series.words_mut(at, plan.stride).fill(0);
         self.sets.remove(&set_key(key, pane));
         for (p, rows) in parts {
@@ -186,8 +202,21 @@ impl Slice {
 
     /// Keys with rows in a pane of `panes`, by pane; a key appears once per pane.
     pub fn touched(&self, panes: Range<i32>) -> impl Iterator<Item = u32> + '_ {
-        let range = if panes.start < panes.end { panes } else { 0..0 };
-        self.touched.range(range).flat_map(|(_, keys)| keys.iter().copied())
+        self.keys_in(&self.touched, panes)
+    }
+
+    /// Those of them that may have as many rows in a window as the slice's plan calls hot; some may appear twice.
+    pub fn hot(&self, panes: Range<i32>) -> impl Iterator<Item = u32> + '_ {
+        self.keys_in(&self.hot, panes)
+    }
+
+    fn keys_in<'a>(
+        &'a self,
+        lists: &'a BTreeMap<i32, Vec<u32>>,
+        panes: Range<i32>,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let panes = if panes.start < panes.end { panes } else { 0..0 };
+        lists.range(panes).flat_map(|(_, places)| places.iter().map(|p| self.slab.get(*p).key))
     }
 
     /// The first pane at or behind `pane` that has rows.
@@ -204,32 +233,37 @@ impl Slice {
 
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
-        self.series.keys().copied()
+        self.places.keys().copied()
     }
 
     /// The key's series.
     #[inline]
     #[must_use]
     pub fn series(&self, key: u32) -> Option<&Series> {
-        self.series.get(&key)
+        self.places.get(&key).map(|p| &self.slab.get(*p).series)
     }
 
-    /// State of one slot over panes `[from, to)`; all zero without rows. For [`Kernel::Distinct`] one word: the count.
-    #[must_use]
-    pub fn state(&self, plan: &SlicePlan, slot: usize, key: u32, from: i32, to: i32) -> Vec<i64> {
+    /// State of one slot over `panes` into `state`, which comes all zero and stays so without rows. For
+    /// [`Kernel::Distinct`] one word: the count.
+    pub fn state(
+        &self,
+        plan: &SlicePlan,
+        slot: usize,
+        key: u32,
+        panes: &Range<i32>,
+        state: &mut [i64],
+    ) {
         let slot = plan.slots[slot];
-        let Some(series) = self.series.get(&key) else { return vec![0; slot.kind.words().max(1)] };
-        let range = series.range(from, to);
+        let Some(series) = self.series(key) else { return };
+        let range = series.range(panes.start, panes.end);
         if slot.kind == Kernel::Distinct {
-            return vec![self.distinct(plan, slot.offset, slot.arg, key, series, range)];
+            state[0] = self.distinct(plan, slot.offset, slot.arg, key, series, range);
+            return;
         }
-        let mut state = vec![0; slot.kind.words()];
         for at in range {
-            let words =
-                &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
-            kernel::merge(slot.kind, &mut state, words);
+            let words = &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
+            kernel::merge(slot.kind, state, words);
         }
-        state
     }
 
     fn distinct(
@@ -263,24 +297,32 @@ impl Slice {
             return;
         }
         self.evicted_before = Some(pane);
+        let mut emptied = Vec::new();
         let keep = self.touched.split_off(&pane);
         let gone = std::mem::replace(&mut self.touched, keep);
+        self.hot = self.hot.split_off(&pane);
         let has_sets = plan.slots.iter().any(|s| s.kind == Kernel::Distinct);
-        for (old, keys) in gone {
-            for key in keys {
+        for (old, places) in gone {
+            for place in places {
+                let item = self.slab.get_mut(place);
+                let key = item.key;
                 if has_sets {
                     self.sets.remove(&set_key(key, old));
                 }
-                if let Some(series) = self.series.get_mut(&key) {
-                    let before = series.entries().len();
-                    let empty = series.evict(pane, plan.stride);
-                    self.entries -= before - series.entries().len();
-                    if empty {
-                        self.series.remove(&key);
-                        interner.release(key, after_ms);
-                    }
+                let (entries, rows) = item.series.evict(pane, plan.stride);
+                self.entries -= entries;
+                item.rows -= rows;
+                // A key with several old panes comes again; it is removed once.
+                if entries > 0 && item.series.entries().is_empty() {
+                    emptied.push(place);
                 }
             }
+        }
+        for place in emptied {
+            let key = self.slab.get(place).key;
+            self.places.remove(&key);
+            self.slab.remove(place);
+            interner.release(key, after_ms);
         }
     }
 
@@ -293,25 +335,96 @@ impl Slice {
     /// Bytes of series and calendar, without distinct sets; and bytes of distinct sets.
     #[must_use]
     pub fn bytes(&self) -> (usize, usize) {
-        let slot = size_of::<(u32, Series)>() + 1;
-        // A sum: the order cannot show.
-        #[expect(clippy::iter_over_hash_type, reason = "a sum does not depend on the order")]
-        let heap = {
-            let mut sum = 0;
-            for s in self.series.values() {
-                sum += s.heap_bytes();
-            }
-            sum
-        };
-        let touched: usize = self.touched.values().map(|v| 48 + v.capacity() * 4).sum();
+        let heap: usize = self.slab.items().map(|i| i.series.heap_bytes()).sum();
+        let lists = self.touched.values().chain(self.hot.values()).map(|v| 48 + v.capacity() * 4);
+        let own = self.places.capacity() * 9 + self.slab.bytes() + heap + lists.sum::<usize>();
         let sets: usize = self.sets.values().flatten().map(|s| 40 + s.heap_bytes()).sum();
-        (self.series.capacity() * slot + heap + touched, sets)
+        (own, sets)
     }
 }
 
-fn merge_touched(touched: &mut BTreeMap<i32, Vec<u32>>, pane: i32, mut keys: Vec<u32>) {
-    let list = touched.entry(pane).or_default();
-    if list.is_empty() { *list = keys } else { list.append(&mut keys) }
+/// The key at one place of a slab.
+#[derive(Debug, Default)]
+struct Item {
+    key: u32,
+    /// Rows in all panes kept: no window has more.
+    rows: u32,
+    series: Series,
+}
+
+/// Items that stay where they are, in chunks that never move, places used again.
+#[derive(Debug, Default)]
+struct Slab {
+    chunks: Vec<Vec<Item>>,
+    free: Vec<u32>,
+}
+
+/// Items per chunk.
+const CHUNK: usize = 256;
+
+impl Slab {
+    fn insert(&mut self, key: u32) -> u32 {
+        if let Some(place) = self.free.pop() {
+            self.get_mut(place).key = key;
+            return place;
+        }
+        if self.chunks.last().is_none_or(|c| c.len() == CHUNK) {
+            // The first chunk grows from nothing, so that a slice with three keys stays small.
+            let room = if self.chunks.is_empty() { 4 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(room));
+        }
+        let chunk = self.chunks.len() - 1;
+        self.chunks[chunk].push(Item { key, ..Item::default() });
+        (chunk * CHUNK + self.chunks[chunk].len() - 1) as u32
+    }
+
+    fn remove(&mut self, place: u32) {
+        *self.get_mut(place) = Item::default();
+        self.free.push(place);
+    }
+
+    #[inline]
+    fn get(&self, place: u32) -> &Item {
+        &self.chunks[place as usize / CHUNK][place as usize % CHUNK]
+    }
+
+    #[inline]
+    fn get_mut(&mut self, place: u32) -> &mut Item {
+        &mut self.chunks[place as usize / CHUNK][place as usize % CHUNK]
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.chunks.iter().flatten()
+    }
+
+    fn bytes(&self) -> usize {
+        let items: usize = self.chunks.iter().map(|c| c.capacity() * size_of::<Item>()).sum();
+        items + self.free.capacity() * 4
+    }
+}
+
+/// Pushes to the list of the pane at hand without looking it up each time.
+#[derive(Debug, Default)]
+struct Pushes {
+    pane: i32,
+    places: Vec<u32>,
+}
+
+impl Pushes {
+    #[inline]
+    fn push(&mut self, lists: &mut BTreeMap<i32, Vec<u32>>, pane: i32, place: u32) {
+        if pane != self.pane {
+            self.flush(lists);
+            self.pane = pane;
+        }
+        self.places.push(place);
+    }
+
+    fn flush(&mut self, lists: &mut BTreeMap<i32, Vec<u32>>) {
+        if !self.places.is_empty() {
+            lists.entry(self.pane).or_default().append(&mut self.places);
+        }
+    }
 }
 
 #[inline]

@@ -117,6 +117,8 @@ struct SliceBuilder {
     windows: Vec<WindowSpec>,
     shifts: Vec<i64>,
     keep_ms: i64,
+    /// See [`SlicePlan::hot_at`]; `None` before a rule has said.
+    hot_at: Option<u32>,
     plan: SlicePlan,
 }
 
@@ -368,13 +370,14 @@ impl<'a> Builder<'a> {
             _ => Growth::Other,
         };
         let early = matches!(window, WindowSpec::Sliding { .. }) && conditions.iter().all(|c| monotone(c, &class));
-        let bounds = lower_bounds(&when_expr)
+        let bounds: Vec<(usize, f64)> = lower_bounds(&when_expr)
             .into_iter()
             .filter_map(|(name, bound)| {
                 let m = measures.iter().position(|m| m.name == name)?;
                 Some((measures[m].value.column()?, bound))
             })
             .collect();
+        self.note_hot(&rule_slices, &aggregates, &bounds);
         let shift_max = ask.shifts.iter().copied().max().unwrap_or(0);
         Ok(RulePlan {
             id: file.id.value.clone(),
@@ -554,6 +557,7 @@ impl<'a> Builder<'a> {
                 grid: PaneGrid { len_ms: 1, origin_ms: 0 },
                 slots: Vec::new(),
                 stride: 0,
+                hot_at: 0,
                 keep_ms: 0,
             };
             self.slices.push(SliceBuilder {
@@ -566,6 +570,7 @@ impl<'a> Builder<'a> {
                 windows: Vec::new(),
                 shifts: Vec::new(),
                 keep_ms: 0,
+                hot_at: None,
                 plan,
             });
             self.slices.len() - 1
@@ -719,6 +724,28 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// How many rows a window of each slice must have before the rule can fire.
+    fn note_hot(&mut self, slices: &[usize], aggregates: &[Aggregate], bounds: &[(usize, f64)]) {
+        for s in slices {
+            let rows = |(a, bound): &(usize, f64)| {
+                let a = &aggregates[*a];
+                let counts = match a.read {
+                    Read::Rows => true,
+                    // Distinct and present values are never more than rows.
+                    Read::Slot(slot) => {
+                        let kind = self.slices[a.slice].plan.slots[slot].kind;
+                        matches!(kind, Kernel::Distinct | Kernel::NonNull)
+                    }
+                    _ => false,
+                };
+                (a.slice == *s && counts).then_some(bound.ceil().clamp(0.0, 1e9) as u32)
+            };
+            let needed = bounds.iter().filter_map(rows).max().unwrap_or(0);
+            let hot_at = &mut self.slices[*s].hot_at;
+            *hot_at = Some(hot_at.map_or(needed, |h| h.min(needed)));
+        }
+    }
+
     fn bind(&self, expr: &Expr, schema: &DFSchema, sql: &Sql) -> Result<Expression, Findings> {
         Compiled::bind(&self.compiler, expr, schema).map_err(|e| vec![planning(sql, &e)])
     }
@@ -736,7 +763,7 @@ impl<'a> Builder<'a> {
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;
-            SlicePlan { filter: s.filter, space: s.space, lane, grid, keep_ms, ..s.plan }
+            SlicePlan { lane, grid, keep_ms, hot_at: s.hot_at.unwrap_or(0), ..s.plan }
         });
         let slices: Vec<SlicePlan> = slices.collect();
         let feeds = self

@@ -100,12 +100,22 @@ impl Evaluator<'_> {
                             .is_some_and(|s| s.rows(panes.start, panes.end) as f64 >= *bound)
                     });
                 }
-                // A slot's state is the count only for distinct values and present values.
-                Read::Slot(slot)
-                    if matches!(plan.slots[slot].kind, Kernel::Distinct | Kernel::NonNull) =>
-                {
+                Read::Slot(slot) => {
+                    let kind = plan.slots[slot].kind;
+                    let mut state = vec![0; kernel::state_words(kind)];
+                    let arg = &self.store.plan().feeds[plan.feed].args[plan.slots[slot].arg];
                     keys.retain(|k| {
-                        slice.state(plan, slot, *k, panes.start, panes.end)[0] as f64 >= *bound
+                        state.fill(0);
+                        slice.state(plan, slot, *k, &panes, &mut state);
+                        match kind {
+                            Kernel::Distinct | Kernel::NonNull => state[0] as f64 >= *bound,
+                            // A float sum near the bound is left to the exact comparison.
+                            Kernel::Sum => {
+                                let sum = kernel::sum_value(&state, arg.value.data_type());
+                                sum >= bound - bound.abs() * 1e-9
+                            }
+                            _ => true,
+                        }
                     });
                 }
                 _ => {}
@@ -225,9 +235,13 @@ impl Evaluator<'_> {
                 let plan = self.store.plan().clone();
                 let plan = &plan.slices[aggregate.slice];
                 let slice = self.store.slice(aggregate.slice);
-                let states: Vec<Vec<i64>> =
-                    keys.iter().map(|k| slice.state(plan, *slot, *k, from, to)).collect();
-                finish(aggregate, plan.slots[*slot].kind, &states)
+                let kind = plan.slots[*slot].kind;
+                let words = kernel::state_words(kind);
+                let mut states = vec![0; keys.len() * words];
+                for (key, state) in keys.iter().zip(states.chunks_exact_mut(words)) {
+                    slice.state(plan, *slot, *key, &panes, state);
+                }
+                finish(aggregate, kind, &states)
             }
             Read::FromRows(udaf) => {
                 let udaf = udaf.clone();
@@ -284,16 +298,14 @@ impl Evaluator<'_> {
                     events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
                 let states = running_states(slot.kind, arg, &found);
                 let mut next = 0;
-                let states: Vec<Vec<i64>> = events
+                let none = vec![0; kernel::state_words(slot.kind)];
+                let states: Vec<i64> = events
                     .iter()
-                    .map(|(s, _)| {
+                    .flat_map(|(s, _)| {
                         next += usize::from(mine(s));
-                        if next == 0 {
-                            vec![0; slot.kind.words().max(1)]
-                        } else {
-                            states[next - 1].clone()
-                        }
+                        if next == 0 { &none } else { &states[next - 1] }
                     })
+                    .copied()
                     .collect();
                 finish(aggregate, slot.kind, &states)
             }
@@ -512,7 +524,7 @@ fn running_states(
         .collect()
 }
 
-fn finish(aggregate: &Aggregate, kind: Kernel, states: &[Vec<i64>]) -> ArrayRef {
+fn finish(aggregate: &Aggregate, kind: Kernel, states: &[i64]) -> ArrayRef {
     match &aggregate.read {
         Read::Mean(_, arg_type) => kernel::finish_mean(&aggregate.data_type, arg_type, states),
         _ => {

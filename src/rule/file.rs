@@ -293,7 +293,8 @@ impl Reader<'_> {
                     && kind.value == Kind::Window
                     && ["key", "measures"].contains(name))
         };
-        let incomplete = naming.iter().any(broken);
+        let later = self.findings.iter().any(|d| d.code == "rule::not_yet");
+        let incomplete = later || naming.iter().any(broken);
         Some(RuleFile {
             path: path.to_owned(),
             source: self.source.into(),

@@ -23,7 +23,7 @@ use datafusion::{
 };
 
 use crate::model::{
-    diagnostic::{Diagnostic, did_you_mean},
+    diagnostic::{Diagnostic, did_you_mean, list_names},
     yaml::Sql,
 };
 
@@ -352,12 +352,18 @@ impl Resolve<'_> {
                 .or_else(|| did_you_mean(&name.to_lowercase(), self.scope.columns.iter().copied()));
             let label = match near {
                 Some(near) => format!("did you mean {near:?}?"),
+                None if self.scope.columns.is_empty() => String::new(),
                 None if parts.iter().any(|i| i.quote_style == Some('"')) => {
                     format!("double quotes make a column, texts take single ones: '{name}'")
                 }
-                None => format!("there are {}", self.scope.columns.join(", ")),
+                None => String::new(),
             };
+            let help = (label.is_empty() && !self.scope.columns.is_empty())
+                .then(|| format!("there are {}", list_names(self.scope.columns.iter().copied())));
             self.find("rule::unknown_column", at, format!("no column {name:?} here"), label);
+            if let Some(last) = self.findings.last_mut() {
+                last.help = help;
+            }
             return None;
         }
         if self.scope.aggregate && self.in_aggregate == 0 {

@@ -66,6 +66,9 @@ pub enum Error {
     /// Not a page address that this store gave out.
     #[error("cursor {0:?} is not one this server gave out, start again without a cursor")]
     Cursor(String),
+    /// The reading thread was stopped.
+    #[error("reading alerts was interrupted, the server is shutting down")]
+    Interrupted,
     /// A stored alert is not the JSON that was written.
     #[error("alert store {path}: alert {id} cannot be read")]
     Body {
@@ -178,17 +181,17 @@ impl AlertStore {
     /// [`Error::Sqlite`]; nothing is stored then.
     pub fn commit(
         &mut self,
-        told: Vec<Told>,
+        told: &[Told],
         position: u64,
         again: bool,
     ) -> Result<Vec<Told>, Error> {
         let path = self.path.clone();
         let failed = |source| Error::Sqlite { path, doing: "storing alerts", source };
-        let run = || {
+        let mut run = || {
             let transaction = self.db.transaction()?;
             let mut new = Vec::with_capacity(told.len());
             for one in told {
-                new.extend(store(&transaction, one, again)?);
+                new.extend(store(&transaction, one.clone(), again)?);
             }
             let arrival = i64::try_from(position).unwrap_or(i64::MAX);
             let sql = "INSERT INTO position (one, arrival) VALUES (1, ?1)
@@ -197,8 +200,7 @@ impl AlertStore {
             transaction.commit()?;
             Ok(new)
         };
-        // `told` is moved into the one call.
-        (run)().map_err(failed)
+        run().map_err(failed)
     }
 
     /// Revisions stored behind `seq`, oldest first, at most `limit`, each with its number.
@@ -462,9 +464,9 @@ mod tests {
         assert_eq!(store.position().unwrap(), 0);
         let first = told("a1", 1, State::Firing, Severity::Low, 10);
         let second = told("a1", 2, State::Resolved, Severity::Low, 10);
-        let new = store.commit(vec![first.clone(), second.clone()], 7, false).unwrap();
+        let new = store.commit(&[first.clone(), second.clone()], 7, false).unwrap();
         assert_eq!(new, [first.clone(), second.clone()]);
-        assert_eq!(store.commit(vec![first, second.clone()], 7, true).unwrap(), []);
+        assert_eq!(store.commit(&[first, second.clone()], 7, true).unwrap(), []);
         drop(store);
         let store = AlertStore::open(&dir.path().join("forewarn.db")).unwrap();
         assert_eq!(store.position().unwrap(), 7);
@@ -476,9 +478,9 @@ mod tests {
     #[test]
     fn news_under_a_taken_number_gets_the_next_one() {
         let (_dir, mut store, reader) = open();
-        store.commit(vec![told("a1", 3, State::Firing, Severity::Low, 10)], 1, false).unwrap();
+        store.commit(&[told("a1", 3, State::Firing, Severity::Low, 10)], 1, false).unwrap();
         let news = told("a1", 2, State::Resolved, Severity::Low, 10);
-        let stored = store.commit(vec![news], 2, false).unwrap();
+        let stored = store.commit(&[news], 2, false).unwrap();
         assert_eq!((stored[0].revision, &stored[0].body["revision"]), (4, &json!(4)));
         assert_eq!(reader.alert("a1").unwrap().unwrap()["state"], "resolved");
     }
@@ -492,7 +494,7 @@ mod tests {
             told("b3", 1, State::Resolved, Severity::High, 20),
             told("b4", 1, State::Pending, Severity::Critical, 30),
         ];
-        store.commit(all, 4, false).unwrap();
+        store.commit(&all, 4, false).unwrap();
         let filter = Filter::default();
         let check = |filter: Filter, expect: &[&str]| {
             assert_eq!(ids(&reader.page(&filter, None, 10).unwrap()), expect, "{filter:?}");
@@ -525,7 +527,7 @@ mod tests {
     fn sinks_go_on_where_they_were() {
         let (_dir, mut store, _reader) = open();
         let one = |id: &str| told(id, 1, State::Firing, Severity::Low, 10);
-        store.commit(vec![one("a1"), one("a2")], 2, false).unwrap();
+        store.commit(&[one("a1"), one("a2")], 2, false).unwrap();
         assert_eq!(store.delivered("file").unwrap(), 0);
         let all = store.revisions_after(0, 10).unwrap();
         assert_eq!(all.len(), 2);

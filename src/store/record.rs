@@ -68,6 +68,9 @@ pub struct RowsHead {
     /// `Idempotency-Key` of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Hash of its body, which tells a repetition from a mistake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_hash: Option<u64>,
     /// Where the source goes on behind these rows, in the source's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,

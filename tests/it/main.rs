@@ -2,3 +2,5 @@
 
 mod feeds;
 mod house;
+mod real;
+mod rule_tests;

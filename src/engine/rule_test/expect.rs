@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::{
-    feed::spec::FeedSpec,
+    feed::FeedSpec,
     model::{
         alert::{Alert, State},
         diagnostic::{Diagnostic, did_you_mean},
@@ -111,7 +111,7 @@ pub(super) fn differences(
         };
         let actual = free.remove(i);
         if !misfits.is_empty() {
-            out.push(format!("alert {}\n{}", text_of(&Value::Object(actual.last.key.values.clone())), misfits.join("\n")));
+            out.push(format!("alert {}\n{}", text_of(&Value::Object(actual.last.key.values().clone())), misfits.join("\n")));
         }
     }
     out.extend(free.iter().map(|actual| format!("not expected: {}", actual.describe(zone))));
@@ -136,7 +136,7 @@ impl<'a> Actual<'a> {
 
     fn has_key(&self, key: Option<&Value>) -> bool {
         let Some(Value::Object(key)) = key else { return true };
-        key.iter().all(|(name, want)| self.last.key.values.get(name).is_some_and(|have| same(want, have)))
+        key.iter().all(|(name, want)| self.last.key.values().get(name).is_some_and(|have| same(want, have)))
     }
 
     /// One line for each value that differs.
@@ -204,7 +204,7 @@ impl<'a> Actual<'a> {
     fn describe(&self, zone: &Zone) -> String {
         let mut line = format!(
             "key {}, severity {}, state {}, fired {}",
-            text_of(&Value::Object(self.last.key.values.clone())),
+            text_of(&Value::Object(self.last.key.values().clone())),
             self.first.severity.word(),
             self.last.state.word(),
             zone.format(self.last.fired_ms),

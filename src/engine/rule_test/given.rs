@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    feed::spec::FeedSpec,
+    feed::FeedSpec,
     model::{
         diagnostic::{Diagnostic, did_you_mean},
         reference::ucc,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::{
     decode::{Decoder, Format},
-    feed::spec::FeedSpec,
+    feed::FeedSpec,
     model::{
         alert::{Alert, State},
         batch::Batch,
@@ -89,15 +89,19 @@ fn run_case(
     })?;
     expect::check_names(rule, case, &feeds)?;
     let begin = rows.iter().map(|r| r.at_ms).min().unwrap_or(until) - HISTORY_BEFORE_MS;
-    let (arrival, arrived_ms) = arrive(rows, &feeds, zone)?;
+    let arrival = arrive(&rows, &feeds, zone)?;
+    let arrived_ms = arrival.arrived_ms.clone();
 
     let live = RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
-    let feeds = feeds.into_iter().map(|f| FeedSpec { history_from: Some(begin), ..f }).collect();
-    let mut pipeline = Pipeline::try_new(feeds, vec![live], Options { zone: zone.clone(), ..Options::default() })?;
+    let feeds = feeds.into_iter().map(|f| FeedSpec { history_from_ms: Some(begin), ..f }).collect();
+    let mut pipeline = Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;
+    let first = arrival.first;
     let mut seen = Seen::default();
     seen.add(pipeline.arrive(arrival));
     seen.add(pipeline.advance(until));
-    Ok(expect::differences(case, &seen.alerts, zone, |arrival| arrived_ms.get(arrival as usize).copied()))
+    seen.add(pipeline.finish());
+    let arrived = |arrival: u64| arrived_ms.get(usize::try_from(arrival.checked_sub(first)?).ok()?).copied();
+    Ok(expect::differences(case, &seen.told(), zone, arrived))
 }
 
 /// All revisions of all alerts that a person would have seen.
@@ -115,8 +119,12 @@ impl Seen {
                 None => self.alerts.push(vec![alert]),
             }
         }
-        // A condition that never held for `hold_for` is no alert.
-        self.alerts.retain(|r| r.len() < 2 || r[r.len() - 1].state == State::Pending || r.iter().any(|a| a.state != State::Pending));
+    }
+
+    /// The alerts, without conditions that never held for `hold_for`.
+    fn told(self) -> Vec<Vec<Alert>> {
+        let fired = |r: &Vec<Alert>| r.iter().any(|a| matches!(a.state, State::Firing | State::Suppressed));
+        self.alerts.into_iter().filter(|r| fired(r) || r[r.len() - 1].state == State::Pending).collect()
     }
 }
 
@@ -128,17 +136,18 @@ fn canonical(feed: &FeedSpec) -> FeedSpec {
         column.map.clear();
         column.empty.clear();
         column.formats.clear();
-        column.times = None;
+        column.times.clear();
         column.required = false;
         column.personal = false;
     }
     FeedSpec { schema: Arc::new(schema), ..feed.clone() }
 }
 
-/// One arrival of all rows in their order; also the arrival time of each.
-fn arrive(rows: Vec<given::Row>, feeds: &[FeedSpec], zone: &Zone) -> Result<(Arrival, Vec<i64>), Vec<Diagnostic>> {
+/// One arrival of all rows in their order.
+fn arrive(rows: &[given::Row], feeds: &[FeedSpec], zone: &Zone) -> Result<Arrival, Vec<Diagnostic>> {
     let mut batches = Vec::new();
-    let mut place = vec![(0, 0); rows.len()];
+    // A record of a feed that explodes a column becomes several rows.
+    let mut places: Vec<Vec<(u32, u32)>> = vec![Vec::new(); rows.len()];
     for (feed, spec) in feeds.iter().enumerate() {
         let of_feed: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].feed == feed).collect();
         if of_feed.is_empty() {
@@ -149,25 +158,22 @@ fn arrive(rows: Vec<given::Row>, feeds: &[FeedSpec], zone: &Zone) -> Result<(Arr
             text.extend_from_slice(rows[*i].json.to_string().as_bytes());
             text.push(b'\n');
         }
+        let record = |line: u64| of_feed[(line as usize).clamp(1, of_feed.len()) - 1];
         let mut decoder = Decoder::new(Arc::clone(&spec.schema), zone.clone(), Format::Ndjson, &Secret::new([0; 32]));
         let decoded = decoder.decode(text);
         let refused: Vec<Diagnostic> = decoded
             .dead
             .iter()
             .map(|dead| {
-                let row = &rows[of_feed[(dead.line as usize).saturating_sub(1).min(of_feed.len() - 1)]];
-                Diagnostic::error(
-                    "test::bad_row",
-                    row.span.clone(),
-                    format!("feed {:?} refuses this row ({}): {}", spec.schema.feed, dead.class.word(), dead.message),
-                )
+                let message = format!("feed {:?} refuses this row ({}): {}", spec.name(), dead.class.word(), dead.message);
+                Diagnostic::error("test::bad_row", rows[record(dead.line)].span.clone(), message)
             })
             .collect();
         if !refused.is_empty() {
             return Err(refused);
         }
-        for (row, i) in of_feed.iter().enumerate() {
-            place[*i] = (batches.len() as u32, row as u32);
+        for (row, line) in decoded.lines.iter().enumerate() {
+            places[record(*line)].push((batches.len() as u32, row as u32));
         }
         batches.push(Batch {
             feed,
@@ -177,6 +183,6 @@ fn arrive(rows: Vec<given::Row>, feeds: &[FeedSpec], zone: &Zone) -> Result<(Arr
             raw: decoded.raw.map(Arc::new),
         });
     }
-    let arrived_ms: Vec<i64> = rows.iter().map(|r| r.arrives_ms).collect();
-    Ok((Arrival { batches, order: Some(place), first: 0, arrived_ms: arrived_ms.clone() }, arrived_ms))
+    let arrived_ms = rows.iter().zip(&places).flat_map(|(r, at)| at.iter().map(|_| r.arrives_ms)).collect();
+    Ok(Arrival { batches, order: Some(places.concat()), first: 1, arrived_ms })
 }

@@ -52,6 +52,23 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
     }
 }
 
+/// Words of one finished state; a count stands for a distinct set.
+#[must_use]
+pub fn state_words(kind: Kernel) -> usize {
+    kind.words().max(1)
+}
+
+/// The value of a sum's state, for comparing it with a bound.
+#[must_use]
+pub fn sum_value(state: &[i64], arg_type: &DataType) -> f64 {
+    let unit = match arg_type {
+        DataType::Float64 => (1u64 << FLOAT_FRACTION_BITS) as f64,
+        DataType::Decimal128(_, scale) => 10f64.powi(i32::from(*scale)),
+        _ => 1.0,
+    };
+    load(state) as f64 / unit
+}
+
 /// Takes the value of row `row` off; only for kernels that subtract.
 pub fn take(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize) {
     match (kind, args) {
@@ -92,45 +109,49 @@ pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
     }
 }
 
-/// The answers of many keys as a column of `data_type`; `words` holds one state per key.
+/// The answers of many keys as a column of `data_type`; `states` holds [`state_words`] words per key.
 #[must_use]
-pub fn finish(kind: Kernel, data_type: &DataType, words: &[Vec<i64>]) -> ArrayRef {
+pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
+    let words = states.chunks_exact(state_words(kind));
+    let n = words.len();
     match kind {
         Kernel::NonNull | Kernel::Distinct => {
-            let mut b = Int64Builder::with_capacity(words.len());
-            words.iter().for_each(|w| b.append_value(w[0]));
+            let mut b = Int64Builder::with_capacity(n);
+            words.for_each(|w| b.append_value(w[0]));
             Arc::new(b.finish())
         }
         Kernel::Sum => sums(data_type, words),
         Kernel::Min | Kernel::Max => {
-            ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[1])))
+            ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[1])))
         }
         Kernel::First | Kernel::Last => {
-            ordered(data_type, words.iter().map(|w| (w[0] == 1).then(|| w[3])))
+            ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[3])))
         }
     }
 }
 
 /// Means from sums: `sum / values` as `data_type`.
 #[must_use]
-pub fn finish_mean(data_type: &DataType, arg_type: &DataType, words: &[Vec<i64>]) -> ArrayRef {
+pub fn finish_mean(data_type: &DataType, arg_type: &DataType, states: &[i64]) -> ArrayRef {
+    let words = states.chunks_exact(state_words(Kernel::Sum));
+    let n = words.len();
     match data_type {
         DataType::Decimal128(p, s) => {
             let from = if let DataType::Decimal128(_, s) = arg_type { *s } else { 0 };
             let unit = 10i128.pow(u32::from((*s - from).unsigned_abs()));
-            let mut b = Decimal128Builder::with_capacity(words.len());
+            let mut b = Decimal128Builder::with_capacity(n);
             for w in words {
                 b.append_option(
                     (w[2] > 0).then(|| load(w).saturating_mul(unit) / i128::from(w[2])),
                 );
             }
             b.with_precision_and_scale(*p, *s).map_or_else(
-                |_| new_null_array(data_type, words.len()),
+                |_| new_null_array(data_type, n),
                 |mut b| Arc::new(b.finish()) as ArrayRef,
             )
         }
         _ => {
-            let mut b = Float64Builder::with_capacity(words.len());
+            let mut b = Float64Builder::with_capacity(n);
             let unit = if matches!(arg_type, DataType::Float64) {
                 (1u64 << FLOAT_FRACTION_BITS) as f64
             } else {
@@ -144,10 +165,11 @@ pub fn finish_mean(data_type: &DataType, arg_type: &DataType, words: &[Vec<i64>]
     }
 }
 
-fn sums(data_type: &DataType, words: &[Vec<i64>]) -> ArrayRef {
+fn sums(data_type: &DataType, words: std::slice::ChunksExact<'_, i64>) -> ArrayRef {
+    let n = words.len();
     match data_type {
         DataType::Float64 => {
-            let mut b = Float64Builder::with_capacity(words.len());
+            let mut b = Float64Builder::with_capacity(n);
             for w in words {
                 b.append_option(
                     (w[2] > 0).then(|| load(w) as f64 / (1u64 << FLOAT_FRACTION_BITS) as f64),
@@ -156,15 +178,15 @@ fn sums(data_type: &DataType, words: &[Vec<i64>]) -> ArrayRef {
             Arc::new(b.finish())
         }
         DataType::Decimal128(p, s) => {
-            let mut b = Decimal128Builder::with_capacity(words.len());
-            words.iter().for_each(|w| b.append_option((w[2] > 0).then(|| load(w))));
+            let mut b = Decimal128Builder::with_capacity(n);
+            words.for_each(|w| b.append_option((w[2] > 0).then(|| load(w))));
             b.with_precision_and_scale(*p, *s).map_or_else(
-                |_| new_null_array(data_type, words.len()),
+                |_| new_null_array(data_type, n),
                 |mut b| Arc::new(b.finish()) as ArrayRef,
             )
         }
         _ => {
-            let mut b = Int64Builder::with_capacity(words.len());
+            let mut b = Int64Builder::with_capacity(n);
             for w in words {
                 // SQL's bigint: a sum beyond it saturates instead of wrapping to a small number.
                 b.append_option(

@@ -8,7 +8,7 @@ use datafusion::logical_expr::ExprSchemable;
 use super::{Judge, file::within, near};
 use crate::{
     model::{
-        diagnostic::did_you_mean,
+        diagnostic::{Diagnostic, list_names},
         schema::{ColumnType, FeedSchema},
         yaml::{Spanned, Sql},
     },
@@ -112,6 +112,10 @@ impl Judge<'_> {
         let mut known: Vec<&str> =
             resolved.values.fields().iter().map(|f| f.name().as_str()).collect();
         known.extend(rule.key_names());
+        // `{ucc_name}`: what people call a key, from the column the feed names for it.
+        let people: Vec<String> =
+            feed.names.iter().map(|(key, _)| format!("{}_name", feed.columns[*key].name)).collect();
+        known.extend(people.iter().map(String::as_str));
         known.extend(feed.columns.iter().map(|c| c.name.as_str()));
         let (zh, en) = (&rule.alert.message.zh, &rule.alert.message.en);
         let same = matches!((zh, en), (Some(zh), Some(en)) if zh.span == en.span);
@@ -127,14 +131,14 @@ impl Judge<'_> {
                 Ok(template) => {
                     for (name, at) in template.names() {
                         if !known.contains(&name) && !rule.incomplete {
-                            let label = did_you_mean(name, known.iter().copied());
-                            let label = label.map_or_else(
-                                || format!("there are {}", known.join(", ")),
-                                |n| format!("did you mean {n:?}?"),
-                            );
-                            let message =
-                                format!("message names {name:?}, which nothing gives a value");
-                            self.error("rule::message_unknown_name", place(at), message, label);
+                            let message = format!("message names {name:?}, which nothing gives a value");
+                            let label = near(name, known.iter().copied());
+                            let mut finding =
+                                Diagnostic::error("rule::message_unknown_name", place(at), message).label(label);
+                            if finding.label.is_empty() {
+                                finding.help = Some(format!("there are {}", list_names(known.iter().copied())));
+                            }
+                            self.findings.push(finding);
                         } else if is_personal(feed, name) {
                             let message = format!("message shows the personal column {name:?}");
                             self.error(
@@ -211,7 +215,11 @@ impl Judge<'_> {
 }
 
 fn is_personal(feed: &FeedSchema, name: &str) -> bool {
-    feed.columns.iter().any(|c| c.personal && c.name == name)
+    let people = || {
+        let key = feed.position(name.strip_suffix("_name")?)?;
+        feed.names.iter().find(|(k, _)| *k == key).map(|(_, named)| *named)
+    };
+    feed.position(name).or_else(people).is_some_and(|c| feed.columns[c].personal)
 }
 
 fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {

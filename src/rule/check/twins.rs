@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    model::diagnostic::Diagnostic,
+    model::diagnostic::{Diagnostic, Level},
     rule::{
         file::{Compare, RuleFile, Status},
         scope::Resolved,
@@ -66,8 +66,10 @@ impl<'a> Seen<'a> {
         let finding = first.map(|first| {
             let message =
                 format!("rule {:?} says the same as rule {:?}", rule.id.value, first.id.value);
-            Diagnostic::error("rule::duplicate_of", at, message)
-                .label(format!("see {}", first.path.display()))
+            let label = format!("see {}", first.path.display());
+            let live = [rule, *first].iter().all(|r| r.status.value == Status::Live);
+            let level = if live { Level::Error } else { Level::Warning };
+            Diagnostic { level, ..Diagnostic::error("rule::duplicate_of", at, message).label(label) }
         });
         self.meanings.entry(meaning).or_insert(rule);
         finding

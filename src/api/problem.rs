@@ -1,0 +1,149 @@
+//! Problem: what went wrong, as RFC 9457 has it.
+//!
+//! `{"type": "urn:forewarn:problem:unknown-feed", "title", "status", "detail"}` and further members where they help.
+
+use axum::{
+    Json,
+    http::{Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+use crate::engine::handle::{Refused, StoreError};
+
+/// A problem document.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// Last part of `type`.
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    further: Map<String, Value>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, kind, title, detail: detail.into(), further: Map::new(), retry_after_s: None }
+    }
+
+    /// The same with a further member.
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.further.insert(name.to_owned(), value);
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// A query parameter that is not right.
+    pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is not right", detail)
+            .with("parameter", json!(name))
+    }
+
+    pub(super) fn too_long(limit: usize) -> Self {
+        let detail = format!("body is longer than {limit} bytes, send smaller requests");
+        let title = "The body is too long";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long", title, detail)
+            .with("limit_bytes", json!(limit))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": format!("urn:forewarn:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(members) = body.as_object_mut() {
+            members.extend(self.further);
+        }
+        let kind = (header::CONTENT_TYPE, "application/problem+json".to_owned());
+        let retry = self.retry_after_s.map(|s| (header::RETRY_AFTER, s.to_string()));
+        let mut response = (self.status, Json(body)).into_response();
+        for (name, value) in [Some(kind), retry].into_iter().flatten() {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        use StatusCode as S;
+        let detail = refused.to_string();
+        match refused {
+            Refused::UnknownFeed { known, suggestion, .. } => {
+                Self::new(S::NOT_FOUND, "unknown-feed", "There is no such feed", detail)
+                    .with("known", json!(known))
+                    .with("did_you_mean", json!(suggestion))
+            }
+            Refused::UnknownFormat(_) => Self::new(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unknown-format",
+                "The content type cannot be decoded",
+                detail,
+            ),
+            Refused::UnknownEncoding(_) => Self::new(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unknown-encoding",
+                "The content encoding cannot be decoded",
+                detail,
+            ),
+            Refused::TooLong { limit } => Self::too_long(limit),
+            Refused::Unreadable { .. } => {
+                Self::new(S::BAD_REQUEST, "unreadable-body", "The body is not readable", detail)
+            }
+            Refused::KeyReused(_) => Self::new(
+                S::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "The idempotency key was used for another body",
+                detail,
+            ),
+            Refused::Full { .. } => {
+                Self::new(S::TOO_MANY_REQUESTS, "queue-full", "Too much is waiting", detail)
+                    .retry_after(1)
+            }
+            Refused::Stopped(_) => {
+                Self::new(S::SERVICE_UNAVAILABLE, "stopped", "The engine has stopped", detail)
+                    .retry_after(10)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Cursor(_)) {
+            return Self::parameter("cursor", error.to_string());
+        }
+        // Paths and causes are for the operator's log, not for whoever asks.
+        tracing::error!(%error, cause = ?std::error::Error::source(&error), "alerts cannot be read");
+        let detail = "the alert store does not answer, see the server's log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "Alerts cannot be read", detail)
+    }
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
+}
+
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} cannot be answered with {method}", uri.path());
+    let title = "The path has no such method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail)
+}

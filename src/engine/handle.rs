@@ -1,0 +1,241 @@
+//! Handle: how everybody else talks to the engine.
+//!
+//! In: requests, decoded on the caller's thread and put into a queue with a limit; the engine's one thread takes them in
+//! order and answers each when its rows are on disk. Reading alerts goes past the engine, to the store.
+//! Promise: a request is refused before anything of it was taken, or it is answered for.
+//! Not here: what the engine does with a request — see `run`.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use super::intake::Intake;
+pub use super::intake::Refused;
+pub use crate::source::push::Push;
+pub use crate::store::alerts::{Error as StoreError, Filter, PAGE_MAX, Page};
+use crate::{
+    model::batch::Decoded,
+    source::push,
+    store::alerts::AlertReader,
+};
+
+/// What became of the records of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Records that count.
+    pub accepted: u64,
+    /// Records that were known already.
+    pub duplicates: u64,
+    /// Records that do not count, by line, the first ones.
+    pub dead_letters: Vec<Dead>,
+    /// How many of those there are in all.
+    pub dead_letters_total: u64,
+    /// The request was taken before; this is its answer again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+}
+
+/// A record that does not count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Dead {
+    /// Line (text) or row of the body, from 1.
+    pub line: u64,
+    /// Class of the fault, see [`crate::model::batch::DeadClass`].
+    pub class: String,
+    /// What was found and what would be right.
+    pub message: String,
+}
+
+/// Decoded rows of one partition on their way to the engine.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Position of the feed.
+    pub feed: usize,
+    /// The partition.
+    pub partition: Arc<str>,
+    /// Rows and dead letters, in order.
+    pub decoded: Vec<Decoded>,
+    /// Key and hash of the body, where the request may be repeated.
+    pub idempotency: Option<(String, u64)>,
+    /// Where the source goes on behind it.
+    pub position: Option<String>,
+    /// The partition has ended and holds back no watermark.
+    pub ended: bool,
+}
+
+/// A delivery and whom to tell.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) delivery: Delivery,
+    pub(super) answer: oneshot::Sender<Result<Answer, Refused>>,
+}
+
+/// Whether the engine takes requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It reads its log and takes nothing yet.
+    Recovering,
+    /// It takes requests.
+    Ready,
+    /// It has stopped for good.
+    Stopped(String),
+}
+
+/// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    queue: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// What handles and engine share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    intake: Intake,
+    health: Mutex<Health>,
+    /// Opened when the first reader comes.
+    alerts: Mutex<Option<AlertReader>>,
+    alerts_path: Box<Path>,
+}
+
+impl Shared {
+    pub(super) fn new(intake: Intake, alerts_path: &Path) -> Self {
+        Self {
+            intake,
+            health: Mutex::new(Health::Recovering),
+            alerts: Mutex::new(None),
+            alerts_path: alerts_path.into(),
+        }
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Handle {
+    pub(super) fn new(queue: mpsc::Sender<Request>, shared: Arc<Shared>) -> Self {
+        Self { queue, shared }
+    }
+
+    /// Decodes a push and waits until the engine has it on disk.
+    ///
+    /// # Errors
+    /// Any [`Refused`]; nothing was taken then, [`Refused::Stopped`] aside, after which that is not known.
+    pub async fn push(&self, push: Push) -> Result<Answer, Refused> {
+        // A place in the queue first: what cannot be taken is not worth decoding.
+        self.shared.intake.feed(&push.feed)?;
+        let place = match self.queue.clone().try_reserve_owned() {
+            Ok(place) => place,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return Err(Refused::Full { waiting: self.queue.max_capacity() });
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(self.stopped()),
+        };
+        let intake = self.shared.intake.clone();
+        let decoding = tokio::task::spawn_blocking(move || {
+            let (feed, decoded) = intake.push(&push)?;
+            let hash = xxhash_rust::xxh3::xxh3_64(&push.body);
+            Ok(Delivery {
+                feed,
+                partition: push.partition.as_deref().unwrap_or(push::PARTITION).into(),
+                decoded,
+                idempotency: push.idempotency_key.map(|key| (key, hash)),
+                position: None,
+                ended: false,
+            })
+        });
+        let delivery = decoding.await.map_err(|_| self.stopped())??;
+        let (answer, answered) = oneshot::channel();
+        place.send(Request { delivery, answer });
+        answered.await.unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    /// Hands over what a source read and waits until it is on disk. Waits for a place in the queue, too: a source that
+    /// can wait must. Not to be called from an asynchronous task.
+    ///
+    /// # Errors
+    /// [`Refused::Stopped`].
+    pub fn deliver(&self, delivery: Delivery) -> Result<Answer, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.queue.blocking_send(Request { delivery, answer });
+        sent.map_err(|_| self.stopped())?;
+        answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    /// What sources decode with.
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.shared.intake
+    }
+
+    /// Whether the engine takes requests.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match self.shared.health() {
+            Health::Ready if self.queue.is_closed() => Health::Stopped("its thread has ended".into()),
+            health => health,
+        }
+    }
+
+    /// A page of alerts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn alerts(
+        &self,
+        filter: Filter,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(move |store| store.page(&filter, cursor.as_deref(), limit)).await
+    }
+
+    /// One alert at its latest revision.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn alert(&self, id: String) -> Result<Option<Map<String, Value>>, StoreError> {
+        self.read(move |store| store.alert(&id)).await
+    }
+
+    /// All revisions of one alert, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revisions(&self, id: String) -> Result<Vec<Map<String, Value>>, StoreError> {
+        self.read(move |store| store.revisions(&id)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&AlertReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut open = shared.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+            let reader = match open.take() {
+                Some(reader) => reader,
+                None => AlertReader::open(&shared.alerts_path)?,
+            };
+            read(open.insert(reader))
+        });
+        reading.await.unwrap_or_else(|_| Err(StoreError::Interrupted))
+    }
+
+    fn stopped(&self) -> Refused {
+        Refused::Stopped(match self.shared.health() {
+            Health::Stopped(why) => why,
+            Health::Recovering | Health::Ready => "it is shutting down".into(),
+        })
+    }
+}
