@@ -30,6 +30,10 @@ enum Command {
     Schema(cli::schema::Schema),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// Propose a feed file for data that has none yet
+    Feed(cli::feed::Feed),
+    /// List refused rows, or write them out to be pushed again
+    DeadLetters(cli::dead_letters::DeadLettersArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Check(args) => cli::check::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::Feed(args) => cli::feed::run(&args),
+        Command::DeadLetters(args) => cli::dead_letters::run(&args),
     };
     match result {
         Ok(code) => code,

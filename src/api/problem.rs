@@ -33,14 +33,8 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
-            kind,
-            title,
-            detail: detail.into(),
-            further: Map::new(),
-            retry_after_s: None,
-        }
+        let (detail, further) = (detail.into(), Map::new());
+        Self(Box::new(Document { status, kind, title, detail, further, retry_after_s: None }))
     }
 
     /// The same with a further member.

@@ -121,9 +121,7 @@ fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => {
-            Some(items.iter().filter_map(text_of).collect::<Vec<_>>().join(";"))
-        }
+        Value::Array(items) => Some(items.iter().filter_map(text_of).collect::<Vec<_>>().join(";")),
         other => Some(other.to_string()),
     }
 }
@@ -167,7 +165,9 @@ fn take_batch(sample: &mut Sample, batch: &RecordBatch, rows_max: usize) {
         .fields()
         .iter()
         .zip(batch.columns())
-        .filter_map(|(f, a)| Some((f.name().as_str(), a, ArrayFormatter::try_new(a, &options).ok()?)))
+        .filter_map(|(f, a)| {
+            Some((f.name().as_str(), a, ArrayFormatter::try_new(a, &options).ok()?))
+        })
         .collect();
     for row in 0..batch.num_rows().min(rows_max - sample.rows.len().min(rows_max)) {
         sample.push(columns.iter().map(|(name, array, formatter)| {
@@ -199,7 +199,11 @@ mod tests {
         let headings = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             told(Format::Csv, "编号,名称 ,\n1,\"a\n,b\",x\n2,,\n3\n4,d,\n", 3),
-            (headings(&["编号", "名称", ""]), vec!["1|a\n,b|∅".into(), "2|∅|∅".into(), "4|d|∅".into()], 1)
+            (
+                headings(&["编号", "名称", ""]),
+                vec!["1|a\n,b|∅".into(), "2|∅|∅".into(), "4|d|∅".into()],
+                1
+            )
         );
         assert_eq!(
             told(Format::Ndjson, "{\"b\":1,\"a\":[\"x\",2]}\nnope\n{\"c\":true,\"a\":null}\n", 10),

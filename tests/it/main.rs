@@ -3,6 +3,7 @@
 
 mod broken_files;
 mod diagnostics;
+mod dead_letters;
 mod feeds;
 mod house;
 mod real;
