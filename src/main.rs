@@ -24,6 +24,10 @@ enum Command {
     Replay(cli::replay::Replay),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
+    /// Work on feed files: propose one from a sample of the data
+    Feed(cli::feed::Feed),
+    /// List rows that were refused, or send them again
+    DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
     /// Run the tests inside rule files
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
         Command::Check(args) => cli::check::run(&args),
+        Command::Feed(args) => cli::feed::run(&args),
+        Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
         Command::Test(args) => cli::test::run(&args),
     };
