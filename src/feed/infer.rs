@@ -114,6 +114,8 @@ const FORMATS: [&str; 8] = [
 ];
 /// Share of values, in per cent, that must fit a type of codes; the rest are typing errors.
 const CODES_FIT: usize = 90;
+/// Share of records, in per cent, that must have a value of their own in a column that names them.
+const UNIQUE_PERCENT: usize = 98;
 /// A column with at most so many values is listed.
 const LISTED_MAX: usize = 12;
 
@@ -148,8 +150,8 @@ struct Guess {
     format: Option<&'static str>,
     empty: Vec<String>,
     personal: bool,
-    /// All records have a value, and no two the same.
-    unique: bool,
+    /// How many of a hundred records have a value of their own.
+    unique: usize,
     /// Values, where they are few and not personal.
     listed: Vec<String>,
     /// Share of records without a value, per cent.
@@ -278,7 +280,7 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
         format: format.filter(|_| !personal),
         empty: placeholders.into_iter().map(str::to_owned).collect(),
         personal,
-        unique: real.len() == values.len() && distinct.len() == values.len(),
+        unique: distinct.len() * 100 / values.len().max(1),
         listed: if listed { distinct.into_iter().map(str::to_owned).collect() } else { Vec::new() },
         missing: (values.len() - real.len()) * 100 / values.len().max(1),
     }
@@ -289,7 +291,9 @@ fn is_personal(heading: &str, values: &[&str]) -> bool {
     let digits = |v: &str| v.bytes().all(|b| b.is_ascii_digit());
     let is_mobile = |v: &&&str| v.len() == 11 && v.starts_with('1') && digits(v);
     let is_card = |v: &&&str| {
-        v.len() == 18 && digits(&v[..17]) && region::check(&v[..6]).is_ok() && ucc::read(v).is_err()
+        // Seventeen digits and a check character: ASCII, so that its parts can be cut out.
+        let is_shaped = v.len() == 18 && v.is_ascii() && digits(&v[..17]);
+        is_shaped && region::check(&v[..6]).is_ok() && ucc::read(v).is_err()
     };
     let numbers = values.iter().filter(|v| is_mobile(v) || is_card(v)).count();
     has_any(heading, &PERSONAL) || (numbers * 2 > values.len() && !values.is_empty())
@@ -390,11 +394,13 @@ fn event_time(guesses: &[Guess]) -> Option<usize> {
     times().min_by_key(|(i, g)| (rank(g), *i)).map(|(i, _)| i)
 }
 
+/// The column that names records: one of that meaning may repeat a little, another must be free of it.
 fn record_id(guesses: &[Guess]) -> Option<usize> {
-    let unique = || guesses.iter().enumerate().filter(|(_, g)| g.unique && !g.personal);
-    let named = unique().find(|(_, g)| has_any(&g.heading, &IDS));
+    let unique =
+        |share| guesses.iter().enumerate().filter(move |(_, g)| g.unique >= share && !g.personal);
     let word = |g: &Guess| matches!(g.kind, ColumnType::Text | ColumnType::Ucc);
-    named.or_else(|| unique().find(|(_, g)| word(g))).map(|(i, _)| i)
+    let named = unique(UNIQUE_PERCENT).find(|(_, g)| has_any(&g.heading, &IDS) && g.missing == 0);
+    named.or_else(|| unique(100).find(|(_, g)| word(g))).map(|(i, _)| i)
 }
 
 /// How far a record's time is behind the latest one before it, at most; `None` where most records are: the file is
@@ -429,7 +435,15 @@ fn write(
     out.push_str("# Proposed from a sample: read it, then run `forewarn check`.\n");
     let _ = writeln!(out, "feed: {feed}");
     match id {
-        Some(id) => _ = writeln!(out, "record_id: {}", guesses[id].name),
+        Some(id) => {
+            let share = guesses[id].unique;
+            let repeats = if share < 100 {
+                format!("  # {} % of the records repeat one", 100 - share)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(out, "record_id: {}{repeats}", guesses[id].name);
+        }
         None => {
             out.push_str("# record_id: [no column names its record; name those that do together]\n")
         }
@@ -626,6 +640,27 @@ mod tests {
         };
         assert_eq!(infer(&["a"], &[]), Error::Empty);
         assert_eq!(infer(&["a"], &[vec![Some("x".into())]]), Error::NoTime);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_values_a_proposal_is_a_feed_file(
+            headings in proptest::collection::vec("[a-zA-Z编号电话:#\"'{}, ]{0,6}", 1..4),
+            values in proptest::collection::vec(proptest::collection::vec(".{0,20}|[0-9]{11}|市场监管总局|#x: y", 4), 1..4),
+        ) {
+            let mut headings = headings;
+            headings.push("报告日期".into());
+            let row = |v: Vec<String>| {
+                let mut row: Vec<Option<String>> = v.into_iter().take(headings.len() - 1).map(Some).collect();
+                row.resize(headings.len() - 1, None);
+                row.push(Some("2026-03-05".into()));
+                row
+            };
+            let rows: Vec<_> = values.into_iter().map(row).collect();
+            let yaml = infer("test", &headings, &rows, &zone()).unwrap().yaml;
+            let (spec, findings) = spec::check(Path::new("test.yaml"), &yaml, &zone());
+            proptest::prop_assert!(spec.is_some(), "{}\n{:?}", yaml, findings);
+        }
     }
 
     #[test]
