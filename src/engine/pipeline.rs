@@ -175,7 +175,7 @@ impl Pipeline {
     pub fn try_new(specs: Vec<FeedSpec>, rules: &[RuleFile], options: Options) -> Result<Self, Vec<Diagnostic>> {
         let contexts: Vec<FeedContext> = specs
             .iter()
-            .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.allowed_lateness_ms })
+            .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.allowed_lateness_ms + s.out_of_order_ms })
             .collect();
         Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
     }

@@ -170,7 +170,7 @@ mod tests {
         let of = |seconds: &[i64], from| {
             sessions(seconds.to_vec(), from, 10, 25).into_iter().map(|s| (s.start, s.end)).collect::<Vec<_>>()
         };
-        assert_eq!(of(&[0, 5, 14, 24], i64::MIN), [(0, 25)], "cut at its longest");
+        assert_eq!(of(&[0, 5, 14, 23], i64::MIN), [(0, 25)], "cut at its longest");
         assert_eq!(of(&[0, 10], i64::MIN), [(0, 10), (10, 20)], "a row at the gap is the next session's");
         assert_eq!(of(&[0, 9, 18, 24, 26], i64::MIN), [(0, 25), (26, 36)]);
         assert_eq!(of(&[0, 9, 40], 25), [(40, 50)]);

@@ -120,7 +120,8 @@ impl Shard {
 
     /// Adds the rows of a piece that belong to this shard.
     pub fn add(&mut self, piece: &Arc<Piece>, prepared: &Prepared) {
-        self.store.add(piece, prepared);
+        let preparers = &mut self.preparers;
+        self.store.add(piece, prepared, &mut |batch| preparers[batch.feed].prepare(batch));
         self.instants(piece, prepared);
     }
 
@@ -151,6 +152,7 @@ impl Shard {
                 reclaim = reclaim.min(before);
             }
         }
+        self.store.sweep_cold();
         if reclaim != i64::MAX {
             self.store.reclaim(reclaim);
         }

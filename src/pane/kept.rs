@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
+use arrow::{array::RecordBatch, compute::interleave_record_batch};
 use hashbrown::HashSet;
 
 use super::{prepare::Rows, slice::NO_KEY};
@@ -84,6 +85,40 @@ struct Index {
     sorted: bool,
 }
 
+impl Index {
+    /// The pairs of a key; sorts them the first time.
+    fn of_key(&mut self, key: u32) -> &[(u32, u32)] {
+        if !self.sorted {
+            self.pairs.sort_unstable();
+            self.pairs.shrink_to_fit();
+            self.sorted = true;
+        }
+        let from = self.pairs.partition_point(|(k, _)| *k < key);
+        let to = from + self.pairs[from..].partition_point(|(k, _)| *k == key);
+        &self.pairs[from..to]
+    }
+}
+
+/// Kept rows as one batch, in their order.
+#[must_use]
+pub fn rows_batch(found: &[Found]) -> Option<RecordBatch> {
+    let mut batches: Vec<&RecordBatch> = Vec::new();
+    let mut last: Option<*const RecordBatch> = None;
+    let mut indices = Vec::with_capacity(found.len());
+    for f in found {
+        let batch = &f.piece.rows.batch;
+        if last != Some(std::ptr::from_ref(batch)) {
+            batches.push(batch);
+            last = Some(std::ptr::from_ref(batch));
+        }
+        indices.push((batches.len() - 1, f.row as usize));
+    }
+    if batches.is_empty() {
+        return None;
+    }
+    interleave_record_batch(&batches, &indices).ok()
+}
+
 impl KeptRows {
     /// Kept rows of `feeds` feeds.
     #[must_use]
@@ -127,20 +162,26 @@ impl KeptRows {
     ) -> Vec<Found> {
         let mut found = Vec::new();
         for kept in &mut self.feeds[feed] {
-            let index = &mut kept.by_keying[keying];
-            if !index.sorted {
-                index.pairs.sort_unstable();
-                index.pairs.shrink_to_fit();
-                index.sorted = true;
-            }
-            let from = index.pairs.partition_point(|(k, _)| *k < key);
             let rows = &kept.piece.rows;
-            for (_, row) in index.pairs[from..].iter().take_while(|(k, _)| *k == key) {
+            for (_, row) in kept.by_keying[keying].of_key(key) {
                 let pane = rows.panes[lane][*row as usize];
                 if panes.contains(&pane)
                     && rows.bits.passes(*row as usize, filter)
                     && (self.dead.is_empty() || !self.dead.contains(&(kept.piece.number, *row)))
                 {
+                    found.push(Found { piece: kept.piece.clone(), row: *row });
+                }
+            }
+        }
+        found
+    }
+
+    /// All rows of `key`, in order of admission.
+    pub fn find_all(&mut self, feed: usize, keying: usize, key: u32) -> Vec<Found> {
+        let mut found = Vec::new();
+        for kept in &mut self.feeds[feed] {
+            for (_, row) in kept.by_keying[keying].of_key(key) {
+                if self.dead.is_empty() || !self.dead.contains(&(kept.piece.number, *row)) {
                     found.push(Found { piece: kept.piece.clone(), row: *row });
                 }
             }

@@ -6,6 +6,7 @@
 //! Not here: which windows are asked for and when (`rule`, `engine`).
 
 pub mod aggregate;
+pub mod cold;
 pub mod filter;
 pub mod intern;
 pub mod kept;

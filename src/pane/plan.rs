@@ -92,6 +92,8 @@ pub struct SlicePlan {
     pub stride: usize,
     /// Fewest rows in a window with which any rule can fire on this slice; 0 where some rule needs none in particular.
     pub hot_at: u32,
+    /// Whether keys with fewer rows than that are left out altogether (see `cold`).
+    pub lazy: bool,
     /// How far back panes are kept behind the watermark, local milliseconds.
     pub keep_ms: i64,
 }

@@ -6,13 +6,14 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
+    cold::ColdKeys,
     intern::Interner,
-    kept::{Found, KeptRows, Piece},
+    kept::{Found, KeptRows, Piece, rows_batch},
     plan::PanePlan,
     prepare::{NO_PANE, Prepared},
     slice::{NO_KEY, Selection, Slice},
 };
-use crate::model::hash::HashedMap;
+use crate::model::{batch::Batch, hash::HashedMap};
 
 /// State of one shard.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Store {
     kept: KeptRows,
     /// By link of the plan: key → hash of its peers' key.
     links: Vec<HashedMap<u32, u128>>,
+    /// By feed and keying: keys that slices still wait for.
+    cold: Vec<Vec<Option<ColdKeys>>>,
     /// By feed and keying: which filters' rows need the key at all.
     needed: Vec<Vec<Vec<usize>>>,
     /// Latest event time seen, for numbers at rest.
@@ -36,6 +39,18 @@ pub struct Store {
 #[must_use]
 pub fn shard_of(hash: u128, shards: usize) -> usize {
     (((hash >> 64) as u64 as u128 * shards as u128) >> 64) as usize
+}
+
+/// By keying of a feed: the slices that wait for their keys.
+fn cold_keys(plan: &PanePlan, feed: usize) -> Vec<Option<ColdKeys>> {
+    let of_keying = |keying: usize| {
+        let lazy = |s: &&usize| plan.slices[**s].lazy && plan.slices[**s].keying == keying;
+        let slices: Vec<usize> = plan.feeds[feed].slices.iter().filter(lazy).copied().collect();
+        let threshold = slices.iter().map(|s| plan.slices[*s].hot_at).min()?;
+        let horizon = slices.iter().map(|s| plan.slices[*s].keep_ms).max()?;
+        Some(ColdKeys::new(slices, threshold, horizon))
+    };
+    (0..plan.feeds[feed].keyings.len()).map(of_keying).collect()
 }
 
 impl Store {
@@ -64,6 +79,7 @@ impl Store {
             kept: KeptRows::new(plan.feeds.len()),
             links: plan.links.iter().map(|_| HashedMap::default()).collect(),
             needed,
+            cold: (0..plan.feeds.len()).map(|f| cold_keys(&plan, f)).collect(),
             latest_ms: i64::MIN,
             plan,
         }
@@ -75,8 +91,13 @@ impl Store {
         &self.plan
     }
 
-    /// Adds the rows of a piece whose keys this shard holds.
-    pub fn add(&mut self, piece: &Arc<Piece>, prepared: &Prepared) {
+    /// Adds the rows of a piece whose keys this shard holds. `again` prepares kept rows once more, for keys that turn hot.
+    pub fn add(
+        &mut self,
+        piece: &Arc<Piece>,
+        prepared: &Prepared,
+        again: &mut dyn FnMut(Batch) -> Prepared,
+    ) {
         let plan = self.plan.clone();
         let feed = &plan.feeds[piece.rows.feed];
         self.latest_ms = self.latest_ms.max(piece.last_ms);
@@ -97,19 +118,86 @@ impl Store {
         }
         let selection =
             Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
+        let (warm, turning) = self.count_cold(piece.rows.feed, &keys);
         for s in &feed.slices {
             let slice = &plan.slices[*s];
-            self.slices[*s].add(
-                slice,
-                selection,
-                &keys[slice.keying],
-                &mut self.interners[slice.space],
-            );
+            let keys = if slice.lazy { &warm[slice.keying] } else { &keys[slice.keying] };
+            self.slices[*s].add(slice, selection, keys, &mut self.interners[slice.space]);
         }
         for (space, key) in fresh {
             self.interners[space].forget_unused(key, self.latest_ms);
         }
         self.kept.keep(piece.clone(), &keys);
+        self.turn_hot(piece.rows.feed, turning, again);
+    }
+
+    /// Counts the rows of keys that slices wait for: by keying, the keys whose rows go to those slices now, and the keys
+    /// that turn hot.
+    fn count_cold(&mut self, feed: usize, keys: &[Vec<u32>]) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+        let mut turning = vec![Vec::new(); keys.len()];
+        let mut warm = Vec::with_capacity(keys.len());
+        for (keying, keys) in keys.iter().enumerate() {
+            let Some(cold) = &mut self.cold[feed][keying] else {
+                warm.push(Vec::new());
+                continue;
+            };
+            let interner = &mut self.interners[self.plan.feeds[feed].keyings[keying].space];
+            let latest_ms = self.latest_ms;
+            let turning = &mut turning[keying];
+            let mut count = |key: &u32| {
+                if *key == NO_KEY {
+                    return NO_KEY;
+                }
+                let (new, hot) = cold.count(*key, latest_ms, turning);
+                if new {
+                    interner.retain(*key);
+                }
+                if hot { *key } else { NO_KEY }
+            };
+            warm.push(keys.iter().map(&mut count).collect());
+        }
+        (warm, turning)
+    }
+
+    /// Adds the kept rows of keys that turned hot to the slices that waited for them.
+    fn turn_hot(&mut self, feed: usize, turning: Vec<Vec<u32>>, again: &mut dyn FnMut(Batch) -> Prepared) {
+        let plan = self.plan.clone();
+        for (keying, turned) in turning.into_iter().enumerate() {
+            let Some(cold) = &mut self.cold[feed][keying] else { continue };
+            let (mut rows, mut keys) = (Vec::new(), Vec::new());
+            for key in turned {
+                let found = self.kept.find_all(feed, keying, key);
+                keys.resize(keys.len() + found.len(), key);
+                rows.extend(found);
+                cold.turned(key);
+            }
+            let Some(batch) = rows_batch(&rows) else { continue };
+            let lines = Arc::from(vec![0; batch.num_rows()]);
+            let prepared = again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
+            let to = keys.len() as u32;
+            let selection = Selection { prepared: &prepared, from: 0, to, refused: &[] };
+            for s in &cold.slices {
+                let slice = &plan.slices[*s];
+                self.slices[*s].add(slice, selection, &keys, &mut self.interners[slice.space]);
+            }
+        }
+    }
+
+    /// Lets keys go of which nothing is left.
+    pub fn sweep_cold(&mut self) {
+        let plan = self.plan.clone();
+        for (feed, keyings) in self.cold.iter_mut().enumerate() {
+            for (keying, cold) in keyings.iter_mut().enumerate() {
+                let Some(cold) = cold else { continue };
+                let slices = cold.slices.clone();
+                let of = &self.slices;
+                let gone = cold.sweep(self.latest_ms, |key| slices.iter().any(|s| of[*s].series(key).is_some()));
+                let interner = &mut self.interners[plan.feeds[feed].keyings[keying].space];
+                for key in gone {
+                    interner.release(key, self.latest_ms);
+                }
+            }
+        }
     }
 
     fn own_keys(
@@ -263,6 +351,8 @@ impl Store {
             size.series_bytes += series;
             size.set_bytes += sets;
         }
+        let cold = self.cold.iter().flatten().flatten();
+        size.key_bytes += cold.map(ColdKeys::bytes).sum::<usize>();
         for i in &self.interners {
             size.keys += i.len();
             size.key_bytes += i.bytes();

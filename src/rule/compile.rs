@@ -43,6 +43,9 @@ use crate::{
     },
 };
 
+/// Rows a key must have before a slice that can wait for them takes it in.
+const LAZY_FROM: u32 = 3;
+
 /// What the compiler needs to know of a feed.
 #[derive(Debug, Clone)]
 pub struct FeedContext {
@@ -111,7 +114,6 @@ struct SliceBuilder {
     feed: usize,
     filter: usize,
     keying: usize,
-    space: usize,
     time: usize,
     session: bool,
     windows: Vec<WindowSpec>,
@@ -558,13 +560,13 @@ impl<'a> Builder<'a> {
                 slots: Vec::new(),
                 stride: 0,
                 hot_at: 0,
+                lazy: false,
                 keep_ms: 0,
             };
             self.slices.push(SliceBuilder {
                 feed,
                 filter,
                 keying,
-                space,
                 time,
                 session,
                 windows: Vec::new(),
@@ -763,7 +765,10 @@ impl<'a> Builder<'a> {
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;
-            SlicePlan { lane, grid, keep_ms, hot_at: s.hot_at.unwrap_or(0), ..s.plan }
+            // A compare looks further back than rows are kept: its keys cannot be made up for later.
+            let hot_at = s.hot_at.unwrap_or(0);
+            let lazy = hot_at >= LAZY_FROM && s.shifts.is_empty() && !s.session;
+            SlicePlan { lane, grid, keep_ms, hot_at, lazy, ..s.plan }
         });
         let slices: Vec<SlicePlan> = slices.collect();
         let feeds = self

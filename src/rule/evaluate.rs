@@ -12,7 +12,7 @@ use arrow::{
         RecordBatchOptions, UInt32Array, new_null_array,
     },
     buffer::BooleanBuffer,
-    compute::{cast, concat, interleave_record_batch, take},
+    compute::{cast, concat, take},
     datatypes::{DataType, Float64Type, Int64Type},
 };
 use serde_json::Value;
@@ -28,7 +28,7 @@ use crate::{
         signal::{Severity, Truth},
         value::value_at,
     },
-    pane::{aggregate::kernel, kept::Found, plan::Kernel, store::Store},
+    pane::{aggregate::kernel, kept::{Found, rows_batch}, plan::Kernel, store::Store},
 };
 
 /// Values of some keys over one window.
@@ -470,26 +470,6 @@ pub fn judge(rule: &RulePlan, values: &RecordBatch) -> Vec<Verdict> {
 #[must_use]
 pub fn row_values(batch: &RecordBatch, row: usize) -> Box<[Value]> {
     batch.columns().iter().map(|c| value_at(c, row)).collect()
-}
-
-/// Kept rows as one batch, in their order.
-#[must_use]
-pub fn rows_batch(found: &[Found]) -> Option<RecordBatch> {
-    let mut batches: Vec<&RecordBatch> = Vec::new();
-    let mut last: Option<*const RecordBatch> = None;
-    let mut indices = Vec::with_capacity(found.len());
-    for f in found {
-        let batch = &f.piece.rows.batch;
-        if last != Some(std::ptr::from_ref(batch)) {
-            batches.push(batch);
-            last = Some(std::ptr::from_ref(batch));
-        }
-        indices.push((batches.len() - 1, f.row as usize));
-    }
-    if batches.is_empty() {
-        return None;
-    }
-    interleave_record_batch(&batches, &indices).ok()
 }
 
 fn running_states(
