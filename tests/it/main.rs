@@ -3,5 +3,6 @@
 
 mod feeds;
 mod house;
+mod readme;
 mod real;
 mod rule_tests;
