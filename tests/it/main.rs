@@ -6,3 +6,4 @@ mod house;
 mod readme;
 mod real;
 mod rule_tests;
+mod samples;
