@@ -22,12 +22,18 @@ struct Arguments {
 enum Command {
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Run the engine: sources, HTTP, alerts
+    Run(cli::run::RunArgs),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// Propose a feed file for data that has none yet
+    Feed(cli::feed::Feed),
+    /// List refused rows, or write them out to be pushed again
+    DeadLetters(cli::dead_letters::DeadLettersArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,9 +46,12 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
+        Command::Run(args) => cli::run::run(args),
         Command::Check(args) => cli::check::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::Feed(args) => cli::feed::run(&args),
+        Command::DeadLetters(args) => cli::dead_letters::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -1,7 +1,10 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
 pub(crate) mod check;
+pub(crate) mod dead_letters;
+pub(crate) mod feed;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod test;

@@ -13,16 +13,14 @@ use std::{
 
 use crate::model::{
     batch::DeadClass,
+    moment, number,
     reference::{region, ucc},
     schema::{Column, ColumnType, FeedSchema, Invalid, SPLIT},
     secret::Keyed,
     time::{EVENT_MS_MAX, EVENT_MS_MIN, Zone},
 };
 
-use super::{
-    cell::{Cell, trim},
-    moment, number,
-};
+use super::cell::{Cell, trim};
 
 /// Longest part of a value that a message shows.
 const SHOWN_CHARS_MAX: usize = 40;

@@ -26,13 +26,13 @@ mod columnar;
 mod convert;
 mod csv;
 mod json;
-mod moment;
-mod number;
 mod open;
 mod rows;
+mod sample;
 mod text;
 
 pub use open::{Input, OpenOptions, Stream, open};
+pub use sample::{Sample, sample};
 
 use rows::{Plan, Rows};
 use text::TextState;

@@ -42,7 +42,7 @@ pub enum Input {
 }
 
 impl Input {
-    fn reader(self) -> Box<dyn Read + Send> {
+    pub(super) fn reader(self) -> Box<dyn Read + Send> {
         match self {
             Self::File(file) => Box::new(file),
             Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
@@ -59,6 +59,19 @@ impl Input {
                 Ok(bytes)
             }
         }
+    }
+}
+
+impl Compression {
+    /// The same without the compression.
+    pub(super) fn open(self, input: Input) -> io::Result<Input> {
+        Ok(match self {
+            Self::None => input,
+            Self::Gzip => {
+                Input::Reader(Box::new(MultiGzDecoder::new(BufReader::new(input.reader()))))
+            }
+            Self::Zstd => Input::Reader(Box::new(zstd::Decoder::new(input.reader())?)),
+        })
     }
 }
 
@@ -132,13 +145,7 @@ impl Iterator for Stream {
 /// What the reader says, and for columnar formats that the file is none of its format. The stream's own items fail when
 /// reading does; text that is merely wrong never does.
 pub fn open(input: Input, options: &OpenOptions) -> io::Result<Stream> {
-    let input = match options.compression {
-        Compression::None => input,
-        Compression::Gzip => {
-            Input::Reader(Box::new(MultiGzDecoder::new(BufReader::new(input.reader()))))
-        }
-        Compression::Zstd => Input::Reader(Box::new(zstd::Decoder::new(input.reader())?)),
-    };
+    let input = options.compression.open(input)?;
     let decoder =
         Decoder::new(options.schema.clone(), options.zone.clone(), options.format, &options.secret);
     let from = if options.format.is_text() {

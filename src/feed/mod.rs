@@ -6,6 +6,7 @@
 
 pub mod dedup;
 mod fields;
+pub mod infer;
 pub mod spec;
 pub mod watermark;
 

@@ -24,7 +24,7 @@ const IDLE_AFTER_MS: i64 = 5 * MINUTE_MS;
 /// `max_skew` where left out.
 const MAX_SKEW_MS: i64 = HOUR_MS;
 /// Words of SQL that a column name cannot be without quotes in every rule.
-const SQL_WORDS: [&str; 31] = [
+pub(super) const SQL_WORDS: [&str; 31] = [
     "all", "and", "as", "between", "by", "case", "distinct", "else", "end", "false", "filter",
     "from", "group", "having", "in", "is", "join", "like", "limit", "not", "null", "on", "or",
     "order", "select", "then", "true", "union", "using", "when", "where",

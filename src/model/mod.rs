@@ -5,6 +5,8 @@ pub mod batch;
 pub mod diagnostic;
 pub mod expression;
 pub mod hash;
+pub mod moment;
+pub mod number;
 pub mod reference;
 pub mod schema;
 pub mod secret;

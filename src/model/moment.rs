@@ -5,7 +5,7 @@
 
 use jiff::{civil, fmt::strtime};
 
-use crate::model::{
+use super::{
     reference::ucc::narrow,
     time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Zone},
 };
@@ -39,7 +39,8 @@ impl Reading {
 }
 
 /// The instant of a text, in milliseconds.
-pub(crate) fn instant(text: &str, formats: &[String], zone: &Zone) -> Option<i64> {
+#[must_use]
+pub fn instant(text: &str, formats: &[String], zone: &Zone) -> Option<i64> {
     if let Some(reading) = iso(text.as_bytes()) {
         return Some(reading.instant(zone));
     }
@@ -50,7 +51,8 @@ pub(crate) fn instant(text: &str, formats: &[String], zone: &Zone) -> Option<i64
 }
 
 /// The civil day of a text, in days since 1970-01-01.
-pub(crate) fn day(text: &str, formats: &[String], zone: &Zone) -> Option<i32> {
+#[must_use]
+pub fn day(text: &str, formats: &[String], zone: &Zone) -> Option<i32> {
     let reading =
         iso(text.as_bytes()).or_else(|| by_formats(text, formats)).or_else(|| year_first(text));
     let day = match reading {

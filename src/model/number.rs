@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::model::reference::ucc::narrow;
+use super::reference::ucc::narrow;
 
 /// A whole number; `12.0` and `1e3` are whole.
-pub(crate) fn int(text: &str) -> Option<i64> {
+#[must_use]
+pub fn int(text: &str) -> Option<i64> {
     if let Ok(n) = text.parse() {
         return Some(n);
     }
@@ -13,7 +14,8 @@ pub(crate) fn int(text: &str) -> Option<i64> {
 }
 
 /// A finite binary number.
-pub(crate) fn float(text: &str) -> Option<f64> {
+#[must_use]
+pub fn float(text: &str) -> Option<f64> {
     let read = |t: &str| t.parse::<f64>().ok().filter(|f| f.is_finite());
     // `parse` also reads "inf" and "nan", which no office means.
     let numeric =
@@ -28,7 +30,8 @@ pub(crate) fn float(text: &str) -> Option<f64> {
 /// `text × times` with `scale` digits behind the point, as the whole number of smallest units.
 ///
 /// Further digits are rounded half away from zero, or refused where `round` is false.
-pub(crate) fn decimal(text: &str, scale: i8, times: i64, round: bool) -> Option<i128> {
+#[must_use]
+pub fn decimal(text: &str, scale: i8, times: i64, round: bool) -> Option<i128> {
     let (mantissa, exponent) = match parts(text) {
         Some(parts) => parts,
         None => parts(&tidy(text)?)?,
