@@ -24,14 +24,14 @@ enum Command {
     Replay(cli::replay::Replay),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
+    /// Work on feed files: propose one from a sample of the data
+    Feed(cli::feed::Feed),
+    /// List rows that were refused, or send them again
+    DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
     /// Run the tests inside rule files
     Test(cli::test::Test),
-    /// Propose a feed file for data that has none yet
-    Feed(cli::feed::Feed),
-    /// List refused rows, or write them out to be pushed again
-    DeadLetters(cli::dead_letters::DeadLettersArgs),
 }
 
 fn main() -> ExitCode {
@@ -45,10 +45,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
         Command::Check(args) => cli::check::run(&args),
-        Command::Schema(args) => cli::schema::run(&args),
-        Command::Test(args) => cli::test::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
+        Command::Schema(args) => cli::schema::run(&args),
+        Command::Test(args) => cli::test::run(&args),
     };
     match result {
         Ok(code) => code,
