@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Run the engine: sources, HTTP, alerts
+    Run(cli::run::RunArgs),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
     /// Work on feed files: propose one from a sample of the data
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Replay(args) => cli::replay::run(args),
+        Command::Run(args) => cli::run::run(args),
         Command::Check(args) => cli::check::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
