@@ -465,6 +465,7 @@ impl Shard {
         had
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what was found, for whom, when and why")]
     pub(super) fn outcome(
         &mut self,
         r: usize,

@@ -460,7 +460,6 @@ impl<'a> Builder<'a> {
     }
 
     /// A measure's expression over aggregates, the aggregates, and the atoms of its rows.
-    #[expect(clippy::type_complexity, reason = "three results of one step")]
     fn measure(
         &mut self,
         file: &RuleFile,
@@ -479,7 +478,7 @@ impl<'a> Builder<'a> {
     }
 
     /// One aggregate as part of a slice; the flag tells whether it can only grow with more rows.
-    #[expect(clippy::too_many_arguments, reason = "what identifies a slice")]
+    #[allow(clippy::too_many_arguments, reason = "what identifies a slice")]
     fn aggregate(
         &mut self,
         feed: usize,
