@@ -80,8 +80,12 @@ impl Found {
     /// Window ends and counts of the signals of one key.
     fn signals_of(&self, key: &str) -> Vec<(String, i64)> {
         let of_key = self.signals.iter().filter(|s| s.key.canonical.as_ref() == key);
-        let mut out: Vec<_> =
-            of_key.map(|s| (day(s.window.end_ms), s.values[0].as_i64().unwrap())).collect();
+        let count = |s: &Signal| -> i64 {
+            let values: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&s.values).unwrap();
+            values["n"].as_i64().unwrap()
+        };
+        let mut out: Vec<_> = of_key.map(|s| (day(s.window.end_ms), count(s))).collect();
         out.sort();
         out
     }
