@@ -41,7 +41,11 @@ pub(super) async fn revisions(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let revisions = handle.revisions(id.clone()).await?;
-    if revisions.is_empty() { Err(unknown(&id)) } else { Ok(Json(json!({ "revisions": revisions }))) }
+    if revisions.is_empty() {
+        Err(unknown(&id))
+    } else {
+        Ok(Json(json!({ "revisions": revisions })))
+    }
 }
 
 fn unknown(id: &str) -> Problem {
@@ -73,18 +77,21 @@ impl Wanted {
                 "severity" => {
                     let known = Severity::ALL.map(Severity::word).join(", ");
                     let read = words(&value, Severity::parse);
-                    wanted.filter.severities = read.ok_or_else(|| wrong(format!("some of {known}")))?;
+                    wanted.filter.severities =
+                        read.ok_or_else(|| wrong(format!("some of {known}")))?;
                 }
                 "rule" => wanted.filter.rule = Some(value),
                 "key" => wanted.filter.key = Some(value),
                 "since" => {
                     let read = zone.parse_instant(&value);
-                    let expected = || wrong("a date or an instant like 2026-03-05T08:00:00+08:00".into());
+                    let expected =
+                        || wrong("a date or an instant like 2026-03-05T08:00:00+08:00".into());
                     wanted.filter.since_ms = Some(read.ok_or_else(expected)?);
                 }
                 "limit" => {
                     let read = value.parse().ok().filter(|n| (1..=PAGE_MAX).contains(n));
-                    wanted.limit = read.ok_or_else(|| wrong(format!("a number from 1 to {PAGE_MAX}")))?;
+                    wanted.limit =
+                        read.ok_or_else(|| wrong(format!("a number from 1 to {PAGE_MAX}")))?;
                 }
                 "cursor" => wanted.cursor = Some(value),
                 _ => {

@@ -1,10 +1,6 @@
 //! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records).
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -21,7 +17,9 @@ pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Value>, P
     };
     match handle.health() {
         Health::Ready => Ok(Json(json!({ "status": "ready" }))),
-        Health::Recovering => Err(not_ready("the engine is walking its log, try again soon".into())),
+        Health::Recovering => {
+            Err(not_ready("the engine is walking its log, try again soon".into()))
+        }
         Health::Stopped(why) => Err(not_ready(format!("the engine has stopped: {why}"))),
     }
 }

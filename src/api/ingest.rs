@@ -28,10 +28,16 @@ pub(super) async fn push(
     for (name, value) in query {
         match name.as_str() {
             "partition" => partition = Some(short("partition", value)?),
-            _ => return Err(Problem::parameter(&name, format!("there is no parameter {name:?}, only partition"))),
+            _ => {
+                return Err(Problem::parameter(
+                    &name,
+                    format!("there is no parameter {name:?}, only partition"),
+                ));
+            }
         }
     }
-    let key = text(&headers, IDEMPOTENCY_KEY)?.map(|key| short("Idempotency-Key", key)).transpose()?;
+    let key =
+        text(&headers, IDEMPOTENCY_KEY)?.map(|key| short("Idempotency-Key", key)).transpose()?;
     let push = Push {
         feed,
         partition,

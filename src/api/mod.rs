@@ -33,7 +33,8 @@ pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(TraceLayer::new_for_http())
+        // Refusals are answers, not failures of the server.
+        .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(handle)
 }
 

@@ -11,9 +11,12 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::handle::{Refused, StoreError};
 
-/// A problem document.
+/// A problem document; in a box, because it is the rare way out of every handler.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Document>);
+
+#[derive(Debug)]
+struct Document {
     status: StatusCode,
     /// Last part of `type`.
     kind: &'static str,
@@ -30,24 +33,30 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, kind, title, detail: detail.into(), further: Map::new(), retry_after_s: None }
+        let (detail, further) = (detail.into(), Map::new());
+        Self(Box::new(Document { status, kind, title, detail, further, retry_after_s: None }))
     }
 
     /// The same with a further member.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
-        self.further.insert(name.to_owned(), value);
+        self.0.further.insert(name.to_owned(), value);
         self
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
     /// A query parameter that is not right.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is not right", detail)
-            .with("parameter", json!(name))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-parameter",
+            "A query parameter is not right",
+            detail,
+        )
+        .with("parameter", json!(name))
     }
 
     pub(super) fn too_long(limit: usize) -> Self {
@@ -60,18 +69,19 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let document = *self.0;
         let mut body = json!({
-            "type": format!("urn:forewarn:problem:{}", self.kind),
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
+            "type": format!("urn:forewarn:problem:{}", document.kind),
+            "title": document.title,
+            "status": document.status.as_u16(),
+            "detail": document.detail,
         });
         if let Some(members) = body.as_object_mut() {
-            members.extend(self.further);
+            members.extend(document.further);
         }
         let kind = (header::CONTENT_TYPE, "application/problem+json".to_owned());
-        let retry = self.retry_after_s.map(|s| (header::RETRY_AFTER, s.to_string()));
-        let mut response = (self.status, Json(body)).into_response();
+        let retry = document.retry_after_s.map(|s| (header::RETRY_AFTER, s.to_string()));
+        let mut response = (document.status, Json(body)).into_response();
         for (name, value) in [Some(kind), retry].into_iter().flatten() {
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(name, value);

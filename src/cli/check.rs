@@ -41,7 +41,11 @@ pub(crate) struct Check {
 /// Exit code 0 without errors, 1 with some; warnings alone are no failure.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let zone = Zone::parse(&args.zone)?;
-    let paths = if args.paths.is_empty() { std::slice::from_ref(&args.rules) } else { args.paths.as_slice() };
+    let paths = if args.paths.is_empty() {
+        std::slice::from_ref(&args.rules)
+    } else {
+        args.paths.as_slice()
+    };
     let (mut feed_files, mut rule_files) = (Vec::new(), Vec::new());
     for path in paths {
         if !path.exists() {
@@ -53,27 +57,38 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let (feeds, feed_findings) = feeds(&feeds_dir, &zone)?;
     let facts: Vec<FeedFacts<'_>> = feeds
         .iter()
-        .map(|f| FeedFacts { allowed_lateness_ms: f.allowed_lateness_ms, ..FeedFacts::new(&f.schema) })
+        .map(|f| FeedFacts {
+            allowed_lateness_ms: f.allowed_lateness_ms,
+            ..FeedFacts::new(&f.schema)
+        })
         .collect();
     let (mut rules, mut findings) = rule::load(&rule_files);
     // The others of the directory: tests may name them, and none may say the same twice.
     let others = rule::rule_paths(&args.rules).unwrap_or_default();
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-    let others: Vec<PathBuf> = others.into_iter().filter(|o| !rule_files.iter().any(|p| same(p, o))).collect();
+    let others: Vec<PathBuf> =
+        others.into_iter().filter(|o| !rule_files.iter().any(|p| same(p, o))).collect();
     rules.splice(0..0, rule::load(&others).0);
-    findings.extend(check::check(&rules, &facts).into_iter().filter(|d| rule_files.contains(&d.file)));
-    findings.extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));
+    findings
+        .extend(check::check(&rules, &facts).into_iter().filter(|d| rule_files.contains(&d.file)));
+    findings
+        .extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));
     findings.extend(strays(&feed_files, &feeds_dir, &zone));
     check::sort(&mut findings);
     findings.dedup();
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let report = report::render(&findings, feed_files.len() + rule_files.len(), args.format, colour);
+    let report =
+        report::render(&findings, feed_files.len() + rule_files.len(), args.format, colour);
     io::stdout().write_all(report.as_bytes()).context("the report cannot be written")?;
     Ok(if check::has_errors(&findings) { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// Sorts what a path holds into feed files (those in a directory `feeds`) and rule files.
-fn collect(path: &Path, feed_files: &mut Vec<PathBuf>, rule_files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn collect(
+    path: &Path,
+    feed_files: &mut Vec<PathBuf>,
+    rule_files: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
     let is_feeds = |dir: &Path| dir.file_name().is_some_and(|n| n == "feeds");
     let failed = || format!("{} cannot be read", path.display());
     if path.is_file() {
@@ -111,7 +126,8 @@ fn feeds_dir(args: &Check, paths: &[PathBuf]) -> PathBuf {
     }
     let near = |path: &PathBuf| {
         let from = path.ancestors().filter(|a| !a.as_os_str().is_empty());
-        let inside = from.map(|a| if a.ends_with("feeds") { a.to_owned() } else { a.join("feeds") });
+        let inside =
+            from.map(|a| if a.ends_with("feeds") { a.to_owned() } else { a.join("feeds") });
         inside.into_iter().find(|d| d.is_dir())
     };
     paths.iter().find_map(near).unwrap_or_else(|| args.rules.join("feeds"))
@@ -119,7 +135,10 @@ fn feeds_dir(args: &Check, paths: &[PathBuf]) -> PathBuf {
 
 fn feeds(dir: &Path, zone: &Zone) -> anyhow::Result<(Vec<FeedSpec>, Vec<Diagnostic>)> {
     if !dir.is_dir() {
-        bail!("there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules", dir.display());
+        bail!(
+            "there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules",
+            dir.display()
+        );
     }
     Ok(spec::load_dir(dir, zone))
 }

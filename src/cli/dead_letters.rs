@@ -78,7 +78,7 @@ struct List {
     /// At most so many
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: usize,
-    /// Show the raw bytes too, personal data included
+    /// Show the raw bytes too, except sealed ones
     #[arg(long)]
     raw: bool,
     /// One JSON object a line
@@ -94,7 +94,7 @@ struct Replay {
     /// Where the engine listens
     #[arg(long, default_value = "http://127.0.0.1:8420", value_name = "URL")]
     url: String,
-    /// Write files into this directory instead of sending; they hold personal data in clear
+    /// Write new files into this directory instead of sending, to be mended and pushed; they hold personal data in clear
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -142,7 +142,8 @@ fn list(args: &List) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let total = listing.letters.len();
     for letter in listing.letters.iter().skip(total.saturating_sub(args.limit)) {
-        let raw = if args.raw { Some(store.raw(letter)?) } else { None };
+        // Sealed bytes hold personal data: they leave the store by `replay` only, not by a terminal's history.
+        let raw = if args.raw && !letter.sealed { Some(store.raw(letter)?) } else { None };
         let raw = raw.as_ref().map(|r| String::from_utf8_lossy(r));
         if args.json {
             let mut row = as_json(letter, &zone);
@@ -210,6 +211,11 @@ fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     if let Some(dir) = &args.out {
         write_files(dir, &bundles, &mut out)?;
+        // Only when all rows are safe: letters noted as sent are not listed again.
+        let now_ms = super::now_ms();
+        for ((feed, ..), bundle) in &bundles {
+            store.mark_replayed(feed, &bundle.ids, now_ms)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut refused_again = 0;
@@ -245,7 +251,8 @@ fn write_files(dir: &Path, bundles: &BTreeMap<BundleKey, Bundle>, out: &mut impl
     for (i, ((feed, _, header), bundle)) in bundles.iter().enumerate() {
         let ending = if header.is_empty() { "ndjson" } else { "csv" };
         let path = dir.join(format!("{feed}-{}.{ending}", i + 1));
-        fs::write(&path, &bundle.body).with_context(|| format!("{}", path.display()))?;
+        let mut file = fs::File::create_new(&path).with_context(|| format!("{}", path.display()))?;
+        file.write_all(&bundle.body).and_then(|()| file.sync_all()).with_context(|| format!("{}", path.display()))?;
         writeln!(out, "{}: {} records", path.display(), bundle.ids.len())?;
     }
     Ok(())

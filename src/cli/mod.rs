@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod feed;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod test;

@@ -12,8 +12,8 @@ use std::{
 
 use forewarn::model::diagnostic::{Diagnostic, Level};
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan,
-    SpanContents,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity,
+    SourceCode, SourceSpan, SpanContents,
 };
 use serde_json::{Value, json};
 
@@ -46,7 +46,12 @@ impl Sources {
 }
 
 /// The findings in a format; `files` is how many files were looked at.
-pub(crate) fn render(findings: &[Diagnostic], files: usize, format: Format, colour: bool) -> String {
+pub(crate) fn render(
+    findings: &[Diagnostic],
+    files: usize,
+    format: Format,
+    colour: bool,
+) -> String {
     let mut sources = Sources::default();
     match format {
         Format::Human => human(findings, files, colour, &mut sources),
@@ -64,16 +69,24 @@ fn human(findings: &[Diagnostic], files: usize, colour: bool, sources: &mut Sour
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH);
     let mut out = String::new();
     for finding in findings {
-        let lines = Lines { name: finding.file.display().to_string(), text: sources.text(&finding.file) };
+        let lines =
+            Lines { name: finding.file.display().to_string(), text: sources.text(&finding.file) };
         let shown = Shown { finding, lines };
         // Writing to a text cannot fail; a finding that could not be drawn is still told.
         if handler.render_report(&mut out, &shown).is_err() {
-            let _ = writeln!(out, "{}: {} {}", finding.file.display(), finding.code, finding.message);
+            let _ =
+                writeln!(out, "{}: {} {}", finding.file.display(), finding.code, finding.message);
         }
         out.push('\n');
     }
     let (errors, warnings) = count(findings);
-    let _ = writeln!(out, "{}: {}, {}", some(files, "file"), some(errors, "error"), some(warnings, "warning"));
+    let _ = writeln!(
+        out,
+        "{}: {}, {}",
+        some(files, "file"),
+        some(errors, "error"),
+        some(warnings, "warning")
+    );
     out
 }
 
@@ -109,7 +122,8 @@ impl SourceCode for Lines {
         let line = text[..start].matches('\n').count();
         let lines = text[start..end].matches('\n').count() + 1;
         // Without context miette asks for the place to print behind the file's name, else for lines to draw.
-        let column = if lines_before + lines_after == 0 { text[start..from].chars().count() } else { 0 };
+        let column =
+            if lines_before + lines_after == 0 { text[start..from].chars().count() } else { 0 };
         let shown = SourceSpan::new(start.into(), end - start);
         let contents = MietteSpanContents::new_named(
             self.name.clone(),

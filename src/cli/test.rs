@@ -54,14 +54,19 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<ExitCode> {
         };
         let (rules, specs) = load(path, &feeds, &zone, &mut errors)?;
         for mut rule in rules {
-            rule.tests.retain(|t| args.only.as_ref().is_none_or(|o| rule.id.value.contains(o) || t.name.value.contains(o)));
+            rule.tests.retain(|t| {
+                args.only
+                    .as_ref()
+                    .is_none_or(|o| rule.id.value.contains(o) || t.name.value.contains(o))
+            });
             if rule.tests.is_empty() {
                 continue;
             }
             let mut suite = TestSuite::new(rule.id.value.as_str());
             for verdict in rule_test::run(&rule, &specs, &zone) {
                 let told = told(&verdict);
-                let (count, word) = if verdict.passed() { (&mut passed, "ok  ") } else { (&mut failed, "FAIL") };
+                let (count, word) =
+                    if verdict.passed() { (&mut passed, "ok  ") } else { (&mut failed, "FAIL") };
                 *count += 1;
                 writeln!(out, "{word} {}: {}", rule.id.value, verdict.name)?;
                 out.write_all(told.as_bytes())?;
@@ -79,7 +84,10 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<ExitCode> {
     }
     writeln!(out, "\n{passed} passed, {failed} failed")?;
     if passed + failed == 0 && errors.is_empty() {
-        bail!("there are no tests to run in {}", args.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "));
+        bail!(
+            "there are no tests to run in {}",
+            args.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+        );
     }
     Ok(if failed == 0 && errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -91,7 +99,8 @@ fn load(
     zone: &Zone,
     errors: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<(Vec<RuleFile>, Vec<FeedSpec>)> {
-    let files = rule::rule_paths(path).with_context(|| format!("rules {} cannot be read", path.display()))?;
+    let files = rule::rule_paths(path)
+        .with_context(|| format!("rules {} cannot be read", path.display()))?;
     let (rules, found) = rule::load(&files);
     let (specs, more) = spec::load_dir(feeds, zone);
     errors.extend(found.into_iter().chain(more).filter(|f| f.level == Level::Error));
@@ -115,8 +124,10 @@ fn feeds_near(path: &Path) -> anyhow::Result<PathBuf> {
 fn told(verdict: &Verdict) -> String {
     let mut text = String::new();
     for finding in &verdict.findings {
-        let label = if finding.label.is_empty() { String::new() } else { format!(" ({})", finding.label) };
-        let _ = writeln!(text, "  {}: {}{label} [{}]", place(finding), finding.message, finding.code);
+        let label =
+            if finding.label.is_empty() { String::new() } else { format!(" ({})", finding.label) };
+        let _ =
+            writeln!(text, "  {}: {}{label} [{}]", place(finding), finding.message, finding.code);
     }
     for difference in &verdict.differences {
         for line in difference.lines() {
@@ -136,7 +147,11 @@ fn place(finding: &Diagnostic) -> String {
 fn case(verdict: &Verdict, told: &str) -> TestCase {
     let mut status = TestCaseStatus::success();
     if !verdict.passed() {
-        let kind = if verdict.findings.is_empty() { NonSuccessKind::Failure } else { NonSuccessKind::Error };
+        let kind = if verdict.findings.is_empty() {
+            NonSuccessKind::Failure
+        } else {
+            NonSuccessKind::Error
+        };
         status = TestCaseStatus::non_success(kind);
         status.set_message(told.lines().next().unwrap_or_default().trim()).set_description(told);
     }

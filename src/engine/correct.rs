@@ -12,6 +12,7 @@ use super::{
 use crate::{
     model::{
         signal::{Cause, Outcome, Truth},
+        value::row_text,
         window::WindowSpec,
     },
     pane::{
@@ -158,7 +159,8 @@ impl Shard {
         for (i, key) in keys.iter().enumerate() {
             if verdicts[i].truth == Truth::Fire {
                 let row = row_values(&values, i);
-                self.hold_signal(r, rule, end, *key, verdicts[i].severity, row.clone());
+                let text = row_text(&rule.value_texts, &values, i);
+                self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
                 out.push((*key, self.outcome(r, rule, *key, (span, true), verdicts[i], &row, cause)));
             } else {
                 self.drop_signal(r, rule, end, *key);

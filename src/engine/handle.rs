@@ -12,17 +12,13 @@ use std::{
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::intake::Intake;
 pub use super::intake::Refused;
 pub use crate::source::push::Push;
 pub use crate::store::alerts::{Error as StoreError, Filter, PAGE_MAX, Page};
-use crate::{
-    model::batch::Decoded,
-    source::push,
-    store::alerts::AlertReader,
-};
+use crate::{model::batch::Decoded, source::push, store::alerts::AlertReader};
 
 /// What became of the records of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -86,7 +82,8 @@ pub enum Health {
     Stopped(String),
 }
 
-/// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone.
+/// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone,
+/// or one is told to [`Handle::close`].
 #[derive(Debug, Clone)]
 pub struct Handle {
     queue: mpsc::Sender<Request>,
@@ -98,6 +95,8 @@ pub struct Handle {
 pub(super) struct Shared {
     intake: Intake,
     health: Mutex<Health>,
+    /// The engine shall take what waits, and end.
+    pub(super) closing: Notify,
     /// Opened when the first reader comes.
     alerts: Mutex<Option<AlertReader>>,
     alerts_path: Box<Path>,
@@ -108,6 +107,7 @@ impl Shared {
         Self {
             intake,
             health: Mutex::new(Health::Recovering),
+            closing: Notify::new(),
             alerts: Mutex::new(None),
             alerts_path: alerts_path.into(),
         }
@@ -172,6 +172,11 @@ impl Handle {
         answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
     }
 
+    /// Lets the engine take what waits and end, although there are other handles.
+    pub fn close(&self) {
+        self.shared.closing.notify_one();
+    }
+
     /// What sources decode with.
     #[must_use]
     pub fn intake(&self) -> &Intake {
@@ -182,7 +187,9 @@ impl Handle {
     #[must_use]
     pub fn health(&self) -> Health {
         match self.shared.health() {
-            Health::Ready if self.queue.is_closed() => Health::Stopped("its thread has ended".into()),
+            Health::Ready if self.queue.is_closed() => {
+                Health::Stopped("its thread has ended".into())
+            }
             health => health,
         }
     }
@@ -237,5 +244,62 @@ impl Handle {
             Health::Stopped(why) => why,
             Health::Recovering | Health::Ready => "it is shutting down".into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        feed::FeedSpec,
+        model::{
+            schema::{Column, ColumnType, FeedSchema},
+            secret::Secret,
+            time::Zone,
+        },
+    };
+
+    fn handle(queue_max: usize) -> (Handle, mpsc::Receiver<Request>) {
+        let columns = vec![Column::new("at", ColumnType::Timestamp)];
+        let feeds = [FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
+        let intake = Intake::new(feeds.into(), Zone::utc(), Secret::new([0; 32]), 1_000);
+        let (sender, queue) = mpsc::channel(queue_max);
+        (Handle::new(sender, Arc::new(Shared::new(intake, Path::new("nowhere.db")))), queue)
+    }
+
+    fn push() -> Push {
+        let body = "{\"at\":\"2026-03-05\"}\n".into();
+        Push { feed: "complaints".into(), body, ..Push::default() }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
+        let (handle, mut queue) = handle(1);
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.push(push()).await }
+        });
+        while handle.queue.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(handle.push(push()).await, Err(Refused::Full { waiting: 1 })));
+        let first = queue.recv().await.expect("the first one waits");
+        assert_eq!(first.delivery.decoded[0].lines, [1]);
+        let answer = Answer { accepted: 1, ..Answer::default() };
+        first.answer.send(Ok(answer.clone())).unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), answer);
+        // What cannot be decoded gives its place back.
+        let bad = Push { content_type: Some("image/png".into()), ..push() };
+        assert!(matches!(handle.push(bad).await, Err(Refused::UnknownFormat(_))));
+        assert_eq!(handle.queue.capacity(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_gone_says_so() {
+        let (handle, queue) = handle(1);
+        handle.shared.set_health(Health::Ready);
+        drop(queue);
+        assert!(matches!(handle.health(), Health::Stopped(_)));
+        assert!(matches!(handle.push(push()).await, Err(Refused::Stopped(_))));
     }
 }

@@ -99,6 +99,7 @@ impl Shard {
         let truth = if hit.is_some() { Truth::Fire } else { Truth::Clear };
         let Some(key) = hit.as_ref().map(|h| h.key.clone()).or(key) else { return };
         let (severity, values) = hit.map_or((Severity::Low, Box::default()), |h| (h.severity, h.values));
+        let names: Map<String, Value> = rule.value_names().map(str::to_owned).zip(values).collect();
         let slot = (at_ms, record.clone());
         if truth == Truth::Fire {
             let signal = Signal {
@@ -107,14 +108,13 @@ impl Shard {
                 window,
                 record: Some(record.clone()),
                 severity,
-                values: values.clone(),
+                values: Value::Object(names.clone()).to_string().into(),
                 open: false,
             };
             self.rules[r].records.insert(slot, signal);
         } else {
             self.rules[r].records.remove(&slot);
         }
-        let names: Map<String, Value> = rule.value_names().map(str::to_owned).zip(values).collect();
         let context = if truth == Truth::Fire { self.context(r, found) } else { Map::new() };
         let outcome = Outcome {
             rule: r,

@@ -189,10 +189,11 @@ impl Pipeline {
         let preparers = (0..specs.len())
             .map(|i| Preparer::new(specs[i].schema.clone(), plan.panes.feeds[i].clone(), options.zone.clone()))
             .collect();
+        let lateness: Vec<i64> = specs.iter().map(|s| s.allowed_lateness_ms).collect();
         let rows_keep = (0..specs.len()).map(|f| rows_keep(f, &specs[f], &plan)).collect();
         Self {
             shards: (0..shards)
-                .map(|n| Shard::new(plan.clone(), options.zone.clone(), n, shards, options.eager))
+                .map(|n| Shard::new(plan.clone(), options.zone.clone(), (n, shards), &lateness, options.eager))
                 .collect(),
             plan,
             specs: specs.into(),

@@ -16,8 +16,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
+    sync::{Notify, mpsc, oneshot},
+    time::sleep,
 };
 
 use super::{
@@ -36,8 +36,9 @@ use crate::{
     sink::file::{self, FileSink},
     store::{
         alerts::{self, AlertStore, Told},
+        dead_letters::DeadLetters,
         log::{self, Log},
-        record::{Entry, Idle, RowsHead, Rows, RuleSet, conform, pack_lines, unpack_lines},
+        record::{Entry, Idle, Rows, RowsHead, RuleSet, conform, pack_lines, unpack_lines},
     },
 };
 
@@ -71,7 +72,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Logged rows do not fit the feed any more.
-    #[error("feed {feed:?}: rows in the log do not fit its columns, name the changed column anew or start a new data directory")]
+    #[error(
+        "feed {feed:?}: rows in the log do not fit its columns, name the changed column anew or start a new data directory"
+    )]
     Rows {
         /// The feed.
         feed: String,
@@ -79,7 +82,9 @@ pub enum Error {
         source: arrow::error::ArrowError,
     },
     /// The engine's thread ended by a fault of ours.
-    #[error("the engine's thread ended unexpectedly, restart forewarn; nothing acknowledged is lost")]
+    #[error(
+        "the engine's thread ended unexpectedly, restart forewarn; nothing acknowledged is lost"
+    )]
     Panicked,
 }
 
@@ -114,6 +119,7 @@ struct Engine {
     log: Log,
     pipeline: Pipeline,
     store: AlertStore,
+    dead: DeadLetters,
     sinks: Vec<Sink>,
     rule_ids: Vec<String>,
     rules_hash: String,
@@ -155,9 +161,11 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         tracing::warn!(path = %torn.path.display(), bytes = torn.bytes, "log ended in half a record, cut it off");
     }
     let store = AlertStore::open(&alerts_path)?;
-    let sinks = parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
+    let sinks =
+        parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
     let feeds = parts.pipeline.specs().into();
     let zone = parts.pipeline.zone().clone();
+    let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
     let shared = Arc::new(Shared::new(intake, &alerts_path));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
@@ -167,6 +175,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         rule_ids: parts.pipeline.plan().rules.iter().map(|r| r.id.clone()).collect(),
         pipeline: parts.pipeline,
         store,
+        dead,
         sinks,
         rules_hash: parts.rules_hash,
         limits: parts.limits,
@@ -225,13 +234,14 @@ impl Engine {
         // Nobody may be waiting for them.
         let _ = found.send(self.positions.clone());
         loop {
-            match runtime.block_on(async { timeout(TICK, queue.recv()).await }) {
-                Ok(None) => {
+            match runtime.block_on(next(&mut queue, &shared.closing)) {
+                Next::Tick => {}
+                Next::End => {
                     self.tell(Vec::new());
                     return Ok(());
                 }
-                Ok(Some(first)) => {
-                    let mut group = vec![first];
+                Next::Request(first) => {
+                    let mut group = vec![*first];
                     while group.len() < GROUP_MAX
                         && let Ok(next) = queue.try_recv()
                     {
@@ -239,7 +249,6 @@ impl Engine {
                     }
                     self.take(group, now_ms())?;
                 }
-                Err(_) => {}
             }
             self.tick(now_ms())?;
         }
@@ -320,14 +329,21 @@ impl Engine {
             dead: listed.map(|d| (d.line, d.class.word().to_owned(), d.message.clone())).collect(),
             dead_total: dead().count() as u64,
         };
-        self.bury(&head.feed, &head.partition, dead());
+        let letters: Vec<DeadLetter> = dead().cloned().collect();
+        if !self.bury(delivery.feed, &head, &letters) {
+            let why = "dead letters cannot be written, see the server's log".to_owned();
+            let _ = request.answer.send(Err(Refused::Stopped(why)));
+            return Ok(None);
+        }
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }
         let with_rows = delivery.decoded.iter().map(|d| &d.rows).filter(|rows| rows.num_rows() > 0);
         let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
         match self.log.append(&entry) {
-            Ok(()) if delivery.ended => self.append_idle(delivery.feed, &delivery.partition, now_ms)?,
+            Ok(()) if delivery.ended => {
+                self.append_idle(delivery.feed, &delivery.partition, now_ms)?
+            }
             Ok(()) => {}
             Err(log::Error::Entry(error)) => {
                 let limit = self.limits.body_bytes_max;
@@ -345,18 +361,26 @@ impl Engine {
     }
 
     /// Walks the rows of a logged request.
-    fn walk(&mut self, taken: Taken) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
+    fn walk(
+        &mut self,
+        taken: Taken,
+    ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
         let Taken { request: Request { delivery, answer: to }, head } = taken;
         let (feed, ended) = (delivery.feed, delivery.ended);
-        let step = self.arrive(feed, &head, batches(delivery));
+        let mut step = self.arrive(feed, &head, batches(delivery));
         let answer = self.answer(&head, feed, &step);
-        self.bury(&head.feed, &head.partition, step.dead.iter().map(|(_, _, letter)| letter));
+        self.bury_refused(feed, &head, &mut step);
         if let (Some(key), Some(hash)) = (&head.idempotency_key, head.body_hash) {
             self.remembered.insert(feed, key, hash, head.arrived_ms, answer.clone());
         }
         let mut told = self.told(step.alerts);
         if ended {
-            told.extend(self.walk_idle(feed, &head.partition, head.first + head.rows, head.arrived_ms));
+            told.extend(self.walk_idle(
+                feed,
+                &head.partition,
+                head.first + head.rows,
+                head.arrived_ms,
+            ));
         }
         (to, answer, told)
     }
@@ -400,12 +424,14 @@ impl Engine {
     /// Declares partitions silent that were not heard of for the feed's `idle_after`, and stores what waits to be stored.
     fn tick(&mut self, now_ms: i64) -> Result<(), Error> {
         let specs = self.pipeline.specs();
-        let silent: Vec<(usize, Arc<str>)> = self
-            .heard
-            .iter()
-            .filter(|((feed, _), heard)| now_ms.saturating_sub(**heard) >= specs[*feed].idle_after_ms)
-            .map(|(partition, _)| partition.clone())
-            .collect();
+        let is_silent =
+            |feed: usize, heard: i64| now_ms.saturating_sub(heard) >= specs[feed].idle_after_ms;
+        let heard = self.heard.iter().filter(|((feed, _), heard)| is_silent(*feed, **heard));
+        let mut silent: Vec<_> =
+            heard.map(|(partition, heard)| (*heard, partition.clone())).collect();
+        // Longest silent first: where all are silent, the one that was heard of last has the say.
+        silent.sort();
+        let silent: Vec<_> = silent.into_iter().map(|(_, partition)| partition).collect();
         for (feed, partition) in &silent {
             self.append_idle(*feed, partition, now_ms)?;
         }
@@ -416,7 +442,8 @@ impl Engine {
                 told.extend(self.walk_idle(*feed, partition, self.log.next_arrival(), now_ms));
             }
         }
-        if !told.is_empty() || !self.unsaved.is_empty() || self.stored_to != self.log.next_arrival() {
+        if !told.is_empty() || !self.unsaved.is_empty() || self.stored_to != self.log.next_arrival()
+        {
             self.tell(told);
         }
         Ok(())
@@ -425,7 +452,12 @@ impl Engine {
     fn append_idle(&mut self, feed: usize, partition: &str, at_ms: i64) -> Result<(), Error> {
         let feed = self.pipeline.specs()[feed].name().to_owned();
         let arrival = self.log.next_arrival();
-        self.log.append(&Entry::Idle(Idle { feed, partition: partition.to_owned(), arrival, at_ms }))?;
+        self.log.append(&Entry::Idle(Idle {
+            feed,
+            partition: partition.to_owned(),
+            arrival,
+            at_ms,
+        }))?;
         Ok(())
     }
 
@@ -446,7 +478,9 @@ impl Engine {
             match entry? {
                 Entry::Rules(rules) => rules_hash = Some(rules.hash),
                 Entry::Idle(idle) => match self.feed(&idle.feed) {
-                    Some(feed) => told.extend(self.walk_idle(feed, &idle.partition, idle.arrival, idle.at_ms)),
+                    Some(feed) => {
+                        told.extend(self.walk_idle(feed, &idle.partition, idle.arrival, idle.at_ms))
+                    }
                     None => *unknown.entry(idle.feed).or_insert(0) += 0,
                 },
                 Entry::Rows(logged) => match self.feed(&logged.head.feed) {
@@ -463,7 +497,11 @@ impl Engine {
             }
         }
         for (feed, rows) in unknown {
-            tracing::warn!(feed, rows, "log holds rows of a feed that is not declared any more, passed over");
+            tracing::warn!(
+                feed,
+                rows,
+                "log holds rows of a feed that is not declared any more, passed over"
+            );
         }
         let position = self.log.next_arrival();
         self.store.commit(&told, position, true)?;
@@ -482,7 +520,12 @@ impl Engine {
         Ok(())
     }
 
-    fn walk_again(&mut self, feed: usize, logged: Rows, stored_to: u64) -> Result<Vec<Told>, Error> {
+    fn walk_again(
+        &mut self,
+        feed: usize,
+        logged: Rows,
+        stored_to: u64,
+    ) -> Result<Vec<Told>, Error> {
         let Rows { head, batches } = logged;
         let lines = unpack_lines(&head.lines);
         let schema = self.pipeline.specs()[feed].schema.arrow().clone();
@@ -499,7 +542,7 @@ impl Engine {
             again.push(Batch { feed, partition, rows, lines: lines.into(), raw: None });
             from = to;
         }
-        let step = self.arrive(feed, &head, again);
+        let mut step = self.arrive(feed, &head, again);
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }
@@ -508,16 +551,32 @@ impl Engine {
             self.remembered.insert(feed, key, hash, head.arrived_ms, answer);
         }
         if head.first + head.rows > stored_to {
-            self.bury(&head.feed, &head.partition, step.dead.iter().map(|(_, _, letter)| letter));
+            self.bury_refused(feed, &head, &mut step);
         }
         Ok(self.told(step.alerts))
     }
 
-    fn bury<'a>(&self, feed: &str, partition: &str, letters: impl Iterator<Item = &'a DeadLetter>) {
-        let n = letters.count();
-        if n > 0 {
-            tracing::warn!(feed, partition, n, "dead letters");
+    /// Writes refused rows to the dead letters; `false` when that failed.
+    fn bury(&mut self, feed: usize, head: &RowsHead, letters: &[DeadLetter]) -> bool {
+        if letters.is_empty() {
+            return true;
         }
+        let sealed = self.pipeline.specs()[feed].schema.has_personal();
+        let (dead, partition) = (&mut self.dead, &head.partition);
+        let written = dead
+            .append(&head.feed, sealed, partition, head.arrived_ms, letters)
+            .and_then(|_| dead.sync());
+        if let Err(error) = &written {
+            let n = letters.len();
+            tracing::error!(error = chain(error), n, "dead letters are not written");
+        }
+        written.is_ok()
+    }
+
+    /// The rows that a step refused. They are in the log, so that they are not lost where this fails.
+    fn bury_refused(&mut self, feed: usize, head: &RowsHead, step: &mut Step) {
+        let letters: Vec<DeadLetter> = step.dead.drain(..).map(|(_, _, letter)| letter).collect();
+        self.bury(feed, head, &letters);
     }
 
     fn feed(&self, name: &str) -> Option<usize> {
@@ -560,7 +619,11 @@ impl Engine {
     fn deliver(&mut self) {
         for sink in &mut self.sinks {
             if let Err(error) = sink.deliver(&mut self.store) {
-                tracing::error!(sink = sink.name, error = chain(&error), "alerts are not delivered yet");
+                tracing::error!(
+                    sink = sink.name,
+                    error = chain(&error),
+                    "alerts are not delivered yet"
+                );
             }
         }
     }
@@ -591,6 +654,26 @@ impl Sink {
             store.set_delivered(&self.name, self.seq)?;
         }
         Ok(())
+    }
+}
+
+/// What the engine's thread does next.
+enum Next {
+    Request(Box<Request>),
+    Tick,
+    End,
+}
+
+async fn next(queue: &mut mpsc::Receiver<Request>, closing: &Notify) -> Next {
+    tokio::select! {
+        biased;
+        () = closing.notified() => {
+            // What waits is still taken.
+            queue.close();
+            Next::Tick
+        }
+        request = queue.recv() => request.map_or(Next::End, |r| Next::Request(Box::new(r))),
+        () = sleep(TICK) => Next::Tick,
     }
 }
 

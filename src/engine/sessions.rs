@@ -9,6 +9,7 @@ use crate::{
     model::{
         signal::{Cause, Span, Truth},
         time::SECOND_MS,
+        value::row_text,
         window::WindowSpec,
     },
     pane::series::Entry,
@@ -147,7 +148,8 @@ impl Shard {
             let row = row_values(&values, 0);
             let outcome = self.outcome(r, rule, key, (span, true), verdicts[0], &row, cause);
             self.tell(r, key, &outcome);
-            self.hold_signal_of(r, rule, session.end, key, (verdicts[0].severity, span), row);
+            let text = row_text(&rule.value_texts, &values, 0);
+            self.hold_signal_of(r, rule, session.end, key, (verdicts[0].severity, span), text);
         } else {
             self.drop_signal(r, rule, session.end, key);
             let k = self.store.interner(rule.space).key(key).clone();

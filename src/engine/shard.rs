@@ -48,6 +48,10 @@ pub struct Shard {
     pub(super) specs: Vec<AlertSpec>,
     /// Local time at which each feed's history begins; `i64::MAX` before its first row.
     pub(super) history_from: Vec<i64>,
+    /// By rule: signals are final when their window closes, because no row may come late.
+    pub(super) at_once: Vec<bool>,
+    /// Windows are being closed: what is found now is found for the first time.
+    pub(super) closing: bool,
     /// Evaluate open windows at every call instead of when the next window closes.
     pub(super) eager: bool,
     /// New revisions since they were last collected.
@@ -67,8 +71,8 @@ pub struct Shard {
 pub(super) struct RuleState {
     /// Local end of the last closed window; `None` before the first.
     pub(super) closed_to: Option<i64>,
-    /// Keys that must be evaluated at every window end: their last closed window fired or held, or an alert is active.
-    pub(super) active: BTreeMap<u32, ()>,
+    /// Keys, ascending, that must be evaluated at every window end: their last closed window fired or held, or an alert is active.
+    pub(super) active: Vec<u32>,
     /// Open windows that fired early: (local end, key) → severity told.
     pub(super) early: BTreeMap<(i64, u32), Severity>,
     /// Signals that can still change, by local end of their window.
@@ -84,13 +88,19 @@ pub(super) struct RuleState {
 pub(super) struct Held {
     pub(super) severity: Severity,
     pub(super) window: Span,
-    pub(super) values: Box<[Value]>,
+    pub(super) values: Box<str>,
 }
 
 impl Shard {
     /// An empty shard.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, zone: Zone, number: usize, shards: usize, eager: bool) -> Self {
+    pub fn new(
+        plan: Arc<Plan>,
+        zone: Zone,
+        (number, shards): (usize, usize),
+        lateness: &[i64],
+        eager: bool,
+    ) -> Self {
         let specs = plan.rules.iter().enumerate().map(|(i, r)| alert_spec(i, r)).collect();
         let preparers = plan
             .schemas
@@ -108,6 +118,8 @@ impl Shard {
             lifecycle: Lifecycle::new(),
             specs,
             history_from: vec![i64::MAX; plan.schemas.len()],
+            at_once: plan.rules.iter().map(|r| r.feeds.iter().all(|f| lateness[*f] == 0)).collect(),
+            closing: false,
             eager,
             alerts: Vec::new(),
             finals: Vec::new(),
@@ -240,14 +252,37 @@ impl Shard {
     pub(super) fn set_active(&mut self, rule: usize, key: u32, active: bool) {
         let space = self.plan.rules[rule].space;
         let state = &mut self.rules[rule].active;
-        if active {
-            if state.insert(key, ()).is_none() {
+        match (active, state.binary_search(&key)) {
+            (true, Err(at)) => {
+                state.insert(at, key);
                 self.store.interner_mut(space).retain(key);
             }
-        } else if state.remove(&key).is_some() {
-            let after = self.store.latest_ms();
-            self.store.interner_mut(space).release(key, after);
+            (false, Ok(at)) => {
+                state.remove(at);
+                let after = self.store.latest_ms();
+                self.store.interner_mut(space).release(key, after);
+            }
+            _ => {}
         }
+    }
+
+    /// The same for all keys of a rule at once; `next` is ascending.
+    pub(super) fn replace_active(&mut self, rule: usize, next: Vec<u32>) {
+        let space = self.plan.rules[rule].space;
+        let before = std::mem::replace(&mut self.rules[rule].active, next);
+        let after_ms = self.store.latest_ms();
+        let next = &self.rules[rule].active;
+        for key in next.iter().filter(|k| before.binary_search(k).is_err()) {
+            self.store.interner_mut(space).retain(*key);
+        }
+        for key in before.iter().filter(|k| next.binary_search(k).is_err()) {
+            self.store.interner_mut(space).release(*key, after_ms);
+        }
+    }
+
+    /// Whether a key is evaluated at every window end.
+    pub(super) fn is_active(&self, rule: usize, key: u32) -> bool {
+        self.rules[rule].active.binary_search(&key).is_ok()
     }
 
     /// Fills in the records behind an alert's window.

@@ -152,7 +152,10 @@ impl FileReader {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "whether a file has settled is a matter of the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whether a file has settled is a matter of the clock"
+    )]
     fn poll(&mut self) -> io::Result<Vec<Ready>> {
         self.watch.poll(Instant::now())
     }
@@ -160,7 +163,8 @@ impl FileReader {
     /// Reads what is new in a file; the error says that the engine takes nothing any more.
     fn read(&mut self, ready: &Ready) -> Result<(), Refused> {
         let partition = ready.path.display().to_string();
-        let Some(mut file) = self.open.remove(&ready.path).or_else(|| self.start(&ready.path, &partition))
+        let Some(mut file) =
+            self.open.remove(&ready.path).or_else(|| self.start(&ready.path, &partition))
         else {
             tracing::warn!(path = partition, "file has no known ending, passed over");
             return Ok(());
@@ -210,7 +214,9 @@ impl FileReader {
             Delivery { feed: self.feed, partition, decoded, idempotency: None, position, ended };
         match self.handle.deliver(delivery) {
             // Not logged: a piece of a file is far below any limit, so this is reported and passed over.
-            Err(error @ Refused::TooLong { .. }) => tracing::error!(%error, "a piece of a file was not taken"),
+            Err(error @ Refused::TooLong { .. }) => {
+                tracing::error!(%error, "a piece of a file was not taken")
+            }
             Err(error) => return Err(error),
             Ok(_) => {}
         }

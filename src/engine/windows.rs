@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use super::shard::{Held, Shard, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Span, Truth},
+        signal::{Cause, Outcome, Severity, Signal, Span, Truth},
+        value::row_text,
         window::WindowSpec,
     },
     rule::{
@@ -76,6 +77,7 @@ impl Shard {
             self.close_one(r, rule, &window, (every_ms, origin_ms), cause, peers);
             self.rules[r].closed_to = Some(end);
         }
+        self.closing = false;
         // A shard without a row of the rule has nothing to close, and knows all the same how far windows are closed.
         let last = next_end(to, every_ms, origin_ms) - every_ms;
         self.rules[r].closed_to = self.rules[r].closed_to.max(Some(last));
@@ -103,11 +105,12 @@ impl Shard {
         cause: Cause,
         peers: &[Option<Arc<PeerValues>>],
     ) {
+        self.closing = true;
         let end = window.end;
         let close_cause = Cause { at_ms: self.zone.to_utc(end), ..cause };
         let mut keys = self.candidates(rule, window, every_ms);
         self.evaluator(r, peers).prefilter(&mut keys, window);
-        let active: Vec<u32> = self.rules[r].active.keys().copied().collect();
+        let active = self.rules[r].active.clone();
         keys.extend(&active);
         keys.sort_unstable();
         keys.dedup();
@@ -120,26 +123,34 @@ impl Shard {
             self.tell_news(r, rule, news);
         }
         let span = window_span(rule, end, &self.zone);
+        let live = self.specs[r].live;
+        let mut next = Vec::new();
         for (i, key) in keys.iter().enumerate() {
             let verdict = verdicts[i];
-            let was_active = self.rules[r].active.contains_key(key);
+            let was_active = self.is_active(r, *key);
             if verdict.truth == Truth::Fire {
-                let row = row_values(&values, i);
-                if self.specs[r].live {
-                    let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
+                if live {
+                    let row = row_values(&values, i);
+                    let outcome =
+                        self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
                     self.tell(r, *key, &outcome);
                 }
-                self.hold_signal(r, rule, end, *key, verdict.severity, row);
+                let text = row_text(&rule.value_texts, &values, i);
+                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), text);
                 // A true key repeats its signal at every step, changed or not.
-                self.set_active(r, *key, true);
-            } else if !self.specs[r].live {
-                self.set_active(r, *key, false);
-            } else if was_active || self.rules[r].early.contains_key(&(end, *key)) {
+                next.push(*key);
+            } else if live && (was_active || self.rules[r].early.contains_key(&(end, *key))) {
                 let k = self.store.interner(rule.space).key(*key).clone();
                 let outcome = self.quiet(r, &k, span, verdict.truth, close_cause, true);
                 self.tell(r, *key, &outcome);
             }
         }
+        if live {
+            next.extend(keys.iter().filter(|k| self.is_active(r, **k)));
+            next.sort_unstable();
+            next.dedup();
+        }
+        self.replace_active(r, next);
         self.lifecycle.closed(r, span.end_ms);
         // Early marks of this window have served.
         let done: Vec<(i64, u32)> = self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
@@ -150,7 +161,7 @@ impl Shard {
         }
         // A key that has just gone quiet may already fire again in the next window.
         if rule.early && self.specs[r].live {
-            let gone: Vec<u32> = active.into_iter().filter(|k| !self.rules[r].active.contains_key(k)).collect();
+            let gone: Vec<u32> = active.into_iter().filter(|k| !self.is_active(r, *k)).collect();
             if !gone.is_empty() {
                 let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
                 ahead.retain(|(_, k)| gone.contains(k));
@@ -183,7 +194,8 @@ impl Shard {
             let (verdicts, values) = self.verdicts(r, &keys, &window, peers);
             for (i, key) in keys.iter().enumerate() {
                 if verdicts[i].truth == Truth::Fire {
-                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, row_values(&values, i));
+                    let text = row_text(&rule.value_texts, &values, i);
+                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
                 }
             }
         }
@@ -373,7 +385,7 @@ impl Shard {
     }
 
     /// Keeps a signal until it is final.
-    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<[Value]>) {
+    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<str>) {
         let window = window_span(rule, end, &self.zone);
         self.hold_signal_of(r, rule, end, key, (severity, window), values);
     }
@@ -386,8 +398,14 @@ impl Shard {
         end: i64,
         key: u32,
         (severity, window): (Severity, Span),
-        values: Box<[Value]>,
+        values: Box<str>,
     ) {
+        if self.at_once[r] && self.rules[r].closed_to.is_none_or(|c| end > c) && self.closing {
+            let key = self.store.interner(rule.space).key(key).clone();
+            let signal = Signal { rule: r, key, window, record: None, severity, values, open: false };
+            self.finals.push(signal);
+            return;
+        }
         let by_key = self.rules[r].signals.entry(end).or_default();
         if by_key.insert(key, Held { severity, window, values }).is_none() {
             self.store.interner_mut(rule.space).retain(key);
@@ -418,7 +436,7 @@ impl Shard {
         let k = self.store.interner(rule.space).key(key).clone();
         let values: Map<String, Value> =
             rule.value_names().map(str::to_owned).zip(row.iter().cloned()).collect();
-        let was_active = self.rules[r].active.contains_key(&key);
+        let was_active = self.is_active(r, key);
         // The context of an alert is that of the record that fired; on close, of the window's last record.
         let context = if was_active || rule.alert.context.is_none() {
             Map::new()

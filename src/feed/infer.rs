@@ -30,7 +30,23 @@ const SHIPPED: [(&str, &str); 10] = [
 ];
 
 /// Headings of many exports that belong to no shipped feed.
-const COMMON: [(&str, &str); 24] = [
+const COMMON: [(&str, &str); 40] = [
+    ("报警编号", "alarm_no"),
+    ("报警时间", "reported_at"),
+    ("来电时间", "called_at"),
+    ("区县代码", "region"),
+    ("区县", "county"),
+    ("街道", "township"),
+    ("事件类型", "event_kind"),
+    ("设备注册代码", "device_no"),
+    ("救援用时", "rescue_minutes"),
+    ("用时", "minutes"),
+    ("责任人", "person_hash"),
+    ("产品名称", "product_name"),
+    ("规格型号", "model"),
+    ("行业", "industry"),
+    ("经度", "longitude"),
+    ("纬度", "latitude"),
     ("序号", "row_no"),
     ("编号", "record_no"),
     ("名称", "name"),
@@ -70,7 +86,7 @@ const PERSONAL: [&str; 14] = [
     "法定代表人",
     "负责人",
     "phone",
-    "mobile",
+    "mobile_phone",
     "person",
     "complainant",
 ];
@@ -114,6 +130,10 @@ const FORMATS: [&str; 8] = [
 ];
 /// Share of values, in per cent, that must fit a type of codes; the rest are typing errors.
 const CODES_FIT: usize = 90;
+/// Share of dates, in per cent, that must be readable; the rest are typing errors and become dead letters.
+const TIMES_FIT: usize = 98;
+/// Times so far ahead of the bulk of the others are typing errors when the order of the file is judged.
+const OUTLIER_MS: i64 = 30 * DAY_MS;
 /// Share of records, in per cent, that must have a value of their own in a column that names them.
 const UNIQUE_PERCENT: usize = 98;
 /// A column with at most so many values is listed.
@@ -152,6 +172,8 @@ struct Guess {
     personal: bool,
     /// How many of a hundred records have a value of their own.
     unique: usize,
+    /// What numbers are multiplied by: 10000 makes 元 of 万元.
+    times: Option<i64>,
     /// Values, where they are few and not personal.
     listed: Vec<String>,
     /// Share of records without a value, per cent.
@@ -176,7 +198,9 @@ pub fn infer(
     for (i, heading) in headings.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
         let values: Vec<Option<&str>> = rows.iter().map(|r| r.get(i)?.as_deref()).collect();
         let name = free_name(name_of(heading, near, guesses.len() + 1), &guesses);
-        guesses.push(guess(heading, name, &values, zone));
+        let mut guess = guess(heading, name, &values, zone);
+        guess.kind = as_shipped(guess.kind, heading, near);
+        guesses.push(guess);
     }
     let time = event_time(&guesses).ok_or(Error::NoTime)?;
     let id = record_id(&guesses);
@@ -226,10 +250,27 @@ fn column_of<'f>(feed: &'f FeedSpec, heading: &str) -> Option<&'f str> {
     found.map(|c| c.name.as_str())
 }
 
+/// The type, unless the shipped feeds read the heading as texts: codes made of digits, names that hold a separator.
+fn as_shipped(kind: ColumnType, heading: &str, near: Option<&FeedSpec>) -> ColumnType {
+    use ColumnType::{Float, Int, Text, Texts};
+    let of = |f: &FeedSpec| {
+        let name = column_of(f, heading)?;
+        f.schema.columns.iter().find(|c| c.name == name).map(|c| c.kind)
+    };
+    match (kind, near.and_then(of).or_else(|| FEEDS.iter().find_map(of))) {
+        (Int | Float | Texts, Some(Text)) => Text,
+        (Text, Some(Texts)) => Texts,
+        _ => kind,
+    }
+}
+
 fn name_of(heading: &str, near: Option<&'static FeedSpec>, number: usize) -> String {
     let known = near.and_then(|f| column_of(f, heading));
     let known = known.or_else(|| FEEDS.iter().find_map(|f| column_of(f, heading)));
-    let known = known.or_else(|| COMMON.iter().find(|(h, _)| *h == heading).map(|(_, name)| *name));
+    // A unit in brackets is no part of the name.
+    let bare = heading.split(['(', '（', '[']).next().unwrap_or_default().trim();
+    let known = known.or_else(|| FEEDS.iter().find_map(|f| column_of(f, bare)));
+    let known = known.or_else(|| COMMON.iter().find(|(h, _)| *h == bare).map(|(_, name)| *name));
     if let Some(name) = known {
         return name.to_owned();
     }
@@ -270,6 +311,9 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
     let (kind, format) = type_of(heading, &real, zone);
     let personal = is_personal(heading, &real);
     let kind = if personal { ColumnType::Text } else { kind };
+    let is_number = matches!(kind, ColumnType::Int | ColumnType::Float | ColumnType::Decimal { .. });
+    let times = (is_number && heading.contains("万元")).then_some(10_000);
+    let kind = if times.is_some() { ColumnType::Decimal { scale: 2 } } else { kind };
     let repeats = distinct.len() <= LISTED_MAX && real.len() >= 4 * distinct.len();
     let short = distinct.iter().all(|v| v.chars().count() <= 20);
     let listed = kind == ColumnType::Text && repeats && short && !personal;
@@ -281,6 +325,7 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
         empty: placeholders.into_iter().map(str::to_owned).collect(),
         personal,
         unique: distinct.len() * 100 / values.len().max(1),
+        times,
         listed: if listed { distinct.into_iter().map(str::to_owned).collect() } else { Vec::new() },
         missing: (values.len() - real.len()) * 100 / values.len().max(1),
     }
@@ -351,7 +396,7 @@ fn type_of(heading: &str, values: &[&str], zone: &Zone) -> (ColumnType, Option<&
         parts.len() > 1 && parts.iter().all(|p| p.chars().count() <= 30)
     };
     let lists = values.iter().filter(|v| is_list(v)).count();
-    if lists * 10 >= values.len() { (ColumnType::Texts, None) } else { (ColumnType::Text, None) }
+    if lists * 2 > values.len() { (ColumnType::Texts, None) } else { (ColumnType::Text, None) }
 }
 
 /// Whether all values are dates or times, in a form that is read anyway or in one of [`FORMATS`].
@@ -364,7 +409,8 @@ fn time_of(values: &[&str], zone: &Zone) -> Option<(ColumnType, Option<&'static 
             Some(day) => (-25_567..=84_000).contains(&day),
             None => false,
         };
-        if values.iter().all(|v| days(v)) {
+        let readable = values.iter().filter(|v| days(v)).count();
+        if readable * 100 >= TIMES_FIT * values.len() {
             let has_clock = |v: &&str| {
                 v.contains(':')
                     || v.contains('时')
@@ -373,7 +419,7 @@ fn time_of(values: &[&str], zone: &Zone) -> Option<(ColumnType, Option<&'static 
             let midnight = |v: &&str| {
                 moment::instant(v, &formats, zone).is_some_and(|ms| zone.to_local(ms) % DAY_MS == 0)
             };
-            let clock = values.iter().any(has_clock) && !values.iter().all(midnight);
+            let clock = values.iter().any(has_clock) && values.iter().any(|v| days(v) && !midnight(v));
             return Some((if clock { ColumnType::Timestamp } else { ColumnType::Date }, format));
         }
     }
@@ -412,9 +458,13 @@ fn disorder(
     zone: &Zone,
 ) -> Option<i64> {
     let formats: Vec<String> = format.into_iter().map(str::to_owned).collect();
+    let times = rows.iter().filter_map(|r| moment::instant(r.get(place)?.as_deref()?, &formats, zone));
+    let times: Vec<i64> = times.collect();
+    let mut sorted = times.clone();
+    sorted.sort_unstable();
+    let bulk = sorted.get(sorted.len() * TIMES_FIT / 100).map_or(i64::MAX, |ms| ms + OUTLIER_MS);
     let (mut latest, mut worst, mut behind) = (i64::MIN, 0, 0);
-    for value in rows.iter().filter_map(|r| r.get(place)?.as_deref()) {
-        let Some(ms) = moment::instant(value, &formats, zone) else { continue };
+    for ms in times.into_iter().filter(|ms| *ms <= bulk) {
         if ms < latest {
             behind += 1;
             worst = worst.max(latest - ms);
@@ -478,6 +528,9 @@ fn column(out: &mut String, guess: &Guess) {
     if let Some(format) = guess.format {
         fields.push(format!("formats: {}", quoted(format)));
     }
+    if let Some(times) = guess.times {
+        fields.push(format!("times: {{{}: {times}}}", quoted(&guess.heading)));
+    }
     if !guess.empty.is_empty() {
         let words: Vec<_> = guess.empty.iter().map(|w| quoted(w)).collect();
         fields.push(format!("empty: [{}]", words.join(", ")));
@@ -528,6 +581,37 @@ mod tests {
 
     fn lines(yaml: &str) -> Vec<&str> {
         yaml.lines().filter(|l| !l.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn names_of_six_characters_are_no_identity_cards() {
+        let found = proposal("日期,甲", &["2026-03-05,外省某食品厂", "2026-03-06,预付卡退费难"]);
+        assert!(!found.yaml.contains("personal"), "{}", found.yaml);
+    }
+
+    #[test]
+    fn ten_thousands_become_yuan() {
+        let found = proposal("日期,罚款金额(万元),救援用时（分钟）", &["2026-03-05,0.5,12", "2026-03-06,12.345678,9"]);
+        for line in [
+            "  fine_yuan: {type: decimal, scale: 2, from: \"罚款金额(万元)\", times: {\"罚款金额(万元)\": 10000}}",
+            "  rescue_minutes: {type: int, from: \"救援用时（分钟）\"}",
+        ] {
+            assert!(found.yaml.contains(line), "{}", found.yaml);
+        }
+    }
+
+    #[test]
+    fn a_few_repeats_and_bad_dates_do_not_hide_the_roles() {
+        let mut rows: Vec<String> =
+            (0..180).map(|i| format!("T{i},2026-03-{:02} 08:00,20", i / 9 + 1)).collect();
+        rows.push("T7,二〇二六年三月,20".into());
+        rows.push("T119,2099-01-01,20".into());
+        rows.push("T5,2026-03-16 09:00,20".into());
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let found = proposal("工单编号,登记时间,状态", &rows);
+        for line in ["record_id: order_no  # 2 % of the records repeat one", "event_time: registered_at", "up to 4 d behind", "state: {type: text"] {
+            assert!(found.yaml.contains(line), "{line}\n{}", found.yaml);
+        }
     }
 
     #[test]

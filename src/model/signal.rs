@@ -134,8 +134,8 @@ pub struct Signal {
     pub record: Option<Arc<str>>,
     /// The severity.
     pub severity: Severity,
-    /// Final values, in the order of the rule's names.
-    pub values: Box<[Value]>,
+    /// Final values as JSON text, in the order of the rule's names.
+    pub values: Box<str>,
     /// The window was not closed when the input ended.
     pub open: bool,
 }

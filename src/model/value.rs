@@ -50,6 +50,27 @@ pub fn value_at(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
+/// A row as JSON text; `names` are the columns' names as JSON text with a colon behind.
+#[must_use]
+pub fn row_text(names: &[String], batch: &RecordBatch, row: usize) -> Box<str> {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(names.len() * 16);
+    for (i, (name, column)) in names.iter().zip(batch.columns()).enumerate() {
+        out.push(if i == 0 { '{' } else { ',' });
+        out.push_str(name);
+        match column.data_type() {
+            DataType::Int64 if column.is_valid(row) => {
+                let _ = write!(out, "{}", column.as_primitive::<Int64Type>().value(row));
+            }
+            _ => {
+                let _ = write!(out, "{}", value_at(column, row));
+            }
+        }
+    }
+    out.push_str(if names.is_empty() { "{}" } else { "}" });
+    out.into()
+}
+
 /// A batch of one row from JSON values in the order of `schema`; a value that does not fit its column is NULL.
 #[must_use]
 pub fn row_from_values(schema: &SchemaRef, values: &[Value]) -> Option<RecordBatch> {

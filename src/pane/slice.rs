@@ -97,9 +97,9 @@ impl Slice {
                 }
             }
             if item.rows == plan.hot_at {
-                // Now every window that holds this pane and a later one of the key is worth a look.
-                let later = item.series.entries().iter().filter(|e| e.pane >= pane);
-                for e in later.filter(|e| !(new && e.pane == pane)) {
+                // Now every window of the key is worth a look; also one that ends before this pane: rows out of order may
+                // still come into it and will not pass this point again.
+                for e in item.series.entries().iter().filter(|e| !(new && e.pane == pane)) {
                     hot.push(&mut self.hot, e.pane, place);
                 }
             }

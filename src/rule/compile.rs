@@ -208,6 +208,7 @@ impl<'a> Builder<'a> {
             aggregate_schema: Arc::new(Schema::empty()),
             measures: Vec::new(),
             compares: Vec::new(),
+            value_texts: fields.iter().map(name_text).collect(),
             value_schema: Arc::new(Schema::new(fields)),
             lookback_ms: 0,
             when: None,
@@ -397,6 +398,7 @@ impl<'a> Builder<'a> {
             aggregate_schema,
             measures,
             compares,
+            value_texts: fields.iter().map(name_text).collect(),
             value_schema,
             lookback_ms: shift_max,
             when: Some(when_bound),
@@ -839,6 +841,10 @@ fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
         list.push(item);
         list.len() - 1
     })
+}
+
+fn name_text(field: &Field) -> String {
+    format!("{}:", serde_json::Value::from(field.name().as_str()))
 }
 
 fn text_hash(text: &str) -> String {

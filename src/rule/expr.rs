@@ -33,6 +33,7 @@ use serde_json::Value;
 use super::{
     house, sql,
     sql::{Functions, Scope},
+    syntax,
 };
 use crate::model::{diagnostic::Diagnostic, yaml::Sql};
 
@@ -182,9 +183,8 @@ impl Compiler {
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let scope = Scope { columns: &columns, params, functions: &self.functions, aggregate };
         let tree = sql::parse(sql, &scope)?;
-        let expr =
-            self.plan(&tree, schema).map_err(|e| vec![self.locate(sql, &tree, schema, &e)])?;
-        self.finish(expr, schema).map_err(|e| vec![self.locate(sql, &tree, schema, &e)])
+        let expr = self.plan(&tree, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
+        self.finish(expr, schema).map_err(|e| self.locate(sql, &tree, schema, &e))
     }
 
     fn plan(&self, tree: &ast::Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
@@ -207,29 +207,30 @@ impl Compiler {
         simplifier.simplify(expr)
     }
 
-    /// The finding for a planning error: at the smallest part of the expression that fails by itself.
+    /// The findings for a planning error: at every part of the expression that fails though its own parts do not.
     fn locate(
         &self,
         sql: &Sql,
         tree: &ast::Expr,
         schema: &DFSchema,
         whole: &DataFusionError,
-    ) -> Diagnostic {
+    ) -> Vec<Diagnostic> {
         let mut tree = tree.clone();
+        let mut found: Vec<(Range<usize>, String)> = Vec::new();
         // Innermost parts are visited first.
-        let found = ast::visit_expressions_mut(&mut tree, |part| {
-            match self.plan(part, schema).and_then(|e| self.finish(e, schema)) {
-                Ok(_) => ControlFlow::Continue(()),
-                Err(e) => ControlFlow::Break((
-                    sql::expr_range(&sql.text, part),
-                    self.explain(part, schema, &e),
-                )),
+        let _ = ast::visit_expressions_mut(&mut tree, |part| {
+            if let Err(e) = self.plan(part, schema).and_then(|e| self.finish(e, schema)) {
+                let at = syntax::expr_range(&sql.text, part);
+                if !found.iter().any(|(inner, _)| at.start <= inner.start && inner.end <= at.end) {
+                    found.push((at, self.explain(part, schema, &e)));
+                }
             }
+            ControlFlow::<()>::Continue(())
         });
-        match found {
-            ControlFlow::Break((range, message)) => mismatch(sql.file_span(range), message),
-            ControlFlow::Continue(()) => mismatch(sql.span.clone(), plain(whole)),
+        if found.is_empty() {
+            return vec![mismatch(sql.span.clone(), plain(whole))];
         }
+        found.into_iter().map(|(at, message)| mismatch(sql.file_span(at), message)).collect()
     }
 
     /// What is wrong with a part whose own parts are fine, in the authors' words for types.
@@ -462,7 +463,7 @@ mod tests {
                 "amount / nullif(level, 0) > 3 and amount / greatest(level, 1) > 1 and level % 7 = 1",
                 vec![],
             ),
-            ("contains_any(kind, '责令|改正') and region_at(region, 'city') = '4301'", vec![]),
+            ("contains_any(kind, '责令|改正') and region_at(region, 'city') = '430100'", vec![]),
             ("array_has(tags, '食品') or contains_any(tags, 'a|b')", vec![]),
             ("kind like '%甲%' and regexp_like(渠道, '^电')", vec![]),
             ("null", vec![]),
@@ -490,6 +491,10 @@ mod tests {
             ("amount / 0 > 3", vec!["unguarded_division 0"]),
             ("渠道 = '电' and kind > 3 and urgent", vec!["type_mismatch kind > 3"]),
             ("渠道 = '电' and level = '三'", vec!["type_mismatch level = '三'"]),
+            (
+                "level = '三' and kind > 1",
+                vec!["type_mismatch level = '三'", "type_mismatch kind > 1"],
+            ),
             ("level in ('三', '四')", vec!["type_mismatch level in ('三', '四')"]),
             ("渠道 = '电' and kind + 1 > 3", vec!["type_mismatch kind + 1"]),
             ("渠道 = '电' and wilson_lower(kind) > 3", vec!["type_mismatch wilson_lower(kind)"]),

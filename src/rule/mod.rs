@@ -9,12 +9,15 @@ pub mod expr;
 pub mod file;
 pub mod growth;
 pub mod house;
-mod load;
+pub mod load;
 pub mod message;
 pub mod plan;
+mod read;
 mod schema;
 pub mod scope;
 mod sql;
+pub mod statistics;
+mod syntax;
 
 pub use load::{load, load_dir, rule_paths};
 pub use schema::json_schema;

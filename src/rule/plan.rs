@@ -62,6 +62,8 @@ pub struct RulePlan {
     pub compares: Vec<ComparePlan>,
     /// Schema of the values `when` sees: measures, then the compares' columns.
     pub value_schema: SchemaRef,
+    /// The names of these values as JSON text with a colon behind, for writing signals.
+    pub value_texts: Vec<String>,
     /// How far behind a window's start its values look.
     pub lookback_ms: i64,
     /// `when`

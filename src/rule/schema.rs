@@ -136,7 +136,7 @@ const TEST: Shape = Shape::Map(&[
     Field::required("name", Shape::Text, "What the test shows."),
     Field::required(
         "given",
-        Shape::Entries(&Shape::List(&Shape::AnyMap(&Shape::Any))),
+        Shape::AnyMap(&Shape::List(&Shape::AnyMap(&Shape::Any))),
         "Feed → rows: columns, and at, arrives, repeat, every.",
     ),
     Field::required("until", Shape::Text, "All watermarks move to this day or instant."),

@@ -125,11 +125,16 @@ impl Work<'_> {
         let rule = self.rule;
         let feed = self.feed(&rule.feed)?;
         let rows = rows_of(self.feeds[feed]);
-        let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, &rows));
+        let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
         let key: Vec<_> = rule
             .key
             .iter()
-            .map(|k| self.keep(self.compiler.scalar(&k.sql, &rows, &self.params)))
+            .map(|k| {
+                self.keep(
+                    self.compiler.scalar(&k.sql, &rows, &self.params),
+                    self.rule.unread.columns,
+                )
+            })
             .collect();
         let measures: Vec<_> =
             rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
@@ -137,11 +142,13 @@ impl Work<'_> {
             Kind::Instant => rows.clone(),
             Kind::Window => self.values(&measures),
         };
-        let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, &values));
-        let clear = rule.clear.as_ref().and_then(|sql| self.boolean(sql, &values));
+        let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
+        let clear = rule.clear.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
         let severity = rule.severity.iter();
         let severity = severity
-            .map(|(s, sql)| (*s, sql.as_ref().and_then(|sql| self.boolean(sql, &values))))
+            .map(|(s, sql)| {
+                (*s, sql.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values))))
+            })
             .collect();
         let mut fields: Vec<Field> = values.fields().iter().map(|f| f.as_ref().clone()).collect();
         fields.extend(
@@ -151,8 +158,11 @@ impl Work<'_> {
                 .map(|f| f.as_ref().clone().with_name(format!("last.{}", f.name()))),
         );
         let reraise_values = schema_of(fields);
-        let reraise =
-            rule.alert.reraise.as_ref().and_then(|sql| self.boolean(sql, &reraise_values));
+        let reraise = rule
+            .alert
+            .reraise
+            .as_ref()
+            .and_then(|sql| self.boolean(sql, Over::Values(&reraise_values)));
         let params = self.params.clone();
         Some(Resolved {
             feed,
@@ -216,10 +226,11 @@ impl Work<'_> {
                 out.key = self.key_over(name, &rows);
             }
         }
-        out.filter = file.filter.as_ref().and_then(|sql| self.boolean(sql, &rows));
-        let Some((value, aggregates)) =
-            self.keep(self.compiler.aggregate(&file.value, &rows, &self.params))
-        else {
+        out.filter = file.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
+        let Some((value, aggregates)) = self.keep(
+            self.compiler.aggregate(&file.value, &rows, &self.params),
+            self.rule.unread.columns,
+        ) else {
             return out;
         };
         let field = |(i, a): (usize, &Expr)| {
@@ -272,24 +283,38 @@ impl Work<'_> {
         schema_of(fields)
     }
 
-    fn boolean(&mut self, sql: &Sql, schema: &DFSchema) -> Option<Expr> {
-        self.keep(self.compiler.boolean(sql, schema, &self.params))
+    fn boolean(&mut self, sql: &Sql, over: Over<'_>) -> Option<Expr> {
+        let (Over::Rows(schema) | Over::Values(schema)) = over;
+        let unread = self.rule.unread;
+        let columns = unread.columns || (matches!(over, Over::Values(_)) && unread.values);
+        self.keep(self.compiler.boolean(sql, schema, &self.params), columns)
     }
 
-    fn keep<T>(&mut self, result: Result<T, Vec<Diagnostic>>) -> Option<T> {
+    /// The value; else its findings, but for those about names of a part that could not be read: that was said already.
+    fn keep<T>(&mut self, result: Result<T, Vec<Diagnostic>>, columns_unread: bool) -> Option<T> {
+        let params_unread = self.rule.unread.params;
         match result {
             Ok(value) => Some(value),
             Err(mut findings) => {
-                // Where names are missing because their part of the file is broken, that was said already.
-                let misled = |d: &Diagnostic| {
-                    d.code == "rule::unknown_column" || d.code == "rule::unknown_param"
-                };
-                findings.retain(|d| !self.rule.incomplete || !misled(d));
+                findings.retain(|d| match d.code {
+                    "rule::unknown_column" => !columns_unread,
+                    "rule::unknown_param" => !params_unread,
+                    _ => true,
+                });
                 self.findings.extend(findings);
                 None
             }
         }
     }
+}
+
+/// What an expression is evaluated over.
+#[derive(Clone, Copy)]
+enum Over<'a> {
+    /// The rows of a feed.
+    Rows(&'a DFSchema),
+    /// Measures and compares.
+    Values(&'a DFSchema),
 }
 
 fn params(rule: &RuleFile) -> Vec<(String, ScalarValue)> {

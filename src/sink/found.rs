@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use crate::model::{
     alert::Alert,
     batch::DeadLetter,
-    signal::{Signal, Span},
+    signal::{Key, Severity, Signal, Span},
     time::Zone,
 };
 
@@ -31,13 +32,25 @@ pub struct RuleName {
     pub values: Vec<String>,
 }
 
+/// A signal without its rule and key.
+#[derive(Debug)]
+struct Kept {
+    window: Span,
+    record: Option<Arc<str>>,
+    severity: Severity,
+    open: bool,
+    values: Box<str>,
+}
+
 /// Collects and writes.
 #[derive(Debug)]
 pub struct FoundFiles {
     dir: PathBuf,
     zone: Zone,
     rules: Vec<RuleName>,
-    signals: Vec<Signal>,
+    /// By rule and key; windows in the order in which they became final.
+    signals: Vec<BTreeMap<Arc<Key>, Vec<Kept>>>,
+    counts: Vec<u64>,
     /// By id: the latest revision.
     alerts: BTreeMap<String, Alert>,
     dead: BufWriter<File>,
@@ -56,8 +69,9 @@ impl FoundFiles {
         Ok(Self {
             dir: dir.to_owned(),
             zone,
+            signals: rules.iter().map(|_| BTreeMap::new()).collect(),
+            counts: vec![0; rules.len()],
             rules,
-            signals: Vec::new(),
             alerts: BTreeMap::new(),
             dead,
             dead_letters: 0,
@@ -66,7 +80,17 @@ impl FoundFiles {
 
     /// Takes what a step found.
     pub fn take(&mut self, signals: Vec<Signal>, alerts: Vec<Alert>) {
-        if self.signals.is_empty() { self.signals = signals } else { self.signals.extend(signals) }
+        for s in signals {
+            self.counts[s.rule] += 1;
+            let kept = Kept {
+                window: s.window,
+                record: s.record,
+                severity: s.severity,
+                open: s.open,
+                values: s.values,
+            };
+            self.signals[s.rule].entry(s.key).or_default().push(kept);
+        }
         for alert in alerts {
             self.alerts.insert(alert.id.clone(), alert);
         }
@@ -92,8 +116,7 @@ impl FoundFiles {
     /// Signals and alerts so far, by rule.
     #[must_use]
     pub fn by_rule(&self) -> Vec<(&RuleName, u64, u64)> {
-        let mut counts = vec![(0, 0); self.rules.len()];
-        self.signals.iter().for_each(|s| counts[s.rule].0 += 1);
+        let mut counts: Vec<(u64, u64)> = self.counts.iter().map(|n| (*n, 0)).collect();
         self.alerts.values().for_each(|a| counts[a.rule].1 += 1);
         self.rules.iter().zip(counts).map(|(r, (s, a))| (r, s, a)).collect()
     }
@@ -128,38 +151,40 @@ impl FoundFiles {
     }
 
     fn write_signals(&mut self) -> io::Result<()> {
-        // Rules are in the order of their ids.
-        self.signals.sort_unstable_by(|a, b| {
-            a.rule
-                .cmp(&b.rule)
-                .then_with(|| a.key.cmp(&b.key))
-                .then_with(|| a.window.cmp(&b.window))
-                .then_with(|| a.record.cmp(&b.record))
-        });
         let mut out = BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
         let heads: Vec<String> = self
             .rules
             .iter()
             .map(|r| format!("{{\"rule\":{},\"version\":{},\"key\":", json!(r.id), r.version))
             .collect();
-        let names: Vec<Vec<String>> =
-            self.rules.iter().map(|r| r.values.iter().map(|n| json!(n).to_string()).collect()).collect();
         let mut window = (Span { start_ms: 0, end_ms: 0 }, String::new());
-        for s in &self.signals {
-            if s.window != window.0 || window.1.is_empty() {
-                let (start, end) = (self.zone.format(s.window.start_ms), self.zone.format(s.window.end_ms));
-                window = (s.window, format!("\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"));
+        // Rules are in the order of their ids.
+        for (head, by_key) in heads.iter().zip(&mut self.signals) {
+            for (key, signals) in by_key {
+                // Stable: of several words on one window the last one counts.
+                signals.sort_by(|a, b| a.window.cmp(&b.window).then_with(|| a.record.cmp(&b.record)));
+                signals.reverse();
+                signals.dedup_by(|a, b| a.window == b.window && a.record == b.record);
+                signals.reverse();
+                for s in signals {
+                    if s.window != window.0 || window.1.is_empty() {
+                        let at = |ms| self.zone.format(ms);
+                        let (start, end) = (at(s.window.start_ms), at(s.window.end_ms));
+                        window = (s.window, format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"));
+                    }
+                    out.write_all(head.as_bytes())?;
+                    out.write_all(key.canonical.as_bytes())?;
+                    out.write_all(window.1.as_bytes())?;
+                    if let Some(record) = &s.record {
+                        write!(out, ",\"record\":{}", json!(**record))?;
+                    }
+                    out.write_all(b",\"severity\":\"")?;
+                    out.write_all(s.severity.word().as_bytes())?;
+                    out.write_all(b"\",\"values\":")?;
+                    out.write_all(s.values.as_bytes())?;
+                    out.write_all(if s.open { b",\"open\":true}\n" } else { b"}\n" })?;
+                }
             }
-            write!(out, "{}{},{}", heads[s.rule], s.key.canonical, window.1)?;
-            if let Some(record) = &s.record {
-                write!(out, ",\"record\":{}", json!(**record))?;
-            }
-            write!(out, ",\"severity\":\"{}\",\"values\":{{", s.severity.word())?;
-            for (i, (name, value)) in names[s.rule].iter().zip(s.values.iter()).enumerate() {
-                let comma = if i == 0 { "" } else { "," };
-                write!(out, "{comma}{name}:{value}")?;
-            }
-            out.write_all(if s.open { b"},\"open\":true}\n" } else { b"}}\n" })?;
         }
         out.flush()
     }

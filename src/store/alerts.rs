@@ -102,6 +102,9 @@ pub struct Told {
     pub body: Map<String, Value>,
 }
 
+/// A revision and the number under which it is stored.
+pub type Numbered = (i64, Map<String, Value>);
+
 /// Which alerts a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -207,11 +210,7 @@ impl AlertStore {
     ///
     /// # Errors
     /// [`Error::Sqlite`], [`Error::Body`].
-    pub fn revisions_after(
-        &self,
-        seq: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, Map<String, Value>)>, Error> {
+    pub fn revisions_after(&self, seq: i64, limit: usize) -> Result<Vec<Numbered>, Error> {
         let sql = "SELECT seq, id, body FROM revisions WHERE seq > ?1 ORDER BY seq LIMIT ?2";
         let read = || {
             let mut statement = self.db.prepare_cached(sql)?;

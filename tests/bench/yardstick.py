@@ -41,9 +41,7 @@ def feeds_of(job):
 
 def replay(a, job, rules, out):
     inputs = [f for feed in feeds_of(job) for f in sorted(glob.glob(f"{a.data}/{feed}-*.{a.format}"))]
-    config = pathlib.Path(a.out) / "forewarn.yaml"
-    config.write_text("zone: UTC\n", encoding="utf-8")
-    command = [a.forewarn, "replay", "--rules", rules, "--config", config, "--out", out]
+    command = [a.forewarn, "replay", "--quiet", "--zone", "UTC", "--rules", rules, "--out", out]
     for path in inputs:
         command += ["--input", f"{pathlib.Path(path).name.split('-')[0]}={path}"]
     return command + (["--shards", a.shards] if a.shards else [])

@@ -21,7 +21,19 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("store", &["model"]),
     (
         "engine",
-        &["model", "source", "decode", "feed", "pane", "detect", "rule", "alert", "sink", "checkpoint", "store"],
+        &[
+            "model",
+            "source",
+            "decode",
+            "feed",
+            "pane",
+            "detect",
+            "rule",
+            "alert",
+            "sink",
+            "checkpoint",
+            "store",
+        ],
     ),
     ("api", &["model", "engine"]),
 ];
@@ -30,13 +42,23 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
 const PURE: [&str; 7] = ["model", "decode", "feed", "pane", "detect", "rule", "alert"];
 
 /// What pure rooms do not touch.
-const CLOCKS_AND_SOCKETS: [&str; 7] =
-    ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "tokio::", "std::net", "thread::sleep"];
+const CLOCKS_AND_SOCKETS: [&str; 7] = [
+    "SystemTime::now",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "tokio::",
+    "std::net",
+    "thread::sleep",
+];
 
 #[test]
 fn rooms_import_only_whom_they_may() {
     let imports = imports_by_room();
-    assert!(imports.contains_key("engine") && imports.contains_key("rule"), "no rooms found under src/");
+    assert!(
+        imports.contains_key("engine") && imports.contains_key("rule"),
+        "no rooms found under src/"
+    );
     for (room, whom) in &imports {
         println!("{room:10} ──▶ {}", whom.keys().cloned().collect::<Vec<_>>().join(" "));
     }
@@ -74,7 +96,10 @@ fn pure_rooms_have_no_clock_and_no_socket() {
 fn imports_are_read_in_every_form() {
     for (text, rooms) in [
         ("use crate::model::time::Zone;", vec!["model"]),
-        ("use crate::{\n    model::{time, window},\n    rule::file::RuleFile,\n};", vec!["model", "rule"]),
+        (
+            "use crate::{\n    model::{time, window},\n    rule::file::RuleFile,\n};",
+            vec!["model", "rule"],
+        ),
         ("fn f() -> crate::pane::Store { crate :: alert::new() }", vec!["pane"]),
         ("// use crate::api::Server;\nuse std::io;", vec![]),
         ("use crate::{feed, model::{a::{b, c}, d}, store};", vec!["feed", "model", "store"]),
@@ -88,7 +113,9 @@ fn imports_by_room() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
     let mut out: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for entry in fs::read_dir(src()).unwrap() {
         let path = entry.unwrap().path();
-        let Some(room) = path.file_name().and_then(|n| n.to_str()).filter(|_| path.is_dir()) else { continue };
+        let Some(room) = path.file_name().and_then(|n| n.to_str()).filter(|_| path.is_dir()) else {
+            continue;
+        };
         if room == "cli" {
             continue; // Hangs below main.rs, in the binary; there `crate` is the binary.
         }

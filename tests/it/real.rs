@@ -35,7 +35,8 @@ const NOW_MS: i64 = 1_793_491_200_000;
 
 /// The file below the data sets; says why where it is absent.
 fn data(path: &str) -> Option<PathBuf> {
-    let shared = env::var_os("FOREWARN_SHARED_DIR").map_or_else(|| repository("../shared"), PathBuf::from);
+    let shared =
+        env::var_os("FOREWARN_SHARED_DIR").map_or_else(|| repository("../shared"), PathBuf::from);
     let path = shared.join("data").join(path);
     if !path.is_file() {
         println!("skipped: {} is absent", path.display());
@@ -79,14 +80,16 @@ impl Found {
     /// Window ends and counts of the signals of one key.
     fn signals_of(&self, key: &str) -> Vec<(String, i64)> {
         let of_key = self.signals.iter().filter(|s| s.key.canonical.as_ref() == key);
-        let mut out: Vec<_> = of_key.map(|s| (day(s.window.end_ms), s.values[0].as_i64().unwrap())).collect();
+        let mut out: Vec<_> =
+            of_key.map(|s| (day(s.window.end_ms), first_value(&s.values))).collect();
         out.sort();
         out
     }
 
     /// The days on which the alerts of one key fired, episode by episode.
     fn fired(&self, key: &str) -> Vec<String> {
-        let first = self.alerts.iter().filter(|a| a.key.canonical.as_ref() == key && a.revision == 1);
+        let first =
+            self.alerts.iter().filter(|a| a.key.canonical.as_ref() == key && a.revision == 1);
         let mut out: Vec<_> = first.map(|a| day(a.fired_ms)).collect();
         out.sort();
         out
@@ -94,7 +97,8 @@ impl Found {
 
     /// Everything that signals say, sorted.
     fn all_signals(&self) -> Vec<String> {
-        let line = |s: &Signal| format!("{} {} {:?} {:?}", s.rule, s.key.canonical, s.window, s.values);
+        let line =
+            |s: &Signal| format!("{} {} {:?} {:?}", s.rule, s.key.canonical, s.window, s.values);
         let mut out: Vec<_> = self.signals.iter().map(line).collect();
         out.sort();
         out
@@ -111,7 +115,8 @@ fn replay(feed: &str, file: &Path, rules: &[&str], change: impl Fn(FeedSpec) -> 
     assert!(findings.is_empty(), "{findings:?}");
     let (all, findings) = rule::load_dir(&repository("tests/real/rules"));
     assert!(findings.is_empty(), "{findings:?}");
-    let rules: Vec<RuleFile> = all.into_iter().filter(|r| rules.contains(&r.id.value.as_str())).collect();
+    let rules: Vec<RuleFile> =
+        all.into_iter().filter(|r| rules.contains(&r.id.value.as_str())).collect();
     let specs: Vec<FeedSpec> = specs.into_iter().map(change).collect();
     let feed = specs.iter().position(|s| s.name() == feed).unwrap();
     let options = Options { zone: zone(), shards: 2, eager: false };
@@ -125,7 +130,8 @@ fn replay(feed: &str, file: &Path, rules: &[&str], change: impl Fn(FeedSpec) -> 
         secret: Secret::new([0; 32]),
     };
     let mut found = Found::default();
-    replay::replay(&mut pipeline, &[Input { feed, path: file.to_owned() }], &how, &mut found).unwrap();
+    replay::replay(&mut pipeline, &[Input { feed, path: file.to_owned() }], &how, &mut found)
+        .unwrap();
     found
 }
 
@@ -174,7 +180,12 @@ fn k1_k3_vehicle_components() {
     ];
     assert_eq!(found.signals_of(rav4), pairs(&expected));
     assert_eq!(found.fired(rav4)[..2], ["2019-08-01", "2019-10-05"]);
-    println!("K1 fired {:?}\nK3 fired {:?}\n{} signals", found.fired(model_3), found.fired(rav4), found.signals.len());
+    println!(
+        "K1 fired {:?}\nK3 fired {:?}\n{} signals",
+        found.fired(model_3),
+        found.fired(rav4),
+        found.signals.len()
+    );
 }
 
 #[test]
@@ -214,7 +225,11 @@ fn k6_the_order_of_notifications_does_not_matter() {
         let signals = found.signals_of(turkey);
         assert_eq!(signals[..3], pairs(&[("2020-11-19", 4), ("2020-11-20", 4), ("2020-11-28", 9)]));
         assert_eq!(signals.len(), 43);
-        let first = found.alerts.iter().rfind(|a| a.key.canonical.as_ref() == turkey && a.episode == 1).unwrap();
+        let first = found
+            .alerts
+            .iter()
+            .rfind(|a| a.key.canonical.as_ref() == turkey && a.episode == 1)
+            .unwrap();
         assert_eq!(first.state, State::Resolved);
     }
     assert_eq!(by_date.all_signals(), by_reference.all_signals());
@@ -251,10 +266,19 @@ fn sort_parquet(from: &Path, to: &Path, by: &[&str]) {
     let rows = concat_batches(&schema, &batches).unwrap();
     let columns: Vec<_> = by
         .iter()
-        .map(|name| SortColumn { values: rows.column_by_name(name).unwrap().clone(), options: None })
+        .map(|name| SortColumn {
+            values: rows.column_by_name(name).unwrap().clone(),
+            options: None,
+        })
         .collect();
     let order = lexsort_to_indices(&columns, None).unwrap();
     let mut writer = ArrowWriter::try_new(File::create(to).unwrap(), schema, None).unwrap();
     writer.write(&take_record_batch(&rows, &order).unwrap()).unwrap();
     writer.close().unwrap();
+}
+
+/// The first value of a signal.
+fn first_value(values: &str) -> i64 {
+    let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(values).unwrap();
+    values.values().next().and_then(serde_json::Value::as_i64).unwrap()
 }

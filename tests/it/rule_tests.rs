@@ -36,7 +36,9 @@ fn assert_all_pass(verdicts: &[(RuleFile, Vec<Verdict>)]) {
     for (rule, verdicts) in verdicts {
         for verdict in verdicts.iter().filter(|v| !v.passed()) {
             let mut lines = verdict.differences.clone();
-            lines.extend(verdict.findings.iter().map(|f| format!("{}: {} {}", f.code, f.message, f.label)));
+            lines.extend(
+                verdict.findings.iter().map(|f| format!("{}: {} {}", f.code, f.message, f.label)),
+            );
             failed.push(format!("{}: {}\n{}", rule.id.value, verdict.name, lines.join("\n")));
         }
     }
@@ -49,14 +51,20 @@ fn shipped_rules_pass_their_tests() {
     assert!(verdicts.len() >= 6, "only {} rules", verdicts.len());
     assert_all_pass(&verdicts);
     for (rule, _) in &verdicts {
-        let (firing, silent): (Vec<_>, Vec<_>) = rule.tests.iter().partition(|t| !t.expect.is_empty());
-        assert!(!firing.is_empty() && !silent.is_empty(), "{} needs a firing and a silent test", rule.id.value);
+        let (firing, silent): (Vec<_>, Vec<_>) =
+            rule.tests.iter().partition(|t| !t.expect.is_empty());
+        assert!(
+            !firing.is_empty() && !silent.is_empty(),
+            "{} needs a firing and a silent test",
+            rule.id.value
+        );
     }
 }
 
 #[test]
-fn rules_for_published_data_pass_their_tests() {
+fn rules_for_published_data_and_the_tutorial_pass_their_tests() {
     assert_all_pass(&verdicts("tests/real/rules", "tests/real/feeds"));
+    assert_all_pass(&verdicts("samples/lifts", "samples/lifts/feeds"));
 }
 
 /// What the first test of `report_multi_source` says when one text in the file is replaced.
@@ -67,26 +75,59 @@ fn told(from: &str, to: &str) -> String {
     let (rule, findings) = RuleFile::parse(&path, &source.replacen(from, to, 1));
     let rule = rule.unwrap_or_else(|| panic!("{findings:?}"));
     let verdict = rule_test::run(&rule, &feeds("rules/feeds"), &zone()).remove(0);
-    let findings = verdict.findings.iter().map(|f| format!("{}: {} {}", f.code, f.message, f.label));
+    let findings =
+        verdict.findings.iter().map(|f| format!("{}: {} {}", f.code, f.message, f.label));
     verdict.differences.iter().cloned().chain(findings).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn a_wrong_expectation_is_named_by_alert_and_value() {
     for (from, to, expected) in [
-        ("reporters: 3, channels: 2}", "reporters: 4, channels: 2}", "reporters: expected 4, got 3"),
-        ("fired: 2026-03-20 09:00", "fired: 2026-03-21", "fired: expected \"2026-03-21\", got 2026-03-20T09:00:00+08:00"),
-        ("fired: 2026-03-20 09:00", "fired: 2026-03-20 08:59", "fired: expected \"2026-03-20 08:59\""),
-        ("severity: high, state: firing", "severity: low, state: firing", "severity: expected \"low\", got high"),
-        ("severity: high, state: firing", "severity: high, state: resolved", "state: expected \"resolved\", got firing"),
+        (
+            "reporters: 3, channels: 2}",
+            "reporters: 4, channels: 2}",
+            "reporters: expected 4, got 3",
+        ),
+        (
+            "fired: 2026-03-20 09:00",
+            "fired: 2026-03-21",
+            "fired: expected \"2026-03-21\", got 2026-03-20T09:00:00+08:00",
+        ),
+        (
+            "fired: 2026-03-20 09:00",
+            "fired: 2026-03-20 08:59",
+            "fired: expected \"2026-03-20 08:59\"",
+        ),
+        (
+            "severity: high, state: firing",
+            "severity: low, state: firing",
+            "severity: expected \"low\", got high",
+        ),
+        (
+            "severity: high, state: firing",
+            "severity: high, state: resolved",
+            "state: expected \"resolved\", got firing",
+        ),
         ("key: {ucc: $A, report_type: R08}", "key: {ucc: $B, report_type: R08}", "missing: "),
-        ("key: {ucc: $A, report_type: R08}", "key: {ucc: $B, report_type: R08}", "not expected: key {\"ucc\":\"$A\""),
+        (
+            "key: {ucc: $A, report_type: R08}",
+            "key: {ucc: $B, report_type: R08}",
+            "not expected: key {\"ucc\":\"$A\"",
+        ),
         ("channel: TEL, complainant_hash: p3}", "channel: APP, complainant_hash: p3}", "missing: "),
         ("reporters: 3, channels: 2}", "reportrs: 3}", "did you mean \"reporters\"?"),
         ("- {rule: report_multi_source, key", "- {rule: report_multi, key", "test::unknown_rule"),
         ("state: firing, fired", "state: fired, fired", "test::unknown_state"),
-        ("channel: TEL, complainant_hash: p3}", "chanel: TEL, complainant_hash: p3}", "did you mean \"channel\"?"),
-        ("03-20 09:00, ucc: $A, kind: JB", "03-20 09:00, ucc: $A, kind: XX", "feed \"complaints\" refuses this row"),
+        (
+            "channel: TEL, complainant_hash: p3}",
+            "chanel: TEL, complainant_hash: p3}",
+            "did you mean \"channel\"?",
+        ),
+        (
+            "03-20 09:00, ucc: $A, kind: JB",
+            "03-20 09:00, ucc: $A, kind: XX",
+            "feed \"complaints\" refuses this row",
+        ),
     ] {
         let told = told(from, to);
         assert!(told.contains(expected), "{from} → {to}\nexpected {expected}\ntold {told}");

@@ -21,14 +21,29 @@ use crate::{
 use super::given;
 
 /// Words of an expectation that are no values.
-const WORDS: [&str; 10] =
-    ["rule", "key", "severity", "state", "fired", "resolved", "retracted", "evidence", "message", "final"];
+const WORDS: [&str; 10] = [
+    "rule",
+    "key",
+    "severity",
+    "state",
+    "fired",
+    "resolved",
+    "retracted",
+    "evidence",
+    "message",
+    "final",
+];
 
 /// States an expectation may name.
-const STATES: [State; 5] = [State::Pending, State::Firing, State::Resolved, State::Retracted, State::Suppressed];
+const STATES: [State; 5] =
+    [State::Pending, State::Firing, State::Resolved, State::Retracted, State::Suppressed];
 
 /// Refuses names that no alert of this rule can have: a misspelt expectation must not pass or fail by accident.
-pub(super) fn check_names(rule: &RuleFile, case: &TestCase, feeds: &[FeedSpec]) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn check_names(
+    rule: &RuleFile,
+    case: &TestCase,
+    feeds: &[FeedSpec],
+) -> Result<(), Vec<Diagnostic>> {
     let known = names_of(rule, feeds);
     let mut findings = Vec::new();
     for expected in &case.expect {
@@ -43,28 +58,43 @@ pub(super) fn check_names(rule: &RuleFile, case: &TestCase, feeds: &[FeedSpec]) 
             Some(id) if id == rule.id.value => {}
             found => error(
                 "test::unknown_rule",
-                format!("the test runs rule {:?}, the expectation is about rule {:?}", rule.id.value, found.unwrap_or("")),
+                format!(
+                    "the test runs rule {:?}, the expectation is about rule {:?}",
+                    rule.id.value,
+                    found.unwrap_or("")
+                ),
                 Some(&rule.id.value),
             ),
         }
-        if let Some(state) = expected.value.get("state") {
-            if !STATES.iter().any(|s| Some(s.word()) == state.as_str()) {
-                let known = did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
-                error("test::unknown_state", format!("{state} is no state of an alert"), known);
-            }
+        if let Some(state) = expected.value.get("state")
+            && !STATES.iter().any(|s| Some(s.word()) == state.as_str())
+        {
+            let known =
+                did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
+            error("test::unknown_state", format!("{state} is no state of an alert"), known);
         }
         let last = expected.value.get("final").and_then(Value::as_object);
         let names = expected.value.keys().filter(|k| !WORDS.contains(&k.as_str()));
         for name in names.chain(last.into_iter().flat_map(Map::keys).filter(|k| *k != "severity")) {
             if !known.iter().any(|k| k == name) {
                 let near = did_you_mean(name, known.iter().map(String::as_str).chain(WORDS));
-                error("test::unknown_column", format!("rule {:?} has no value {name:?}", rule.id.value), near);
+                error(
+                    "test::unknown_column",
+                    format!("rule {:?} has no value {name:?}", rule.id.value),
+                    near,
+                );
             }
         }
-        for name in expected.value.get("key").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+        for name in
+            expected.value.get("key").and_then(Value::as_object).into_iter().flat_map(Map::keys)
+        {
             if !rule.key.iter().any(|k| k.name == *name) {
                 let near = did_you_mean(name, rule.key.iter().map(|k| k.name.as_str()));
-                error("test::unknown_column", format!("rule {:?} has no key column {name:?}", rule.id.value), near);
+                error(
+                    "test::unknown_column",
+                    format!("rule {:?} has no key column {name:?}", rule.id.value),
+                    near,
+                );
             }
         }
     }
@@ -75,13 +105,16 @@ pub(super) fn check_names(rule: &RuleFile, case: &TestCase, feeds: &[FeedSpec]) 
 fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
     let mut names: Vec<String> = rule.measures.iter().map(|m| m.name.value.clone()).collect();
     for compare in &rule.compares {
-        names.extend(rule.measures.iter().map(|m| format!("{}.{}", compare.name.value, m.name.value)));
+        names.extend(
+            rule.measures.iter().map(|m| format!("{}.{}", compare.name.value, m.name.value)),
+        );
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);
     if rule.kind.value == Kind::Instant {
         let feed = feeds.iter().find(|f| f.schema.feed == rule.feed.value);
-        names.extend(feed.into_iter().flat_map(|f| f.schema.columns.iter().map(|c| c.name.clone())));
+        names
+            .extend(feed.into_iter().flat_map(|f| f.schema.columns.iter().map(|c| c.name.clone())));
     }
     names
 }
@@ -93,7 +126,8 @@ pub(super) fn differences(
     zone: &Zone,
     arrived_ms: impl Fn(u64) -> Option<i64>,
 ) -> Vec<String> {
-    let seen: Vec<Actual> = alerts.iter().map(|revisions| Actual::new(revisions, zone, &arrived_ms)).collect();
+    let seen: Vec<Actual> =
+        alerts.iter().map(|revisions| Actual::new(revisions, &arrived_ms)).collect();
     let mut free: Vec<&Actual> = seen.iter().collect();
     let mut out = Vec::new();
     for expected in &case.expect {
@@ -111,7 +145,11 @@ pub(super) fn differences(
         };
         let actual = free.remove(i);
         if !misfits.is_empty() {
-            out.push(format!("alert {}\n{}", text_of(&Value::Object(actual.last.key.values().clone())), misfits.join("\n")));
+            out.push(format!(
+                "alert {}\n{}",
+                text_of(&Value::Object(actual.last.key.values().clone())),
+                misfits.join("\n")
+            ));
         }
     }
     out.extend(free.iter().map(|actual| format!("not expected: {}", actual.describe(zone))));
@@ -126,7 +164,7 @@ struct Actual<'a> {
 }
 
 impl<'a> Actual<'a> {
-    fn new(revisions: &'a [Alert], _zone: &Zone, arrived_ms: &impl Fn(u64) -> Option<i64>) -> Self {
+    fn new(revisions: &'a [Alert], arrived_ms: &impl Fn(u64) -> Option<i64>) -> Self {
         let last = &revisions[revisions.len() - 1];
         let first = revisions.iter().find(|a| a.state != State::Pending).unwrap_or(&revisions[0]);
         let retracted = revisions.iter().find(|a| a.state == State::Retracted);
@@ -136,14 +174,20 @@ impl<'a> Actual<'a> {
 
     fn has_key(&self, key: Option<&Value>) -> bool {
         let Some(Value::Object(key)) = key else { return true };
-        key.iter().all(|(name, want)| self.last.key.values().get(name).is_some_and(|have| same(want, have)))
+        key.iter().all(|(name, want)| {
+            self.last.key.values().get(name).is_some_and(|have| same(want, have))
+        })
     }
 
     /// One line for each value that differs.
     fn misfits(&self, expected: &Map<String, Value>, zone: &Zone) -> Vec<String> {
         let mut out = Vec::new();
         let mut differs = |name: &str, want: &Value, have: Option<String>| {
-            out.push(format!("    {name}: expected {}, got {}", text_of(want), have.unwrap_or_else(|| "nothing".into())));
+            out.push(format!(
+                "    {name}: expected {}, got {}",
+                text_of(want),
+                have.unwrap_or_else(|| "nothing".into())
+            ));
         };
         let resolved_ms = self.last.resolved_ms.filter(|_| self.last.state == State::Resolved);
         let times = BTreeMap::from([
@@ -167,8 +211,11 @@ impl<'a> Actual<'a> {
                     }
                 }
                 "message" => {
-                    for (language, have) in [("zh", &self.last.message.0), ("en", &self.last.message.1)] {
-                        if let Some(want) = want.get(language).filter(|w| w.as_str() != Some(have)) {
+                    for (language, have) in
+                        [("zh", &self.last.message.0), ("en", &self.last.message.1)]
+                    {
+                        if let Some(want) = want.get(language).filter(|w| w.as_str() != Some(have))
+                        {
                             differs(language, want, Some(format!("{have:?}")));
                         }
                     }
@@ -179,20 +226,25 @@ impl<'a> Actual<'a> {
                     }
                 }
                 value => {
-                    let have = self.last.fired_values.get(value).or_else(|| self.last.context.get(value));
+                    let have =
+                        self.last.fired_values.get(value).or_else(|| self.last.context.get(value));
                     if !have.is_some_and(|have| same(want, have)) {
                         differs(value, want, have.map(text_of));
                     }
                 }
             }
         }
-        if self.last.state == State::Retracted && !expected.contains_key("retracted") && !expected.contains_key("state") {
+        if self.last.state == State::Retracted
+            && !expected.contains_key("retracted")
+            && !expected.contains_key("state")
+        {
             out.push("    state: retracted, the expectation does not say so".into());
         }
         let last = expected.get("final").and_then(Value::as_object);
         for (name, want) in last.into_iter().flatten() {
             let severity = Value::from(self.last.severity.word());
-            let have = if name == "severity" { Some(&severity) } else { self.last.values.get(name) };
+            let have =
+                if name == "severity" { Some(&severity) } else { self.last.values.get(name) };
             if !have.is_some_and(|have| same(want, have)) {
                 let have = have.map_or_else(|| "nothing".into(), text_of);
                 out.push(format!("    final {name}: expected {}, got {have}", text_of(want)));
@@ -224,7 +276,9 @@ fn same(want: &Value, have: &Value) -> bool {
     match (want, have) {
         (Value::String(want), Value::String(have)) => given::replaced(want, 0) == *have,
         // A decimal column is a text in values, an author may write a number; and the other way round.
-        (Value::Number(want), Value::String(have)) => have.parse().ok() == want.as_f64() || want.to_string() == *have,
+        (Value::Number(want), Value::String(have)) => {
+            have.parse().ok() == want.as_f64() || want.to_string() == *have
+        }
         (Value::String(want), Value::Number(have)) => want.parse().ok() == have.as_f64(),
         _ => want == have,
     }
@@ -232,7 +286,9 @@ fn same(want: &Value, have: &Value) -> bool {
 
 /// Whether a written time means this instant: a date alone means any instant of that day.
 fn same_time(want: &Value, have: Option<i64>, zone: &Zone) -> bool {
-    let (Some(text), Some(have)) = (want.as_str(), have) else { return want.is_null() && have.is_none() };
+    let (Some(text), Some(have)) = (want.as_str(), have) else {
+        return want.is_null() && have.is_none();
+    };
     if text.trim().len() == "2026-03-05".len() {
         return zone.format(have).starts_with(text.trim());
     }

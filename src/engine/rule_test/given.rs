@@ -42,7 +42,11 @@ pub(super) struct Row {
 }
 
 /// All rows of a test in arrival order; rows that arrive together stay in the file's order.
-pub(super) fn expand(case: &TestCase, feeds: &[FeedSpec], zone: &Zone) -> Result<Vec<Row>, Vec<Diagnostic>> {
+pub(super) fn expand(
+    case: &TestCase,
+    feeds: &[FeedSpec],
+    zone: &Zone,
+) -> Result<Vec<Row>, Vec<Diagnostic>> {
     let mut rows = Vec::new();
     let mut findings = Vec::new();
     for (name, entries) in &case.given {
@@ -82,10 +86,15 @@ fn expand_entry(
         findings.push(Diagnostic::error(
             "test::bad_row",
             entry.span.clone(),
-            format!("row of feed {:?}: {word} is {}, write {need}", schema.feed, entry.value.get(word).unwrap_or(&Value::Null)),
+            format!(
+                "row of feed {:?}: {word} is {}, write {need}",
+                schema.feed,
+                entry.value.get(word).unwrap_or(&Value::Null)
+            ),
         ));
     };
-    let at = time_of(entry, "at", zone).or_else(|| time_of(entry, &schema.columns[schema.event_time].name, zone));
+    let at = time_of(entry, "at", zone)
+        .or_else(|| time_of(entry, &schema.columns[schema.event_time].name, zone));
     if at.is_none() {
         bad("at", "a date (2026-03-02) or an instant (2026-03-02 08:00)");
     }
@@ -93,7 +102,11 @@ fn expand_entry(
     if arrives.is_none() && entry.value.contains_key("arrives") {
         bad("arrives", "a date or an instant");
     }
-    let repeat = entry.value.get("repeat").map_or(Some(1), Value::as_i64).filter(|n| (1..=REPEAT_MAX).contains(n));
+    let repeat = entry
+        .value
+        .get("repeat")
+        .map_or(Some(1), Value::as_i64)
+        .filter(|n| (1..=REPEAT_MAX).contains(n));
     if repeat.is_none() {
         bad("repeat", "a number from 1 to 100000");
     }
@@ -118,7 +131,8 @@ fn expand_entry(
 }
 
 fn unknown_columns(entry: &Spanned<Map<String, Value>>, schema: &FeedSchema) -> Vec<Diagnostic> {
-    let unknown = entry.value.keys().filter(|k| !WORDS.contains(&k.as_str()) && schema.position(k).is_none());
+    let unknown =
+        entry.value.keys().filter(|k| !WORDS.contains(&k.as_str()) && schema.position(k).is_none());
     unknown
         .map(|k| {
             let finding = Diagnostic::error(
@@ -169,7 +183,11 @@ fn columns_of(
     };
     out.insert(event_time.name.clone(), Value::String(at));
     if let Some(id) = own_id(schema).filter(|id| !out.contains_key(&id.name)) {
-        let made = if id.kind == ColumnType::Int { json!(ordinal) } else { json!(format!("row {}", ordinal + 1)) };
+        let made = if id.kind == ColumnType::Int {
+            json!(ordinal)
+        } else {
+            json!(format!("row {}", ordinal + 1))
+        };
         out.insert(id.name.clone(), made);
     }
     Value::Object(out)
@@ -177,8 +195,9 @@ fn columns_of(
 
 /// The column of the record id that numbers records: not a business, a place, a code of a list or the event time.
 fn own_id(schema: &FeedSchema) -> Option<&Column> {
-    let columns = schema.record_id.iter().filter(|i| **i != schema.event_time).map(|i| &schema.columns[*i]);
-    columns.filter(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty()).next()
+    let mut columns =
+        schema.record_id.iter().filter(|i| **i != schema.event_time).map(|i| &schema.columns[*i]);
+    columns.find(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty())
 }
 
 /// A value as the column's type wants it in JSON, with `{i}` and `$A` replaced.
@@ -186,9 +205,10 @@ fn cell(value: &Value, column: &Column, i: i64) -> Value {
     match (value, column.kind) {
         (Value::String(text), _) => Value::String(replaced(text, i)),
         (Value::Array(items), _) => items.iter().map(|v| cell(v, column, i)).collect(),
-        (Value::Number(n), ColumnType::Text | ColumnType::Texts | ColumnType::Ucc | ColumnType::Region) => {
-            Value::String(n.to_string())
-        }
+        (
+            Value::Number(n),
+            ColumnType::Text | ColumnType::Texts | ColumnType::Ucc | ColumnType::Region,
+        ) => Value::String(n.to_string()),
         (Value::Bool(b), ColumnType::Text | ColumnType::Texts) => Value::String(b.to_string()),
         _ => value.clone(),
     }

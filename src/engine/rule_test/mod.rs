@@ -84,7 +84,10 @@ fn run_case(
         vec![Diagnostic::error(
             "test::bad_time",
             case.until.span.clone(),
-            format!("test {:?}: until {:?} is neither a date nor an instant", case.name.value, case.until.value),
+            format!(
+                "test {:?}: until {:?} is neither a date nor an instant",
+                case.name.value, case.until.value
+            ),
         )]
     })?;
     expect::check_names(rule, case, &feeds)?;
@@ -92,15 +95,18 @@ fn run_case(
     let arrival = arrive(&rows, &feeds, zone)?;
     let arrived_ms = arrival.arrived_ms.clone();
 
-    let live = RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
+    let live =
+        RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
     let feeds = feeds.into_iter().map(|f| FeedSpec { history_from_ms: Some(begin), ..f }).collect();
-    let mut pipeline = Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;
+    let mut pipeline =
+        Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;
     let first = arrival.first;
     let mut seen = Seen::default();
     seen.add(pipeline.arrive(arrival));
     seen.add(pipeline.advance(until));
     seen.add(pipeline.finish());
-    let arrived = |arrival: u64| arrived_ms.get(usize::try_from(arrival.checked_sub(first)?).ok()?).copied();
+    let arrived =
+        |arrival: u64| arrived_ms.get(usize::try_from(arrival.checked_sub(first)?).ok()?).copied();
     Ok(expect::differences(case, &seen.told(), zone, arrived))
 }
 
@@ -123,8 +129,12 @@ impl Seen {
 
     /// The alerts, without conditions that never held for `hold_for`.
     fn told(self) -> Vec<Vec<Alert>> {
-        let fired = |r: &Vec<Alert>| r.iter().any(|a| matches!(a.state, State::Firing | State::Suppressed));
-        self.alerts.into_iter().filter(|r| fired(r) || r[r.len() - 1].state == State::Pending).collect()
+        let fired =
+            |r: &Vec<Alert>| r.iter().any(|a| matches!(a.state, State::Firing | State::Suppressed));
+        self.alerts
+            .into_iter()
+            .filter(|r| fired(r) || r[r.len() - 1].state == State::Pending)
+            .collect()
     }
 }
 
@@ -144,7 +154,11 @@ fn canonical(feed: &FeedSpec) -> FeedSpec {
 }
 
 /// One arrival of all rows in their order.
-fn arrive(rows: &[given::Row], feeds: &[FeedSpec], zone: &Zone) -> Result<Arrival, Vec<Diagnostic>> {
+fn arrive(
+    rows: &[given::Row],
+    feeds: &[FeedSpec],
+    zone: &Zone,
+) -> Result<Arrival, Vec<Diagnostic>> {
     let mut batches = Vec::new();
     // A record of a feed that explodes a column becomes several rows.
     let mut places: Vec<Vec<(u32, u32)>> = vec![Vec::new(); rows.len()];
@@ -159,13 +173,23 @@ fn arrive(rows: &[given::Row], feeds: &[FeedSpec], zone: &Zone) -> Result<Arriva
             text.push(b'\n');
         }
         let record = |line: u64| of_feed[(line as usize).clamp(1, of_feed.len()) - 1];
-        let mut decoder = Decoder::new(Arc::clone(&spec.schema), zone.clone(), Format::Ndjson, &Secret::new([0; 32]));
+        let mut decoder = Decoder::new(
+            Arc::clone(&spec.schema),
+            zone.clone(),
+            Format::Ndjson,
+            &Secret::new([0; 32]),
+        );
         let decoded = decoder.decode(text);
         let refused: Vec<Diagnostic> = decoded
             .dead
             .iter()
             .map(|dead| {
-                let message = format!("feed {:?} refuses this row ({}): {}", spec.name(), dead.class.word(), dead.message);
+                let message = format!(
+                    "feed {:?} refuses this row ({}): {}",
+                    spec.name(),
+                    dead.class.word(),
+                    dead.message
+                );
                 Diagnostic::error("test::bad_row", rows[record(dead.line)].span.clone(), message)
             })
             .collect();
@@ -183,6 +207,7 @@ fn arrive(rows: &[given::Row], feeds: &[FeedSpec], zone: &Zone) -> Result<Arriva
             raw: decoded.raw.map(Arc::new),
         });
     }
-    let arrived_ms = rows.iter().zip(&places).flat_map(|(r, at)| at.iter().map(|_| r.arrives_ms)).collect();
+    let arrived_ms =
+        rows.iter().zip(&places).flat_map(|(r, at)| at.iter().map(|_| r.arrives_ms)).collect();
     Ok(Arrival { batches, order: Some(places.concat()), first: 1, arrived_ms })
 }

@@ -17,7 +17,6 @@ use crate::{
         file::{Kind, RuleFile},
         message::Template,
         scope::Resolved,
-        sql,
     },
 };
 
@@ -130,13 +129,18 @@ impl Judge<'_> {
                 ),
                 Ok(template) => {
                     for (name, at) in template.names() {
-                        if !known.contains(&name) && !rule.incomplete {
-                            let message = format!("message names {name:?}, which nothing gives a value");
+                        if !known.contains(&name) && !rule.unread.any() {
+                            let message =
+                                format!("message names {name:?}, which nothing gives a value");
                             let label = near(name, known.iter().copied());
                             let mut finding =
-                                Diagnostic::error("rule::message_unknown_name", place(at), message).label(label);
+                                Diagnostic::error("rule::message_unknown_name", place(at), message)
+                                    .label(label);
                             if finding.label.is_empty() {
-                                finding.help = Some(format!("there are {}", list_names(known.iter().copied())));
+                                finding.help = Some(format!(
+                                    "there are {}",
+                                    list_names(known.iter().copied())
+                                ));
                             }
                             self.findings.push(finding);
                         } else if is_personal(feed, name) {
@@ -191,7 +195,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Names of columns that any condition or message reads.
+    /// Names that conditions and messages read, as far as they could be compiled.
     pub(super) fn used_names(&self, resolved: &Resolved) -> Vec<String> {
         let mut out = Vec::new();
         let conditions = [&resolved.when, &resolved.clear, &resolved.reraise].into_iter().flatten();
@@ -199,11 +203,6 @@ impl Judge<'_> {
             out.extend(expr::columns(expr));
         }
         let rule = self.rule;
-        // What did not compile still shows what its author meant to use.
-        let texts = rule.when.iter().chain(&rule.clear).chain(&rule.alert.reraise);
-        for sql in texts.chain(rule.severity.iter().filter_map(|(_, s)| s.as_ref())) {
-            out.extend(sql::names(sql));
-        }
         for text in rule.alert.message.zh.iter().chain(&rule.alert.message.en) {
             if let Ok(template) = Template::parse(&text.value) {
                 out.extend(template.names().map(|(name, _)| name.to_owned()));
@@ -222,7 +221,7 @@ fn is_personal(feed: &FeedSchema, name: &str) -> bool {
     feed.position(name).or_else(people).is_some_and(|c| feed.columns[c].personal)
 }
 
-fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
+pub(super) fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
     let measures = rule.measures.iter().flat_map(|m| m.filter.iter().chain([&m.value]));
     let ladder = rule.severity.iter().filter_map(|(_, s)| s.as_ref());
     let single = rule.filter.iter().chain(&rule.when).chain(&rule.clear).chain(&rule.alert.reraise);

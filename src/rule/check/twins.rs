@@ -31,7 +31,7 @@ impl<'a> Seen<'a> {
                 Diagnostic::error("rule::duplicate_of", at, message).label("ids are unique"),
             );
         }
-        if rule.incomplete
+        if rule.unread.any()
             || rule.status.value == Status::Retired
             || resolved.when.is_none() != rule.when.is_none()
         {
@@ -69,7 +69,10 @@ impl<'a> Seen<'a> {
             let label = format!("see {}", first.path.display());
             let live = [rule, *first].iter().all(|r| r.status.value == Status::Live);
             let level = if live { Level::Error } else { Level::Warning };
-            Diagnostic { level, ..Diagnostic::error("rule::duplicate_of", at, message).label(label) }
+            Diagnostic {
+                level,
+                ..Diagnostic::error("rule::duplicate_of", at, message).label(label)
+            }
         });
         self.meanings.entry(meaning).or_insert(rule);
         finding

@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 
-use super::{FeedFacts, Judge, near};
+use super::{FeedFacts, Judge, names::all_sql, near};
 use crate::{
     model::{
         time::format_span,
@@ -54,7 +54,9 @@ impl Judge<'_> {
                 }
             }
             let prefix = format!("{name}.");
-            if !used.iter().any(|u| u.starts_with(&prefix)) {
+            // What did not compile still shows what its author meant to use.
+            let meant = || all_sql(rule).any(|sql| sql.text.contains(&prefix));
+            if !used.iter().any(|u| u.starts_with(&prefix)) && !meant() {
                 let message = format!("compare {name:?} is used nowhere");
                 self.warn("rule::no_effect", at, message, "it costs state: take it out");
             }

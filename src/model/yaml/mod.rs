@@ -5,9 +5,11 @@
 //! are refused: a rule file says everything once, where it is read.
 //! Not here: which fields a file may have — see [`super::shape`].
 
+mod places;
+mod tree;
+
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, options};
 use serde_json::{Map as JsonMap, Value};
 
 use super::{diagnostic::Diagnostic, time::parse_span};
@@ -144,42 +146,7 @@ impl Node {
     /// Codes `yaml::syntax`, `yaml::empty`, `yaml::second_document`, `yaml::duplicate_key`, `yaml::anchor`, `yaml::tag`,
     /// `yaml::key`; all of them that can be found before the first syntax error.
     pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
-        let mut builder = Builder { source, open: Vec::new(), root: None, findings: Vec::new() };
-        let options = options! { emit_unresolved_aliases: true };
-        let mut documents = 0;
-        for next in Parser::new_from_str_with_options(source, options) {
-            match next {
-                Ok((Event::DocumentStart(..), span)) => {
-                    documents += 1;
-                    if documents == 2 {
-                        let at = span.byte_range().unwrap_or(0..0);
-                        builder.find(
-                            "yaml::second_document",
-                            at,
-                            "one document per file: this starts a second one",
-                        );
-                        break;
-                    }
-                }
-                Ok((event, span)) => builder.take(event, &span),
-                Err(error) => {
-                    let at = error.marker().byte_offset().unwrap_or(source.len()).min(source.len());
-                    let message = format!("not well-formed YAML: {}", error.info());
-                    builder.findings.push(
-                        Diagnostic::error("yaml::syntax", at..next_char(source, at), message)
-                            .label("reading stopped here"),
-                    );
-                    break;
-                }
-            }
-        }
-        match builder.root {
-            Some(root) if builder.findings.is_empty() => Ok(root),
-            None if builder.findings.is_empty() => {
-                Err(vec![Diagnostic::error("yaml::empty", 0..0, "the file holds no YAML document")])
-            }
-            _ => Err(builder.findings),
-        }
+        tree::parse(source)
     }
 
     /// Byte range in the file.
@@ -359,7 +326,7 @@ impl Scalar {
 }
 
 /// Whether a text has more opening than closing parentheses or the reverse, SQL quotes respected.
-pub(crate) fn unbalanced(text: &str) -> bool {
+pub(super) fn unbalanced(text: &str) -> bool {
     let (mut depth, mut quote) = (0i32, None);
     for c in text.chars() {
         match (quote, c) {
@@ -374,296 +341,6 @@ pub(crate) fn unbalanced(text: &str) -> bool {
         }
     }
     depth != 0
-}
-
-/// A collection that is not complete yet.
-enum Open {
-    List(List),
-    Map(Map, Option<Spanned<String>>),
-}
-
-struct Builder<'a> {
-    source: &'a str,
-    open: Vec<Open>,
-    root: Option<Node>,
-    findings: Vec<Diagnostic>,
-}
-
-impl Builder<'_> {
-    fn find(&mut self, code: &'static str, span: Range<usize>, message: impl Into<String>) {
-        self.findings.push(Diagnostic::error(code, span, message));
-    }
-
-    fn take(&mut self, event: Event<'_>, at: &granit_parser::Span) {
-        let span = at.byte_range().unwrap_or(0..0);
-        if event.tag().is_some() {
-            let at = at.tag_span().and_then(|s| s.byte_range()).unwrap_or(span.clone());
-            self.find(
-                "yaml::tag",
-                at,
-                "YAML tags (\"!name\") are not used here: write the plain value",
-            );
-        }
-        if event.anchor_id().is_some_and(|id| id > 0) && !event.is_alias() {
-            self.find(
-                "yaml::anchor",
-                span.clone(),
-                "YAML anchors (\"&name\") are not used here: write the value out",
-            );
-        }
-        match event {
-            Event::Scalar(text, style, ..) => {
-                let scalar = self.scalar_of(
-                    text.into_owned(),
-                    style_of(style),
-                    span,
-                    at.indent.unwrap_or(0),
-                );
-                self.put(Node::Scalar(scalar));
-            }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.find(
-                    "yaml::anchor",
-                    span.clone(),
-                    "YAML aliases (\"*name\") are not used here: write the value out",
-                );
-                let scalar = self.scalar_of(String::new(), Style::Plain, span, 0);
-                self.put(Node::Scalar(scalar));
-            }
-            Event::SequenceStart(style, ..) => {
-                let flow = style == StructureStyle::Flow;
-                self.open.push(Open::List(List { items: Vec::new(), flow, span }));
-            }
-            Event::MappingStart(style, ..) => {
-                let flow = style == StructureStyle::Flow;
-                self.open.push(Open::Map(Map { entries: Vec::new(), flow, span }, None));
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.close(span),
-            _ => {}
-        }
-    }
-
-    fn scalar_of(&self, text: String, style: Style, span: Range<usize>, indent: usize) -> Scalar {
-        let in_flow = self.open.iter().any(|o| match o {
-            Open::List(l) => l.flow,
-            Open::Map(m, _) => m.flow,
-        });
-        // The parser's block scalars run on to the next token; the trailing blank is not theirs.
-        let written = self.source[span.clone()].trim_end().len();
-        let span = span.start..span.start + written;
-        let map = offsets(self.source, &span, style, indent, &text);
-        Scalar { text, style, in_flow, span, map }
-    }
-
-    fn close(&mut self, end: Range<usize>) {
-        let Some(open) = self.open.pop() else { return };
-        let node = match open {
-            Open::List(mut l) => {
-                let last = l.items.last().map(|n| n.span().end);
-                l.span.end = if l.flow { end.end } else { last.unwrap_or(l.span.end) };
-                Node::List(l)
-            }
-            Open::Map(mut m, _) => {
-                let last = m.entries.last().map(|(k, n)| n.span().end.max(k.span.end));
-                m.span.end = if m.flow { end.end } else { last.unwrap_or(m.span.end) };
-                self.refuse_duplicates(&mut m);
-                Node::Map(m)
-            }
-        };
-        self.put(node);
-    }
-
-    /// Duplicate keys that come from an SQL comma cut in two are left to `flow_comma`, which says what to do.
-    fn refuse_duplicates(&mut self, map: &mut Map) {
-        let cut = map.flow
-            && map
-                .entries
-                .iter()
-                .any(|(k, n)| unbalanced(&k.value) || n.scalar().is_some_and(Scalar::unbalanced));
-        let mut i = 1;
-        while i < map.entries.len() {
-            let key = &map.entries[i].0;
-            let Some((first, _)) = map.entries[..i].iter().find(|(k, _)| k.value == key.value)
-            else {
-                i += 1;
-                continue;
-            };
-            if !cut {
-                let line = 1 + self.source[..first.span.start].matches('\n').count();
-                let message = format!("key {:?} stands twice in the same map", key.value);
-                let finding = Diagnostic::error("yaml::duplicate_key", key.span.clone(), message)
-                    .label(format!("already on line {line}"));
-                self.findings.push(finding);
-            }
-            map.entries.remove(i);
-        }
-    }
-
-    fn put(&mut self, node: Node) {
-        match self.open.last_mut() {
-            None => self.root = Some(node),
-            Some(Open::List(l)) => l.items.push(node),
-            Some(Open::Map(m, key)) => match key.take() {
-                Some(k) => m.entries.push((k, node)),
-                None => match &node {
-                    Node::Scalar(s) => {
-                        *key = Some(Spanned { value: s.text.clone(), span: s.span.clone() })
-                    }
-                    other => {
-                        let span = other.span();
-                        *key = Some(Spanned { value: String::new(), span: span.clone() });
-                        self.find("yaml::key", span, "a map key must be a text");
-                    }
-                },
-            },
-        }
-    }
-}
-
-fn style_of(style: ScalarStyle) -> Style {
-    match style {
-        ScalarStyle::Plain => Style::Plain,
-        ScalarStyle::SingleQuoted => Style::Single,
-        ScalarStyle::DoubleQuoted => Style::Double,
-        ScalarStyle::Literal => Style::Literal,
-        ScalarStyle::Folded => Style::Folded,
-    }
-}
-
-/// End of the character at `at`.
-fn next_char(source: &str, at: usize) -> usize {
-    source.get(at..).and_then(|s| s.chars().next()).map_or(at, |c| at + c.len_utf8())
-}
-
-/// Where each byte of a scalar's text stands in the file: walks text and source side by side, and notes a pair
-/// wherever they stop running alike (a fold, an escape, an indentation).
-fn offsets(
-    source: &str,
-    span: &Range<usize>,
-    style: Style,
-    indent: usize,
-    text: &str,
-) -> Vec<(usize, usize)> {
-    let raw = &source[span.clone()];
-    let mut walk = Walk { raw, text, r: 0, t: 0, base: span.start, map: Vec::new() };
-    match style {
-        Style::Plain => walk.flow(None),
-        Style::Single => walk.flow(Some('\'')),
-        Style::Double => walk.flow(Some('"')),
-        Style::Literal | Style::Folded => walk.block(indent),
-    }
-    walk.map
-}
-
-struct Walk<'a> {
-    raw: &'a str,
-    text: &'a str,
-    /// Byte offsets in `raw` and `text`.
-    r: usize,
-    t: usize,
-    /// Where `raw` starts in the file.
-    base: usize,
-    map: Vec<(usize, usize)>,
-}
-
-impl Walk<'_> {
-    fn note(&mut self) {
-        let (t, f) = (self.t, self.base + self.r);
-        match self.map.last_mut() {
-            Some((last_t, last_f)) if t - *last_t == f.wrapping_sub(*last_f) => {}
-            Some(last) if last.0 == t => last.1 = f,
-            _ => self.map.push((t, f)),
-        }
-    }
-
-    /// Plain and quoted scalars.
-    fn flow(&mut self, quote: Option<char>) {
-        self.r += quote.map_or(0, char::len_utf8);
-        self.note();
-        while let Some(c) = self.text[self.t..].chars().next() {
-            let rest = &self.raw[self.r..];
-            if let Some((bytes, breaks)) = fold(rest) {
-                self.t += if breaks == 1 { 1 } else { breaks - 1 };
-                self.r += bytes;
-            } else if quote == Some('"') && rest.starts_with('\\') {
-                let (bytes, produces) = escape(rest);
-                self.r += bytes;
-                self.t += if produces { c.len_utf8() } else { 0 };
-            } else if quote == Some('\'') && rest.starts_with("''") {
-                self.r += 2;
-                self.t += 1;
-            } else if rest.starts_with(c) {
-                self.r += c.len_utf8();
-                self.t += c.len_utf8();
-                continue;
-            } else {
-                return;
-            }
-            if !self.text.is_char_boundary(self.t) {
-                return;
-            }
-            self.note();
-        }
-    }
-
-    /// `|` and `>` scalars: `raw` starts at the first text behind the indentation, leading empty lines lie before it.
-    fn block(&mut self, indent: usize) {
-        self.t = self.text.bytes().take_while(|b| *b == b'\n').count();
-        self.map.push((0, self.base));
-        self.note();
-        while let Some(c) = self.text[self.t..].chars().next() {
-            let rest = &self.raw[self.r..];
-            let at_break = rest.starts_with('\n') || rest.starts_with("\r\n");
-            if at_break && (c == ' ' || c == '\n') {
-                let mut breaks = 0;
-                while let Some(width) = break_at(&self.raw[self.r..]) {
-                    breaks += 1;
-                    self.r += width;
-                    self.skip_indent(indent);
-                }
-                let newlines = self.text[self.t..].bytes().take_while(|b| *b == b'\n').count();
-                self.t += if newlines == 0 { 1 } else { newlines.min(breaks) };
-                self.note();
-            } else if rest.starts_with(c) {
-                self.r += c.len_utf8();
-                self.t += c.len_utf8();
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn skip_indent(&mut self, indent: usize) {
-        let blanks = self.raw[self.r..].bytes().take_while(|b| *b == b' ').count();
-        self.r += blanks.min(indent);
-    }
-}
-
-fn break_at(raw: &str) -> Option<usize> {
-    if raw.starts_with('\n') { Some(1) } else { raw.starts_with("\r\n").then_some(2) }
-}
-
-/// A fold at the start of `raw`: blanks and line breaks; returns its bytes and its number of line breaks.
-fn fold(raw: &str) -> Option<(usize, usize)> {
-    let run = raw.len() - raw.trim_start_matches([' ', '\t', '\r', '\n']).len();
-    let breaks = raw[..run].matches('\n').count();
-    (breaks > 0).then_some((run, breaks))
-}
-
-/// An escape at the start of `raw`: its bytes, and whether it stands for a character (an escaped line break does not).
-fn escape(raw: &str) -> (usize, bool) {
-    let unit = |at: usize| raw.get(at + 2..at + 6).and_then(|h| u32::from_str_radix(h, 16).ok());
-    match raw[1..].chars().next() {
-        Some('x') => (4.min(raw.len()), true),
-        Some('u') => {
-            let high = unit(0).is_some_and(|u| (0xD800..0xDC00).contains(&u));
-            (if high { 12 } else { 6 }.min(raw.len()), true)
-        }
-        Some('U') => (10.min(raw.len()), true),
-        Some('\n' | '\r') => (1 + fold(&raw[1..]).map_or(1, |(bytes, _)| bytes), false),
-        Some(c) => (1 + c.len_utf8(), true),
-        None => (1, true),
-    }
 }
 
 #[cfg(test)]
@@ -716,7 +393,7 @@ mod tests {
     fn refusals_carry_code_and_place() {
         for (source, code, at) in [
             ("a: 1\n甲: 2\na: 3", "yaml::duplicate_key", "a"),
-            ("a: &x 1\nb: 2", "yaml::anchor", "1"),
+            ("a: &x 1\nb: 2", "yaml::anchor", "&x"),
             ("a: *x", "yaml::anchor", "*x"),
             ("a: !中 b", "yaml::syntax", ""),
             ("a: !str b", "yaml::tag", "!str"),

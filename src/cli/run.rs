@@ -1,0 +1,219 @@
+//! `forewarn run`: the engine with its sources, HTTP and sinks, until it is told to stop.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use forewarn::{
+    api,
+    engine::{
+        config::{Config, Error as ConfigError, FileSource},
+        handle::{Handle, Health},
+        pipeline::{Options, Pipeline},
+        run::{self, Parts},
+        sources::Sources,
+    },
+    feed::FeedSpec,
+    rule::file::RuleFile,
+};
+use tokio::net::TcpListener;
+
+/// Read where `--config` names no other file.
+const CONFIG: &str = "forewarn.yaml";
+/// How often it is looked whether the engine has stopped by itself.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// What `forewarn run` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Configuration; forewarn.yaml where there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of rules and feeds
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// Directory of feeds; RULES/feeds by default
+    #[arg(long, value_name = "DIR")]
+    feeds: Option<PathBuf>,
+    /// Directory of log, alerts and dead letters
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address and port of HTTP, port 0 for a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// File or directory to read for a feed; may be repeated
+    #[arg(long = "input", value_name = "FEED=PATH")]
+    inputs: Vec<String>,
+    /// Feed to read from standard input, as NDJSON
+    #[arg(long, value_name = "FEED")]
+    stdin: Option<String>,
+    /// File that gets every revision of every alert; may be repeated
+    #[arg(long = "alerts", value_name = "FILE")]
+    alerts: Vec<PathBuf>,
+    /// Threads that share the keys
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+}
+
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let config = match config(&args) {
+        Ok(config) => config,
+        Err(error) => {
+            if let Some(ConfigError::Findings { findings, .. }) = error.downcast_ref() {
+                super::print_findings(findings);
+            }
+            return Err(error);
+        }
+    };
+    let feeds = args.feeds.clone().unwrap_or_else(|| config.rules.join("feeds"));
+    let Some((specs, rules)) = super::load(&config.rules, &feeds, &config.zone)? else {
+        return Ok(ExitCode::from(2));
+    };
+    let rules_hash = hash(&specs, &rules);
+    let options = Options { zone: config.zone.clone(), shards: config.shards, eager: true };
+    let pipeline = match Pipeline::try_new(specs, &rules, options) {
+        Ok(pipeline) => pipeline,
+        Err(findings) => {
+            super::print_findings(&findings);
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let parts = Parts {
+        pipeline,
+        rules_hash,
+        secret: super::local_key(&config.data)?,
+        data: config.data.clone(),
+        sinks: config.sinks.clone(),
+        limits: config.limits,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(&config, parts));
+    // A source may still wait for standard input; it has nothing that could be lost.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// File, environment, then arguments.
+fn config(args: &RunArgs) -> anyhow::Result<Config> {
+    let default = Some(Path::new(CONFIG)).filter(|p| p.exists());
+    let mut config = Config::load(args.config.as_deref().or(default), std::env::vars())?;
+    let set = |to: &mut PathBuf, from: &Option<PathBuf>| {
+        if let Some(from) = from {
+            to.clone_from(from);
+        }
+    };
+    set(&mut config.rules, &args.rules);
+    set(&mut config.data, &args.data);
+    config.listen = args.listen.unwrap_or(config.listen);
+    config.shards = args.shards.unwrap_or(config.shards).max(1);
+    config.stdin = args.stdin.clone().or(config.stdin);
+    config.sinks.extend(args.alerts.iter().cloned());
+    for input in &args.inputs {
+        let Some((feed, path)) = input.split_once('=') else {
+            bail!("--input {input:?}: write FEED=PATH, like complaints=orders.csv");
+        };
+        config.sources.push(FileSource { feed: feed.to_owned(), path: path.into(), once: false });
+    }
+    config.check_listen()?;
+    Ok(config)
+}
+
+/// Hash over everything that decides what alerts are raised.
+fn hash(specs: &[FeedSpec], rules: &[RuleFile]) -> String {
+    let mut text = String::new();
+    for spec in specs {
+        text.push_str(spec.name());
+        text.push_str(&std::fs::read_to_string(&spec.path).unwrap_or_default());
+        text.push('\0');
+    }
+    for rule in rules {
+        text.push_str(&rule.source);
+        text.push('\0');
+    }
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("listen address {} cannot be used", config.listen))?;
+    let address = listener.local_addr()?;
+    let (handle, mut running) = run::start(parts, tokio::runtime::Handle::current())?;
+    for feed in config.sources.iter().map(|s| s.feed.as_str()).chain(config.stdin.as_deref()) {
+        handle.intake().feed(feed)?;
+    }
+    // For scripts that asked for a free port.
+    writeln!(std::io::stdout(), "listening on http://{address}")?;
+    let stop = stop(handle.clone());
+    let limit = config.limits.body_bytes_max;
+    let mut server = tokio::spawn(api::serve(listener, handle.clone(), limit, stop));
+    let sources = tokio::select! {
+        positions = running.recovered() => positions,
+        served = &mut server => {
+            // Told to stop while the log was walked: nothing was taken that could be lost.
+            served??;
+            return Ok(());
+        }
+    };
+    let sources = match sources {
+        Some(positions) => {
+            Some(Sources::start(&handle, &config.sources, config.stdin.as_deref(), &positions)?)
+        }
+        // The engine has stopped; why is told by joining it.
+        None => None,
+    };
+    server.await??;
+    tracing::info!("stopping");
+    let end = move || {
+        if let Some(sources) = sources {
+            sources.stop();
+        }
+        // Requests that wait are still taken, then the queue is closed.
+        handle.close();
+        drop(handle);
+        running.join()
+    };
+    tokio::task::spawn_blocking(end).await??;
+    Ok(())
+}
+
+/// Done when the process shall end: SIGTERM, Ctrl-C, or the engine has stopped.
+async fn stop(handle: Handle) {
+    let stopped = async {
+        while !matches!(handle.health(), Health::Stopped(_)) {
+            tokio::time::sleep(WATCH).await;
+        }
+    };
+    tokio::select! {
+        () = stopped => tracing::error!("the engine has stopped"),
+        () = terminated() => {}
+        told = tokio::signal::ctrl_c() => {
+            if let Err(error) = told {
+                tracing::error!(%error, "Ctrl-C cannot be waited for");
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending::<()>().await;
+}
