@@ -1,11 +1,17 @@
 //! All integration tests as one binary: one module a subject.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot set up its world fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot set up its world fails"
+)]
 
 mod broken_files;
-mod diagnostics;
 mod dead_letters;
+mod diagnostics;
 mod feeds;
 mod house;
+mod http;
+mod readme;
 mod real;
 mod rule_tests;
-mod http;
+mod samples;

@@ -80,12 +80,8 @@ impl Found {
     /// Window ends and counts of the signals of one key.
     fn signals_of(&self, key: &str) -> Vec<(String, i64)> {
         let of_key = self.signals.iter().filter(|s| s.key.canonical.as_ref() == key);
-        let count = |s: &Signal| -> i64 {
-            let values: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_str(&s.values).unwrap();
-            values["n"].as_i64().unwrap()
-        };
-        let mut out: Vec<_> = of_key.map(|s| (day(s.window.end_ms), count(s))).collect();
+        let mut out: Vec<_> =
+            of_key.map(|s| (day(s.window.end_ms), first_value(&s.values))).collect();
         out.sort();
         out
     }
@@ -279,4 +275,10 @@ fn sort_parquet(from: &Path, to: &Path, by: &[&str]) {
     let mut writer = ArrowWriter::try_new(File::create(to).unwrap(), schema, None).unwrap();
     writer.write(&take_record_batch(&rows, &order).unwrap()).unwrap();
     writer.close().unwrap();
+}
+
+/// The first value of a signal.
+fn first_value(values: &str) -> i64 {
+    let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(values).unwrap();
+    values.values().next().and_then(serde_json::Value::as_i64).unwrap()
 }

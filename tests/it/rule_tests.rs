@@ -62,8 +62,9 @@ fn shipped_rules_pass_their_tests() {
 }
 
 #[test]
-fn rules_for_published_data_pass_their_tests() {
+fn rules_for_published_data_and_the_tutorial_pass_their_tests() {
     assert_all_pass(&verdicts("tests/real/rules", "tests/real/feeds"));
+    assert_all_pass(&verdicts("samples/lifts", "samples/lifts/feeds"));
 }
 
 /// What the first test of `report_multi_source` says when one text in the file is replaced.
