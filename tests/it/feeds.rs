@@ -259,3 +259,18 @@ fn labels_with_a_comma_stay_whole() {
             .map(count);
     assert_eq!(found, [137, 0, 1_289, 918]);
 }
+
+#[test]
+fn a_recheck_is_a_later_version_where_exports_number_none() {
+    let csv = "\
+抽样单编号,报告日期,结论,复检状态
+S1,2026年3月5日,不合格样品,/
+S1,2026年3月5日,不合格样品,复检中
+S1,2026年3月5日,不合格样品,复检合格
+";
+    let found = rows(&decode("sampling", Format::Csv, csv));
+    let said: Vec<_> = found.iter().map(|row| (&row["version"], &row["recheck"])).collect();
+    let (none, pending, overturned) = (Value::Null, json!("pending"), json!("overturned"));
+    let (first, second) = (json!(1), json!(2));
+    assert_eq!(said, [(&none, &none), (&first, &pending), (&second, &overturned)]);
+}
