@@ -5,11 +5,7 @@
 //! headings with maps, code check and a pseudonym. Unit: elements are records. `bad` has one line in a hundred that is not
 //! JSON. `cargo bench --bench decode`; state machine and toolchain beside a figure.
 
-<<<<<<< HEAD
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
-=======
-#![expect(clippy::unwrap_used, reason = "a benchmark")]
->>>>>>> wt-e
 
 use std::{fmt::Write as _, hint::black_box, path::Path, sync::Arc};
 
