@@ -20,20 +20,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the engine: sources in, alerts out, HTTP beside it
+    Run(cli::run::RunArgs),
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
-    /// Run the engine: sources, HTTP, alerts
-    Run(cli::run::RunArgs),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
-    /// Write the JSON Schemas of rule and feed files, for completion in editors
-    Schema(cli::schema::Schema),
     /// Run the tests inside rule files
     Test(cli::test::Test),
-    /// Propose a feed file for data that has none yet
+    /// Propose a feed file from a sample of an office's data
     Feed(cli::feed::Feed),
-    /// List refused rows, or write them out to be pushed again
+    /// List refused records, or write them back to be sent again
     DeadLetters(cli::dead_letters::DeadLettersArgs),
+    /// Write the JSON Schemas of rule and feed files, for completion in editors
+    Schema(cli::schema::Schema),
 }
 
 fn main() -> ExitCode {
@@ -45,13 +45,13 @@ fn main() -> ExitCode {
         )
         .init();
     let result = match Arguments::parse().command {
-        Command::Replay(args) => cli::replay::run(args),
         Command::Run(args) => cli::run::run(args),
+        Command::Replay(args) => cli::replay::run(args),
         Command::Check(args) => cli::check::run(&args),
-        Command::Schema(args) => cli::schema::run(&args),
         Command::Test(args) => cli::test::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
+        Command::Schema(args) => cli::schema::run(&args),
     };
     match result {
         Ok(code) => code,

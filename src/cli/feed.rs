@@ -1,130 +1,97 @@
-//! `forewarn feed infer`: a file that nobody has described yet → a feed file to start from.
+//! `forewarn feed`: work on feed files.
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context;
-use clap::{Args, Subcommand};
+use anyhow::{Context, bail};
 use forewarn::{
     decode::{Compression, Format, Input, sample},
-    feed::infer::infer,
+    feed::infer,
     model::{schema::Encoding, time::Zone},
 };
 
-/// First line of every feed file, for completion in editors.
-const SCHEMA_LINE: &str = "# yaml-language-server: $schema=../schema/feed.schema.json\n";
-
-/// Describe feeds
-#[derive(Debug, Args)]
+/// Work on feed files
+#[derive(Debug, clap::Args)]
 pub(crate) struct Feed {
     #[command(subcommand)]
-    command: Command,
+    command: FeedCommand,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Propose a feed file from the first records of a file
+#[derive(Debug, clap::Subcommand)]
+enum FeedCommand {
+    /// Propose a feed file from a sample of the data
     Infer(Infer),
 }
 
-#[derive(Debug, Args)]
+/// Propose a feed file from a sample of the data
+#[derive(Debug, clap::Args)]
 struct Infer {
-    /// The file; its ending tells the format: .ndjson .csv .parquet .arrow, with .gz or .zst behind it if compressed
-    #[arg(value_name = "FILE")]
+    /// .csv, .ndjson, .parquet or .arrow, with .gz or .zst behind it if compressed
     file: PathBuf,
-    /// Name of the feed; without it the file's
-    #[arg(long, value_name = "NAME")]
-    feed: Option<String>,
-    /// Write the feed file here instead of showing it; must not be there yet
-    #[arg(long, value_name = "PATH")]
-    out: Option<PathBuf>,
-    /// Look at so many records
-    #[arg(long, default_value_t = 5_000, value_name = "N")]
+    /// Name of the feed; the file's where left out
+    #[arg(long)]
+    name: Option<String>,
+    /// Records to look at
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
     rows: usize,
+    /// Format, where the ending does not tell: ndjson, csv, parquet or arrow
+    #[arg(long)]
+    format: Option<String>,
     /// Zone of times without an offset
     #[arg(long, default_value = "Asia/Shanghai")]
     zone: String,
+    /// Write it here instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Feed) -> anyhow::Result<ExitCode> {
-    let Command::Infer(args) = &args.command;
-    let zone = Zone::parse(&args.zone)?;
-    let format = Format::of_path(&args.file).with_context(|| {
-        format!("{}: the ending tells no format; rename it to .ndjson, .csv, .parquet or .arrow", args.file.display())
-    })?;
-    let failed = || format!("{} cannot be read", args.file.display());
-    let input = Input::File(File::open(&args.file).with_context(failed)?);
-    let compression = Compression::of_path(&args.file);
-    let sample = sample(input, format, compression, Encoding::Auto, args.rows.max(1)).with_context(failed)?;
-    let name = name_of(args);
-    let proposal = infer(&name, &sample.headings, &sample.rows, &zone)
-        .with_context(|| format!("{}: no feed can be proposed", args.file.display()))?;
-    let yaml = match proposal.yaml.starts_with("# yaml-language-server") {
-        true => proposal.yaml,
-        false => format!("{SCHEMA_LINE}{}", proposal.yaml),
-    };
-    match &args.out {
-        Some(path) => write_new(path, &yaml)?,
-        None => io::stdout().write_all(yaml.as_bytes())?,
+    match &args.command {
+        FeedCommand::Infer(args) => infer_feed(args),
     }
-    let mut err = io::stderr().lock();
+}
+
+fn infer_feed(args: &Infer) -> anyhow::Result<ExitCode> {
+    let file = &args.file;
+    let format = match &args.format {
+        Some(word) => Format::of_path(Path::new(&format!("x.{word}")))
+            .with_context(|| format!("format {word:?} is none of ndjson, csv, parquet, arrow"))?,
+        None => Format::of_path(file)
+            .with_context(|| format!("the ending of {} tells no format: name it with --format", file.display()))?,
+    };
+    let zone = Zone::parse(&args.zone)?;
+    let input = Input::File(File::open(file).with_context(|| format!("{}", file.display()))?);
+    let sample = sample(input, format, Compression::of_path(file), Encoding::Auto, args.rows)
+        .with_context(|| format!("{}", file.display()))?;
+    let name = args.name.clone().unwrap_or_else(|| name_of(file));
+    let proposal = infer::infer(&name, &sample.headings, &sample.rows, &zone)
+        .with_context(|| format!("{}", file.display()))?;
+    match &args.out {
+        Some(out) if out.exists() => bail!("{} exists already", out.display()),
+        Some(out) => {
+            std::fs::write(out, &proposal.yaml).with_context(|| format!("{}", out.display()))?;
+        }
+        None => std::io::stdout().write_all(proposal.yaml.as_bytes())?,
+    }
+    let mut err = std::io::stderr().lock();
     for note in &proposal.notes {
         writeln!(err, "{note}")?;
     }
     if sample.unreadable > 0 {
-        writeln!(err, "{} records could not be read and were left out", sample.unreadable)?;
+        writeln!(err, "{} records could not be read", sample.unreadable)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A feed is called like its file, and so the other way round.
-fn name_of(args: &Infer) -> String {
-    let stem = |path: &Path| path.file_name().and_then(|n| n.to_str()).map(|n| n.split('.').next().unwrap_or(n).to_owned());
-    let given = args.feed.clone().or_else(|| stem(args.out.as_ref()?)).or_else(|| stem(&args.file));
-    feed_name(&given.unwrap_or_default())
-}
-
-/// Any text as a name of a–z, 0–9 and `_` that starts with a letter.
-fn feed_name(text: &str) -> String {
-    let mut name = String::new();
-    for c in text.to_lowercase().chars() {
-        match c {
-            'a'..='z' | '0'..='9' => name.push(c),
-            _ if !name.is_empty() && !name.ends_with('_') => name.push('_'),
-            _ => {}
-        }
-    }
-    let name = name.trim_matches('_');
-    match name.chars().next() {
-        None => "feed".to_owned(),
-        Some('0'..='9') => format!("feed_{name}"),
-        Some(_) => name.to_owned(),
-    }
-}
-
-fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
-    let failed = || format!("{} cannot be written", path.display());
-    File::create_new(path).and_then(|mut f| f.write_all(text.as_bytes())).with_context(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_file_name_becomes_a_feed_name() {
-        for (text, expect) in [
-            ("lifts", "lifts"),
-            ("Day 2026-03", "day_2026_03"),
-            ("2026抽检", "feed_2026"),
-            ("投诉", "feed"),
-            ("_a_", "a"),
-        ] {
-            assert_eq!(feed_name(text), expect, "{text}");
-        }
-    }
+/// `complaints` of `2026-03_Complaints.csv.gz`: the letters of the file's name.
+fn name_of(file: &Path) -> String {
+    let stem = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let stem = stem.split('.').next().unwrap_or_default().to_lowercase();
+    let words = stem.split(|c: char| !c.is_ascii_lowercase()).filter(|w| w.len() > 1);
+    let name = words.collect::<Vec<_>>().join("_");
+    if name.is_empty() { "new_feed".to_owned() } else { name }
 }

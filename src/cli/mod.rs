@@ -16,6 +16,7 @@ use forewarn::{
     feed::{FeedSpec, spec},
     model::{diagnostic::{Diagnostic, Level}, secret::Secret, time::Zone},
     rule::{self, file::RuleFile},
+    store::seal,
 };
 
 /// Feeds and rules of a directory; prints the findings, and returns nothing where some are errors.
@@ -75,19 +76,5 @@ pub(crate) fn peak_memory_bytes() -> u64 {
 
 /// The local key in `data`, which is made if it is not there.
 pub(crate) fn local_key(data: &Path) -> anyhow::Result<Secret> {
-    let path = data.join("local.key");
-    let failed = || format!("local key {}", path.display());
-    if let Ok(bytes) = std::fs::read(&path) {
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| anyhow::anyhow!("{} is not 32 bytes long", path.display()))?;
-        return Ok(Secret::new(bytes));
-    }
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
-    std::fs::create_dir_all(data).with_context(failed)?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).and_then(|mut f| f.write_all(&bytes)).with_context(failed)?;
-    Ok(Secret::new(bytes))
+    seal::local_key(data).with_context(|| format!("local key in {}", data.display()))
 }

@@ -139,12 +139,19 @@ impl<'a> Record<'a> {
 /// The text without blanks, full-width blanks and byte order marks around it.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
+    // The usual case, decided by the first and the last bytes: ASCII that is no blank, or one of the characters of three
+    // bytes that begin with E4 to EE, all of them Chinese, Korean or private.
     let bytes = text.as_bytes();
-    match (bytes.first(), bytes.last()) {
-        // The usual case, decided by two bytes.
-        (Some(0x21..=0x7e), Some(0x21..=0x7e)) => text,
-        _ => text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}')),
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return text };
+    let last_is_visible = match last {
+        0x21..=0x7e => true,
+        0x80.. => bytes.len() >= 3 && matches!(bytes[bytes.len() - 3], 0xe4..=0xee),
+        _ => false,
+    };
+    if last_is_visible && matches!(first, 0x21..=0x7e | 0xe4..=0xee) {
+        return text;
     }
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'))
 }
 
 #[cfg(test)]
@@ -197,6 +204,14 @@ mod tests {
             ("甲", "甲"),
             ("", ""),
             (" ", ""),
+            ("\u{a0}", ""),
+            ("甲\u{a0}", "甲"),
+            ("a\u{3000}", "a"),
+            ("é\u{2003}", "é"),
+            ("a\u{a0}", "a"),
+            ("aé", "aé"),
+            ("x", "x"),
+            ("甲乙", "甲乙"),
         ] {
             assert_eq!(trim(given), expect, "{given:?}");
         }

@@ -52,7 +52,7 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let has_nul = memchr(0, bytes).is_some();
-        Self { bytes, valid: std::str::from_utf8(bytes).ok(), has_nul }
+        Self { bytes, valid: simdutf8::basic::from_utf8(bytes).ok(), has_nul }
     }
 
     /// The text of a record, or why it is none.

@@ -132,10 +132,10 @@ const FORMATS: [&str; 8] = [
 const CODES_FIT: usize = 90;
 /// Share of dates, in per cent, that must be readable; the rest are typing errors and become dead letters.
 const TIMES_FIT: usize = 98;
-/// Share of different values, in per cent, from which on a number is one of records: some come twice or are corrected.
-const DIFFERENT: usize = 90;
-/// Times so far behind the bulk of the others are typing errors when the order of the file is judged.
+/// Times so far ahead of the bulk of the others are typing errors when the order of the file is judged.
 const OUTLIER_MS: i64 = 30 * DAY_MS;
+/// Share of records, in per cent, that must have a value of their own in a column that names them.
+const UNIQUE_PERCENT: usize = 98;
 /// A column with at most so many values is listed.
 const LISTED_MAX: usize = 12;
 
@@ -170,8 +170,8 @@ struct Guess {
     format: Option<&'static str>,
     empty: Vec<String>,
     personal: bool,
-    /// All records have a value, and no two the same; nearly no two, where the heading says that it names records.
-    unique: bool,
+    /// How many of a hundred records have a value of their own.
+    unique: usize,
     /// What numbers are multiplied by: 10000 makes 元 of 万元.
     times: Option<i64>,
     /// Values, where they are few and not personal.
@@ -314,7 +314,6 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
     let is_number = matches!(kind, ColumnType::Int | ColumnType::Float | ColumnType::Decimal { .. });
     let times = (is_number && heading.contains("万元")).then_some(10_000);
     let kind = if times.is_some() { ColumnType::Decimal { scale: 2 } } else { kind };
-    let different = if has_any(heading, &IDS) { DIFFERENT } else { 100 };
     let repeats = distinct.len() <= LISTED_MAX && real.len() >= 4 * distinct.len();
     let short = distinct.iter().all(|v| v.chars().count() <= 20);
     let listed = kind == ColumnType::Text && repeats && short && !personal;
@@ -325,7 +324,7 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
         format: format.filter(|_| !personal),
         empty: placeholders.into_iter().map(str::to_owned).collect(),
         personal,
-        unique: real.len() == values.len() && distinct.len() * 100 >= different * values.len(),
+        unique: distinct.len() * 100 / values.len().max(1),
         times,
         listed: if listed { distinct.into_iter().map(str::to_owned).collect() } else { Vec::new() },
         missing: (values.len() - real.len()) * 100 / values.len().max(1),
@@ -337,9 +336,9 @@ fn is_personal(heading: &str, values: &[&str]) -> bool {
     let digits = |v: &str| v.bytes().all(|b| b.is_ascii_digit());
     let is_mobile = |v: &&&str| v.len() == 11 && v.starts_with('1') && digits(v);
     let is_card = |v: &&&str| {
-        // Eighteen bytes may also be six Chinese characters.
-        let (Some(body), Some(place)) = (v.get(..17), v.get(..6)) else { return false };
-        v.len() == 18 && digits(body) && region::check(place).is_ok() && ucc::read(v).is_err()
+        // Seventeen digits and a check character: ASCII, so that its parts can be cut out.
+        let is_shaped = v.len() == 18 && v.is_ascii() && digits(&v[..17]);
+        is_shaped && region::check(&v[..6]).is_ok() && ucc::read(v).is_err()
     };
     let numbers = values.iter().filter(|v| is_mobile(v) || is_card(v)).count();
     has_any(heading, &PERSONAL) || (numbers * 2 > values.len() && !values.is_empty())
@@ -441,11 +440,13 @@ fn event_time(guesses: &[Guess]) -> Option<usize> {
     times().min_by_key(|(i, g)| (rank(g), *i)).map(|(i, _)| i)
 }
 
+/// The column that names records: one of that meaning may repeat a little, another must be free of it.
 fn record_id(guesses: &[Guess]) -> Option<usize> {
-    let unique = || guesses.iter().enumerate().filter(|(_, g)| g.unique && !g.personal);
-    let named = unique().find(|(_, g)| has_any(&g.heading, &IDS));
+    let unique =
+        |share| guesses.iter().enumerate().filter(move |(_, g)| g.unique >= share && !g.personal);
     let word = |g: &Guess| matches!(g.kind, ColumnType::Text | ColumnType::Ucc);
-    named.or_else(|| unique().find(|(_, g)| word(g))).map(|(i, _)| i)
+    let named = unique(UNIQUE_PERCENT).find(|(_, g)| has_any(&g.heading, &IDS) && g.missing == 0);
+    named.or_else(|| unique(100).find(|(_, g)| word(g))).map(|(i, _)| i)
 }
 
 /// How far a record's time is behind the latest one before it, at most; `None` where most records are: the file is
@@ -484,7 +485,15 @@ fn write(
     out.push_str("# Proposed from a sample: read it, then run `forewarn check`.\n");
     let _ = writeln!(out, "feed: {feed}");
     match id {
-        Some(id) => _ = writeln!(out, "record_id: {}", guesses[id].name),
+        Some(id) => {
+            let share = guesses[id].unique;
+            let repeats = if share < 100 {
+                format!("  # {} % of the records repeat one", 100 - share)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(out, "record_id: {}{repeats}", guesses[id].name);
+        }
         None => {
             out.push_str("# record_id: [no column names its record; name those that do together]\n")
         }
@@ -594,13 +603,13 @@ mod tests {
     #[test]
     fn a_few_repeats_and_bad_dates_do_not_hide_the_roles() {
         let mut rows: Vec<String> =
-            (0..120).map(|i| format!("T{i},2026-03-{:02} 08:00,20", i / 6 + 1)).collect();
+            (0..180).map(|i| format!("T{i},2026-03-{:02} 08:00,20", i / 9 + 1)).collect();
         rows.push("T7,二〇二六年三月,20".into());
         rows.push("T119,2099-01-01,20".into());
         rows.push("T5,2026-03-16 09:00,20".into());
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         let found = proposal("工单编号,登记时间,状态", &rows);
-        for line in ["record_id: order_no", "event_time: registered_at", "up to 4 d behind", "state: {type: text"] {
+        for line in ["record_id: order_no  # 2 % of the records repeat one", "event_time: registered_at", "up to 4 d behind", "state: {type: text"] {
             assert!(found.yaml.contains(line), "{line}\n{}", found.yaml);
         }
     }
@@ -715,6 +724,27 @@ mod tests {
         };
         assert_eq!(infer(&["a"], &[]), Error::Empty);
         assert_eq!(infer(&["a"], &[vec![Some("x".into())]]), Error::NoTime);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_values_a_proposal_is_a_feed_file(
+            headings in proptest::collection::vec("[a-zA-Z编号电话:#\"'{}, ]{0,6}", 1..4),
+            values in proptest::collection::vec(proptest::collection::vec(".{0,20}|[0-9]{11}|市场监管总局|#x: y", 4), 1..4),
+        ) {
+            let mut headings = headings;
+            headings.push("报告日期".into());
+            let row = |v: Vec<String>| {
+                let mut row: Vec<Option<String>> = v.into_iter().take(headings.len() - 1).map(Some).collect();
+                row.resize(headings.len() - 1, None);
+                row.push(Some("2026-03-05".into()));
+                row
+            };
+            let rows: Vec<_> = values.into_iter().map(row).collect();
+            let yaml = infer("test", &headings, &rows, &zone()).unwrap().yaml;
+            let (spec, findings) = spec::check(Path::new("test.yaml"), &yaml, &zone());
+            proptest::prop_assert!(spec.is_some(), "{}\n{:?}", yaml, findings);
+        }
     }
 
     #[test]

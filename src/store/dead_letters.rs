@@ -186,7 +186,7 @@ impl DeadLetters {
         Ok(ids)
     }
 
-    /// Notes that letters were replayed.
+    /// Notes that letters were sent again at `at_ms`; one that arrived since then stays open.
     ///
     /// # Errors
     /// When the system refuses.
@@ -267,7 +267,9 @@ impl DeadLetters {
                     }
                 },
                 Some(Read::Replayed(id, at_ms)) => {
-                    if let Some(letter) = places.get(&id).and_then(|i| letters.get_mut(*i)) {
+                    // One that came back while it was being sent again is noted as sent after it arrived.
+                    let letter = places.get(&id).and_then(|i| letters.get_mut(*i));
+                    if let Some(letter) = letter.filter(|l| l.at_ms < at_ms) {
                         letter.replayed_ms = Some(at_ms);
                     }
                 }
@@ -456,6 +458,8 @@ mod tests {
         assert_eq!(store.append("f", false, "p", 12, &[bad]).unwrap(), found);
         let listing = store.list(&Filter::default()).unwrap();
         assert_eq!((listing.letters.len(), listing.letters[0].at_ms), (1, 12));
+        store.mark_replayed("f", &found, 11).unwrap();
+        assert_eq!(ids(&store, &Filter::default()), [(1, "late")]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Found {
     fn signals_of(&self, key: &str) -> Vec<(String, i64)> {
         let of_key = self.signals.iter().filter(|s| s.key.canonical.as_ref() == key);
         let mut out: Vec<_> =
-            of_key.map(|s| (day(s.window.end_ms), s.values[0].as_i64().unwrap())).collect();
+            of_key.map(|s| (day(s.window.end_ms), first_value(&s.values))).collect();
         out.sort();
         out
     }
@@ -275,4 +275,10 @@ fn sort_parquet(from: &Path, to: &Path, by: &[&str]) {
     let mut writer = ArrowWriter::try_new(File::create(to).unwrap(), schema, None).unwrap();
     writer.write(&take_record_batch(&rows, &order).unwrap()).unwrap();
     writer.close().unwrap();
+}
+
+/// The first value of a signal.
+fn first_value(values: &str) -> i64 {
+    let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(values).unwrap();
+    values.values().next().and_then(serde_json::Value::as_i64).unwrap()
 }
