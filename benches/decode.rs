@@ -5,7 +5,7 @@
 //! headings with maps, code check and a pseudonym. Unit: elements are records. `bad` has one line in a hundred that is not
 //! JSON. `cargo bench --bench decode`; state machine and toolchain beside a figure.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use std::{fmt::Write as _, hint::black_box, path::Path, sync::Arc};
 
@@ -16,7 +16,11 @@ use forewarn::{
         chunk::{CHUNK_BYTES, ChunkOptions, Chunks},
     },
     feed::spec,
-    model::{schema::{Encoding, FeedSchema}, secret::Secret, time::Zone},
+    model::{
+        schema::{Encoding, FeedSchema},
+        secret::Secret,
+        time::Zone,
+    },
 };
 
 const ROWS: usize = 20_000;

@@ -28,6 +28,8 @@ enum Command {
     Check(cli::check::Check),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// Explain an alert: every term with its value, the records behind it, and a recount from the log
+    Explain(cli::explain::Explain),
     /// Propose a feed file from a sample of an office's data
     Feed(cli::feed::Feed),
     /// List refused records, or write them back to be sent again
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => cli::replay::run(args),
         Command::Check(args) => cli::check::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
@@ -60,7 +63,8 @@ fn main() -> ExitCode {
             for cause in error.chain().skip(1) {
                 text.push_str(&format!("\n  because: {cause}"));
             }
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+            let _ =
+                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
             ExitCode::from(2)
         }
     }

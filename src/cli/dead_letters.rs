@@ -109,7 +109,10 @@ pub(crate) fn run(args: &DeadLettersArgs) -> anyhow::Result<ExitCode> {
 impl Which {
     fn filter(&self, zone: &Zone) -> anyhow::Result<Filter> {
         let time = |text: &Option<String>| match text {
-            Some(text) => zone.parse_instant(text).map(Some).with_context(|| format!("{text:?} is no date or instant")),
+            Some(text) => zone
+                .parse_instant(text)
+                .map(Some)
+                .with_context(|| format!("{text:?} is no date or instant")),
             None => Ok(None),
         };
         let class = |word: &String| {
@@ -155,7 +158,11 @@ fn list(args: &List) -> anyhow::Result<ExitCode> {
         }
         let (at, class) = (zone.format(letter.at_ms), letter.class.word());
         let again = if letter.replayed_ms.is_some() { " (sent again)" } else { "" };
-        writeln!(out, "{} {at} {} {}:{} {class}: {}{again}", letter.id, letter.feed, letter.partition, letter.line, letter.message)?;
+        writeln!(
+            out,
+            "{} {at} {} {}:{} {class}: {}{again}",
+            letter.id, letter.feed, letter.partition, letter.line, letter.message
+        )?;
         if let Some(raw) = raw {
             writeln!(out, "    {}", raw.trim_end().replace('\n', "\n    "))?;
         }
@@ -195,7 +202,8 @@ fn bundles(store: &DeadLetters, letters: &[Stored]) -> anyhow::Result<BTreeMap<B
         let end_of_header = trimmed.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1);
         let (header, record) = trimmed.split_at(end_of_header);
         let key = (letter.feed.clone(), letter.partition.clone(), header.to_vec());
-        let bundle = bundles.entry(key).or_insert_with(|| Bundle { ids: Vec::new(), body: header.to_vec() });
+        let bundle =
+            bundles.entry(key).or_insert_with(|| Bundle { ids: Vec::new(), body: header.to_vec() });
         bundle.ids.push(letter.id.clone());
         bundle.body.extend_from_slice(record);
         bundle.body.push(b'\n');
@@ -225,7 +233,11 @@ fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         let sent_ms = super::now_ms();
         let (status, answer) = post(&args.url, &path, kind, &bundle.body)?;
         if status != 200 {
-            let detail = answer.get("detail").or(answer.get("title")).and_then(Value::as_str).unwrap_or_default();
+            let detail = answer
+                .get("detail")
+                .or(answer.get("title"))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             bail!("feed {feed:?}: the engine answers {status} {detail}");
         }
         store.mark_replayed(feed, &bundle.ids, sent_ms)?;
@@ -246,13 +258,20 @@ fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
     Ok(if refused_again > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-fn write_files(dir: &Path, bundles: &BTreeMap<BundleKey, Bundle>, out: &mut impl Write) -> anyhow::Result<()> {
+fn write_files(
+    dir: &Path,
+    bundles: &BTreeMap<BundleKey, Bundle>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
     for (i, ((feed, _, header), bundle)) in bundles.iter().enumerate() {
         let ending = if header.is_empty() { "ndjson" } else { "csv" };
         let path = dir.join(format!("{feed}-{}.{ending}", i + 1));
-        let mut file = fs::File::create_new(&path).with_context(|| format!("{}", path.display()))?;
-        file.write_all(&bundle.body).and_then(|()| file.sync_all()).with_context(|| format!("{}", path.display()))?;
+        let mut file =
+            fs::File::create_new(&path).with_context(|| format!("{}", path.display()))?;
+        file.write_all(&bundle.body)
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("{}", path.display()))?;
         writeln!(out, "{}: {} records", path.display(), bundle.ids.len())?;
     }
     Ok(())
@@ -262,7 +281,8 @@ fn write_files(dir: &Path, bundles: &BTreeMap<BundleKey, Bundle>, out: &mut impl
 fn post(url: &str, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<(u16, Value)> {
     let host = url.strip_prefix("http://").map(|h| h.trim_end_matches('/'));
     let host = host.with_context(|| format!("{url:?} is no http:// address"))?;
-    let mut stream = TcpStream::connect(host).with_context(|| format!("the engine at {url} cannot be reached"))?;
+    let mut stream = TcpStream::connect(host)
+        .with_context(|| format!("the engine at {url} cannot be reached"))?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -295,7 +315,9 @@ fn post(url: &str, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<(u16, 
 /// A text as part of a query.
 fn encoded(text: &str) -> String {
     let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-._~/".contains(b);
-    text.bytes().map(|b| if safe(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if safe(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -388,20 +410,31 @@ mod tests {
     fn what_the_engine_refuses_stays_open() {
         let dir = data();
         let problem = r#"{"title":"busy","detail":"the queue is full"}"#;
-        let answer = format!("HTTP/1.1 429 Too Many Requests\r\ncontent-length: {}\r\n\r\n{problem}", problem.len());
+        let answer = format!(
+            "HTTP/1.1 429 Too Many Requests\r\ncontent-length: {}\r\n\r\n{problem}",
+            problem.len()
+        );
         let (url, asked) = engine(vec![answer]);
-        let error = replay(&Replay { which: which(dir.path()), url, out: None }).unwrap_err().to_string();
+        let error =
+            replay(&Replay { which: which(dir.path()), url, out: None }).unwrap_err().to_string();
         assert_eq!(error, "feed \"complaints\": the engine answers 429 the queue is full");
         asked.join().unwrap();
-        assert_eq!(which(dir.path()).store().unwrap().list(&Filter::default()).unwrap().letters.len(), 3);
+        assert_eq!(
+            which(dir.path()).store().unwrap().list(&Filter::default()).unwrap().letters.len(),
+            3
+        );
     }
 
     #[test]
     fn letters_are_written_to_be_mended() {
         let dir = data();
         let out = dir.path().join("mend");
-        replay(&Replay { which: which(dir.path()), url: String::new(), out: Some(out.clone()) }).unwrap();
-        assert_eq!(fs::read_to_string(out.join("complaints-1.ndjson")).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+        replay(&Replay { which: which(dir.path()), url: String::new(), out: Some(out.clone()) })
+            .unwrap();
+        assert_eq!(
+            fs::read_to_string(out.join("complaints-1.ndjson")).unwrap(),
+            "{\"a\":1}\n{\"a\":2}\n"
+        );
         assert_eq!(fs::read_to_string(out.join("sampling-2.csv")).unwrap(), "a,b\n1,\"x\ny\"\n");
     }
 }

@@ -60,8 +60,9 @@ fn infer_feed(args: &Infer) -> anyhow::Result<ExitCode> {
     let format = match &args.format {
         Some(word) => Format::of_path(Path::new(&format!("x.{word}")))
             .with_context(|| format!("format {word:?} is none of ndjson, csv, parquet, arrow"))?,
-        None => Format::of_path(file)
-            .with_context(|| format!("the ending of {} tells no format: name it with --format", file.display()))?,
+        None => Format::of_path(file).with_context(|| {
+            format!("the ending of {} tells no format: name it with --format", file.display())
+        })?,
     };
     let zone = Zone::parse(&args.zone)?;
     let input = Input::File(File::open(file).with_context(|| format!("{}", file.display()))?);

@@ -2,10 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod dead_letters;
+pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod replay;
-pub(crate) mod run;
 pub(crate) mod report;
+pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod test;
 
@@ -14,15 +15,26 @@ use std::{io::Write, path::Path};
 use anyhow::Context;
 use forewarn::{
     feed::{FeedSpec, spec},
-    model::{diagnostic::{Diagnostic, Level}, secret::Secret, time::Zone},
+    model::{
+        diagnostic::{Diagnostic, Level},
+        secret::Secret,
+        time::Zone,
+    },
     rule::{self, file::RuleFile},
     store::seal,
 };
 
 /// Feeds and rules of a directory; prints the findings, and returns nothing where some are errors.
-pub(crate) fn load(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
+pub(crate) fn load(
+    rules: &Path,
+    feeds: &Path,
+    zone: &Zone,
+) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
     if !feeds.is_dir() {
-        anyhow::bail!("there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules", feeds.display());
+        anyhow::bail!(
+            "there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules",
+            feeds.display()
+        );
     }
     let (specs, mut findings) = spec::load_dir(feeds, zone);
     let (files, found) = rule::load_dir(rules);
@@ -39,8 +51,10 @@ pub(crate) fn load(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Op
 pub(crate) fn print_findings(findings: &[Diagnostic]) {
     let mut err = std::io::stderr().lock();
     for f in findings {
-        let line = std::fs::read_to_string(&f.file).map_or(0, |t| t[..f.span.start.min(t.len())].matches('\n').count() + 1);
-        let _ = writeln!(err, "{}:{line}: {} [{}] {}", f.file.display(), f.message, f.code, f.label);
+        let line = std::fs::read_to_string(&f.file)
+            .map_or(0, |t| t[..f.span.start.min(t.len())].matches('\n').count() + 1);
+        let _ =
+            writeln!(err, "{}:{line}: {} [{}] {}", f.file.display(), f.message, f.code, f.label);
     }
     let _ = writeln!(err, "{} finding(s); `forewarn check` shows them in place", findings.len());
 }

@@ -79,7 +79,8 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let inputs = inputs(&args.inputs, &specs)?;
     let used: Vec<FeedSpec> = specs;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = Options { zone: zone.clone(), shards: args.shards.unwrap_or(cores).max(1), eager: false };
+    let options =
+        Options { zone: zone.clone(), shards: args.shards.unwrap_or(cores).max(1), eager: false };
     let shards = options.shards;
     let mut pipeline = match Pipeline::try_new(used, &rules, options) {
         Ok(pipeline) => pipeline,
@@ -88,11 +89,13 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let instant = |text: &Option<String>, name: &str| match text {
+    let instant = |text: &Option<String>, name: &str| {
+        match text {
         Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
             format!("--{name} {text:?} is neither a date nor an instant, write 2026-03-05 or 2026-03-05T08:00:00+08:00")
         }),
         None => Ok(None),
+    }
     };
     let how = ReplayOptions {
         from_ms: instant(&args.from, "from")?,
@@ -115,7 +118,9 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let feed_names = pipeline.specs().iter().map(|s| s.name().to_owned()).collect();
     let mut out = Out { found, bar, sealed, feeds: feed_names };
     let done = replay::replay(&mut pipeline, &inputs, &how, &mut out)?;
-    out.found.finish().with_context(|| format!("results in {} cannot be written", args.out.display()))?;
+    out.found
+        .finish()
+        .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
@@ -195,7 +200,14 @@ fn secret(pipeline: &Pipeline, data: &Path) -> anyhow::Result<Secret> {
     }
 }
 
-fn summary(pipeline: &Pipeline, done: &Replayed, out: &Out, zone: &Zone, seconds: f64, shards: usize) -> Value {
+fn summary(
+    pipeline: &Pipeline,
+    done: &Replayed,
+    out: &Out,
+    zone: &Zone,
+    seconds: f64,
+    shards: usize,
+) -> Value {
     let mut feeds = Map::new();
     let mut rows = 0;
     for (i, spec) in pipeline.specs().iter().enumerate() {
@@ -228,7 +240,8 @@ fn summary(pipeline: &Pipeline, done: &Replayed, out: &Out, zone: &Zone, seconds
         rules.insert(rule.id.clone(), line);
     }
     let sizes = pipeline.sizes();
-    let sum = |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    let sum =
+        |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,
@@ -254,15 +267,24 @@ fn for_people(summary: &Value, out: &Path) -> String {
     };
     line(format!(
         "{} events in {} s ({} events/s), {} MB peak memory",
-        summary["events"], summary["seconds"], summary["events_per_second"],
+        summary["events"],
+        summary["seconds"],
+        summary["events_per_second"],
         summary["peak_memory_bytes"].as_u64().unwrap_or(0) / 1_000_000
     ));
     line(String::new());
-    line(format!("{:<20} {:>10} {:>10} {:>10} {:>11} {:>12}", "feed", "rows", "accepted", "duplicates", "corrections", "dead letters"));
+    line(format!(
+        "{:<20} {:>10} {:>10} {:>10} {:>11} {:>12}",
+        "feed", "rows", "accepted", "duplicates", "corrections", "dead letters"
+    ));
     for (name, f) in summary["feeds"].as_object().into_iter().flatten() {
         line(format!(
             "{name:<20} {:>10} {:>10} {:>10} {:>11} {:>12}",
-            f["rows"].to_string(), f["accepted"].to_string(), f["duplicates"].to_string(), f["corrections"].to_string(), f["dead_letters"].to_string()
+            f["rows"].to_string(),
+            f["accepted"].to_string(),
+            f["duplicates"].to_string(),
+            f["corrections"].to_string(),
+            f["dead_letters"].to_string()
         ));
     }
     line(String::new());
@@ -276,7 +298,11 @@ fn for_people(summary: &Value, out: &Path) -> String {
         if r["signals"] == 0 && r["not_ready"].as_u64().is_some() {
             notes.push_str("  not ready: its compare lacks history");
         }
-        line(format!("{name:<32} {:>10} {:>10}{notes}", r["signals"].to_string(), r["alerts"].to_string()));
+        line(format!(
+            "{name:<32} {:>10} {:>10}{notes}",
+            r["signals"].to_string(),
+            r["alerts"].to_string()
+        ));
     }
     if rules.len() > 60 {
         line(format!("… and {} more rules in summary.json", rules.len() - 60));

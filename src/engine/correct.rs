@@ -113,7 +113,9 @@ impl Shard {
         if let Some(WindowSpec::Session { .. }) = rule.window {
             for row in correction.rows() {
                 let at = self.zone.to_local(row.rows.event_ms[0]);
-                for key in rule.slices.iter().filter_map(|s| self.key_in(*s, row)).collect::<Vec<_>>() {
+                for key in
+                    rule.slices.iter().filter_map(|s| self.key_in(*s, row)).collect::<Vec<_>>()
+                {
                     self.revise_sessions(r, rule, key, at, correction.cause);
                 }
             }
@@ -130,7 +132,8 @@ impl Shard {
         let mut outcomes: BTreeMap<u32, Vec<Outcome>> = BTreeMap::new();
         for (i, end) in ends.iter().enumerate() {
             let of_end = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            for (key, outcome) in self.closed_again(r, rule, *end, &keys, of_end, correction.cause) {
+            for (key, outcome) in self.closed_again(r, rule, *end, &keys, of_end, correction.cause)
+            {
                 outcomes.entry(key).or_default().push(outcome);
             }
         }
@@ -161,7 +164,10 @@ impl Shard {
                 let row = row_values(&values, i);
                 let text = row_text(&rule.value_texts, &values, i);
                 self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
-                out.push((*key, self.outcome(r, rule, *key, (span, true), verdicts[i], &row, cause)));
+                out.push((
+                    *key,
+                    self.outcome(r, rule, *key, (span, true), verdicts[i], &row, cause),
+                ));
             } else {
                 self.drop_signal(r, rule, end, *key);
                 let k = self.store.interner(rule.space).key(*key).clone();
@@ -186,7 +192,8 @@ impl Shard {
         }
         let last = closed_to.min(before + rule.lookback_ms + width_ms);
         let first = next_end(before - every_ms, every_ms, origin_ms);
-        let mut keys: Vec<u32> = rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
+        let mut keys: Vec<u32> =
+            rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         keys.sort_unstable();
         keys.dedup();
         for end in (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last) {
@@ -200,8 +207,12 @@ impl Shard {
     fn reopen(&mut self, r: usize, rule: &RulePlan, correction: &Correction, keys: &[u32]) {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
         let closed_to = self.rules[r].closed_to.unwrap_or(i64::MIN);
-        let marks: Vec<(i64, u32)> =
-            self.rules[r].early.keys().copied().filter(|(e, k)| *e > closed_to && keys.contains(k)).collect();
+        let marks: Vec<(i64, u32)> = self.rules[r]
+            .early
+            .keys()
+            .copied()
+            .filter(|(e, k)| *e > closed_to && keys.contains(k))
+            .collect();
         for (end, key) in marks {
             let window = end - width_ms..end;
             let (verdicts, _) = self.verdicts(r, &[key], &window, &[]);
@@ -266,7 +277,9 @@ impl Shard {
 
     /// The first open window that holds the row, for each slice it passes.
     fn open_looks(&self, r: usize, rule: &RulePlan, row: &Prepared) -> Vec<(i64, u32)> {
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return Vec::new() };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return Vec::new();
+        };
         let mut looks = Vec::new();
         for s in &rule.slices {
             let Some(key) = self.key_in(*s, row) else { continue };
@@ -289,7 +302,9 @@ impl Shard {
     pub(super) fn look_at(&mut self, piece: &Piece, prepared: &Prepared) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+                continue;
+            };
             let closed_to = self.rules[r].closed_to.unwrap_or(i64::MIN);
             let mut looks = Vec::new();
             for s in &rule.slices {
@@ -304,8 +319,12 @@ impl Shard {
                 for row in &list[from..to] {
                     let i = *row as usize;
                     let pane = prepared.rows.panes[slice.lane][i];
-                    let refused = piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false);
-                    if refused || pane == NO_PANE || keys.complete.as_ref().is_some_and(|c| c.is_null(i)) {
+                    let refused =
+                        piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false);
+                    if refused
+                        || pane == NO_PANE
+                        || keys.complete.as_ref().is_some_and(|c| c.is_null(i))
+                    {
                         continue;
                     }
                     let end = next_end(slice.grid.start(pane), every_ms, origin_ms);

@@ -39,15 +39,24 @@ impl Disorder {
 
 /// The rows of a partition in another order, in batches of at most `batch_rows`.
 #[must_use]
-pub fn disorder(batches: Vec<Batch>, spec: &FeedSpec, zone: &Zone, how: Disorder, batch_rows: usize) -> Vec<Batch> {
+pub fn disorder(
+    batches: Vec<Batch>,
+    spec: &FeedSpec,
+    zone: &Zone,
+    how: Disorder,
+    batch_rows: usize,
+) -> Vec<Batch> {
     let Some(first) = batches.first() else { return Vec::new() };
     let (feed, partition) = (first.feed, first.partition.clone());
     let slack = spec.out_of_order_ms + spec.allowed_lateness_ms;
-    let mut random = Random(how.shuffle.unwrap_or(0) ^ how.duplicates.unwrap_or(0).rotate_left(32) ^ 0x5eed);
+    let mut random =
+        Random(how.shuffle.unwrap_or(0) ^ how.duplicates.unwrap_or(0).rotate_left(32) ^ 0x5eed);
     let mut rows: Vec<(i64, usize, u32, u32)> = Vec::new();
     let mut latest = i64::MIN;
     for (b, batch) in batches.iter().enumerate() {
-        for (r, event_ms) in event_times(&batch.rows, spec.schema.event_time, zone).into_iter().enumerate() {
+        for (r, event_ms) in
+            event_times(&batch.rows, spec.schema.event_time, zone).into_iter().enumerate()
+        {
             let late = event_ms < latest.saturating_sub(slack);
             latest = latest.max(event_ms);
             let n = rows.len();
@@ -60,7 +69,12 @@ pub fn disorder(batches: Vec<Batch>, spec: &FeedSpec, zone: &Zone, how: Disorder
             rows.push((place, n, b as u32, r as u32));
             if how.duplicates.is_some() && random.below(8) == 0 && !late {
                 let again = if slack > 0 { random.below(slack as u64) as i64 } else { 0 };
-                rows.push((if how.shuffle.is_some() { event_ms + again } else { latest }, n, b as u32, r as u32));
+                rows.push((
+                    if how.shuffle.is_some() { event_ms + again } else { latest },
+                    n,
+                    b as u32,
+                    r as u32,
+                ));
             }
         }
     }
@@ -68,8 +82,12 @@ pub fn disorder(batches: Vec<Batch>, spec: &FeedSpec, zone: &Zone, how: Disorder
     let sources: Vec<&RecordBatch> = batches.iter().map(|b| &b.rows).collect();
     rows.chunks(batch_rows.max(1))
         .filter_map(|chunk| {
-            let indices: Vec<(usize, usize)> = chunk.iter().map(|(_, _, b, r)| (*b as usize, *r as usize)).collect();
-            let lines = indices.iter().map(|(b, r)| batches[*b].lines.get(*r).copied().unwrap_or(0)).collect();
+            let indices: Vec<(usize, usize)> =
+                chunk.iter().map(|(_, _, b, r)| (*b as usize, *r as usize)).collect();
+            let lines = indices
+                .iter()
+                .map(|(b, r)| batches[*b].lines.get(*r).copied().unwrap_or(0))
+                .collect();
             let rows = interleave_record_batch(&sources, &indices).ok()?;
             Some(Batch { feed, partition: Arc::clone(&partition), rows, lines, raw: None })
         })

@@ -47,7 +47,9 @@ impl Shard {
     fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return None };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return None;
+        };
         let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
         let key = rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))?;
         let local = self.zone.to_local(at_ms);
@@ -61,8 +63,9 @@ impl Shard {
             let (result, _) = evaluate_rows(e.as_ref(), &values);
             (text.clone(), (!result.is_null(0)).then(|| true_mask(&result).value(0)))
         });
-        let records =
-            found.iter().map(|f| (record_id(&plan, f).to_string(), f.event_ms(), f.piece.rows.feed));
+        let records = found
+            .iter()
+            .map(|f| (record_id(&plan, f).to_string(), f.event_ms(), f.piece.rows.feed));
         Some(Inspection {
             window: window_span(rule, end, &self.zone),
             closed: self.rules[r].closed_to.is_some_and(|c| end <= c),

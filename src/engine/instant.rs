@@ -17,7 +17,10 @@ use crate::{
         prepare::Prepared,
         store::shard_of,
     },
-    rule::{file::Kind, plan::{InstantPlan, RulePlan}},
+    rule::{
+        file::Kind,
+        plan::{InstantPlan, RulePlan},
+    },
 };
 
 /// One record of an instant rule.
@@ -32,7 +35,9 @@ impl Shard {
     pub(super) fn instants(&mut self, piece: &Arc<Piece>, prepared: &Prepared) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
-            let Some(instant) = rule.instant.as_ref().filter(|i| i.feed == piece.rows.feed) else { continue };
+            let Some(instant) = rule.instant.as_ref().filter(|i| i.feed == piece.rows.feed) else {
+                continue;
+            };
             let rows = self.passing(instant, piece, prepared);
             if rows.is_empty() {
                 continue;
@@ -52,7 +57,10 @@ impl Shard {
         let plan = self.plan.clone();
         let Some((found, prepared)) = old else { return };
         for (r, rule) in plan.rules.iter().enumerate() {
-            let Some(instant) = rule.instant.as_ref().filter(|i| i.feed == found.piece.rows.feed) else { continue };
+            let Some(instant) = rule.instant.as_ref().filter(|i| i.feed == found.piece.rows.feed)
+            else {
+                continue;
+            };
             let keys = &prepared.keys[instant.keying];
             let mine = shard_of(keys.hashes[0], self.shards) == self.number;
             if mine && prepared.rows.bits.passes(0, instant.filter) {
@@ -67,7 +75,9 @@ impl Shard {
     pub(super) fn expire_instants(&mut self, watermarks: &[i64], cause: Cause) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
-            let Some(instant) = rule.instant.as_ref().filter(|_| rule.alert.keep_ms > 0) else { continue };
+            let Some(instant) = rule.instant.as_ref().filter(|_| rule.alert.keep_ms > 0) else {
+                continue;
+            };
             let to_ms = watermarks[instant.feed];
             for mut alert in self.lifecycle.expire(&self.specs[r], cause, to_ms) {
                 alert.evidence = alert.record.iter().map(ToString::to_string).collect();
@@ -92,13 +102,22 @@ impl Shard {
         list[from..to].iter().copied().filter(mine).collect()
     }
 
-    fn record(&mut self, r: usize, rule: &RulePlan, found: &Found, hit: Option<Hit>, key: Option<Arc<Key>>, cause: Cause) {
+    fn record(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        found: &Found,
+        hit: Option<Hit>,
+        key: Option<Arc<Key>>,
+        cause: Cause,
+    ) {
         let record = record_id(&self.plan, found);
         let at_ms = found.event_ms();
         let window = Span { start_ms: at_ms, end_ms: at_ms };
         let truth = if hit.is_some() { Truth::Fire } else { Truth::Clear };
         let Some(key) = hit.as_ref().map(|h| h.key.clone()).or(key) else { return };
-        let (severity, values) = hit.map_or((Severity::Low, Box::default()), |h| (h.severity, h.values));
+        let (severity, values) =
+            hit.map_or((Severity::Low, Box::default()), |h| (h.severity, h.values));
         let names: Map<String, Value> = rule.value_names().map(str::to_owned).zip(values).collect();
         let slot = (at_ms, record.clone());
         if truth == Truth::Fire {
@@ -148,7 +167,8 @@ fn hits(rule: &RulePlan, instant: &InstantPlan, prepared: &Prepared, rows: &[u32
         .iter()
         .map(|(s, e)| (*s, e.as_ref().map(|e| true_mask(&evaluate_rows(e.as_ref(), &batch).0))))
         .collect();
-    let values: Vec<_> = instant.values.iter().map(|(_, e)| evaluate_rows(e.as_ref(), &batch).0).collect();
+    let values: Vec<_> =
+        instant.values.iter().map(|(_, e)| evaluate_rows(e.as_ref(), &batch).0).collect();
     let keys = &prepared.keys[instant.keying];
     rows.iter()
         .enumerate()

@@ -172,10 +172,17 @@ impl Pipeline {
     ///
     /// # Errors
     /// All findings of rules that do not compile.
-    pub fn try_new(specs: Vec<FeedSpec>, rules: &[RuleFile], options: Options) -> Result<Self, Vec<Diagnostic>> {
+    pub fn try_new(
+        specs: Vec<FeedSpec>,
+        rules: &[RuleFile],
+        options: Options,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let contexts: Vec<FeedContext> = specs
             .iter()
-            .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.allowed_lateness_ms + s.out_of_order_ms })
+            .map(|s| FeedContext {
+                schema: s.schema.clone(),
+                lateness_ms: s.allowed_lateness_ms + s.out_of_order_ms,
+            })
             .collect();
         Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
     }
@@ -187,13 +194,27 @@ impl Pipeline {
         let shards = options.shards.max(1);
         let feeds = specs.iter().enumerate().map(|(i, s)| Feed::new(i, s, &plan)).collect();
         let preparers = (0..specs.len())
-            .map(|i| Preparer::new(specs[i].schema.clone(), plan.panes.feeds[i].clone(), options.zone.clone()))
+            .map(|i| {
+                Preparer::new(
+                    specs[i].schema.clone(),
+                    plan.panes.feeds[i].clone(),
+                    options.zone.clone(),
+                )
+            })
             .collect();
         let lateness: Vec<i64> = specs.iter().map(|s| s.allowed_lateness_ms).collect();
         let rows_keep = (0..specs.len()).map(|f| rows_keep(f, &specs[f], &plan)).collect();
         Self {
             shards: (0..shards)
-                .map(|n| Shard::new(plan.clone(), options.zone.clone(), (n, shards), &lateness, options.eager))
+                .map(|n| {
+                    Shard::new(
+                        plan.clone(),
+                        options.zone.clone(),
+                        (n, shards),
+                        &lateness,
+                        options.eager,
+                    )
+                })
                 .collect(),
             plan,
             specs: specs.into(),
@@ -245,7 +266,10 @@ impl Pipeline {
     /// Watermark of each feed, an instant; `None` before its first row.
     #[must_use]
     pub fn watermarks(&self) -> Vec<Option<i64>> {
-        self.feeds.iter().map(|f| Some(f.partitions.watermark()).filter(|w| *w != i64::MIN)).collect()
+        self.feeds
+            .iter()
+            .map(|f| Some(f.partitions.watermark()).filter(|w| *w != i64::MIN))
+            .collect()
     }
 
     /// Takes in rows.
@@ -273,7 +297,9 @@ impl Pipeline {
                 one_by_one = works
                     .iter()
                     .enumerate()
-                    .flat_map(|(b, w)| (0..w.prepared.rows.event_ms.len() as u32).map(move |r| (b as u32, r)))
+                    .flat_map(|(b, w)| {
+                        (0..w.prepared.rows.event_ms.len() as u32).map(move |r| (b as u32, r))
+                    })
                     .collect();
                 &one_by_one
             }
@@ -418,12 +444,21 @@ impl Pipeline {
         // A withdrawn version was taken off when its tombstone came.
         let old = replaced.filter(|o| o.operation != Operation::Withdraw);
         if old.is_some() || (!withdrawn && self.feeds[f].is_past(event_ms, &works[b].prepared, r)) {
-            self.correct(works, b, row, old, withdrawn, Cause { at_ms: event_ms, arrival, arrived_ms: at_ms });
+            self.correct(
+                works,
+                b,
+                row,
+                old,
+                withdrawn,
+                Cause { at_ms: event_ms, arrival, arrived_ms: at_ms },
+            );
         } else if withdrawn {
             works[b].refused[r] = true;
         }
         let feed = &mut self.feeds[f];
-        if feed.partitions.observe(partition, event_ms) && feed.partitions.watermark() >= feed.next_cut_ms {
+        if feed.partitions.observe(partition, event_ms)
+            && feed.partitions.watermark() >= feed.next_cut_ms
+        {
             self.flush(works);
             self.close((arrival, at_ms));
         }
@@ -466,11 +501,23 @@ impl Pipeline {
         };
         let raw = p.raw.as_ref().map_or_else(|| row_json(&spec.schema, p, r), |raw| raw.row(r));
         let line = p.lines.get(r).copied().unwrap_or(0);
-        self.step.dead.push((p.rows.feed, p.partition.clone(), DeadLetter { line, class, message, raw }));
+        self.step.dead.push((
+            p.rows.feed,
+            p.partition.clone(),
+            DeadLetter { line, class, message, raw },
+        ));
     }
 
     /// A row that changes the past, as a step of its own.
-    fn correct(&mut self, works: &mut [Work], b: usize, row: u32, old: Option<Version>, withdrawn: bool, cause: Cause) {
+    fn correct(
+        &mut self,
+        works: &mut [Work],
+        b: usize,
+        row: u32,
+        old: Option<Version>,
+        withdrawn: bool,
+        cause: Cause,
+    ) {
         let f = works[b].prepared.rows.feed;
         // What came before goes in first; the row itself is a piece alone.
         works[b].to = row;
@@ -602,7 +649,9 @@ impl Pipeline {
         let cause = Cause { at_ms: 0, arrival, arrived_ms };
         let mut targets = Vec::new();
         for (r, rule) in plan.rules.iter().enumerate() {
-            let Some(WindowSpec::Sliding { .. } | WindowSpec::Session { .. }) = rule.window else { continue };
+            let Some(WindowSpec::Sliding { .. } | WindowSpec::Session { .. }) = rule.window else {
+                continue;
+            };
             let Some(watermark) = self.rule_watermark(&rule.feeds) else { continue };
             targets.push((r, self.options.zone.to_local(watermark.saturating_sub(rule.delay_ms))));
         }
@@ -635,7 +684,9 @@ impl Pipeline {
 
     /// The instant that every feed of a rule has reached; idle feeds do not hold it back.
     fn rule_watermark(&self, feeds: &[usize]) -> Option<i64> {
-        let known = || feeds.iter().map(|f| &self.feeds[*f].partitions).filter(|p| p.watermark() != i64::MIN);
+        let known = || {
+            feeds.iter().map(|f| &self.feeds[*f].partitions).filter(|p| p.watermark() != i64::MIN)
+        };
         known()
             .filter(|p| p.holds_back())
             .map(Partitions::watermark)
@@ -701,7 +752,9 @@ impl Feed {
         let mut grids = Vec::new();
         for rule in plan.rules.iter().filter(|r| r.feeds.contains(&number)) {
             let grid = match rule.window {
-                Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => (every_ms, origin_ms, rule.delay_ms),
+                Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
+                    (every_ms, origin_ms, rule.delay_ms)
+                }
                 // Sessions end where their rows end; hours are near enough to look.
                 Some(WindowSpec::Session { .. }) => (HOUR_MS, 0, rule.delay_ms),
                 None => (DAY_MS, 0, 0),
@@ -714,10 +767,12 @@ impl Feed {
             grids.push((DAY_MS, 0, 0));
         }
         let lanes = &plan.panes.feeds[number].lanes;
-        let other = lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time).map(|(i, l)| {
-            let delay = schema.delays.iter().find(|(c, _)| *c == l.time).map_or(0, |(_, ms)| *ms);
-            (i, delay, i64::MIN)
-        });
+        let other =
+            lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time).map(|(i, l)| {
+                let delay =
+                    schema.delays.iter().find(|(c, _)| *c == l.time).map_or(0, |(_, ms)| *ms);
+                (i, delay, i64::MIN)
+            });
         Self {
             partitions: Partitions::new(spec.out_of_order_ms),
             dedup: (!schema.record_id.is_empty()).then(|| Dedup::new(spec.dedup_for_ms)),
@@ -772,11 +827,12 @@ impl Versions {
 
     fn of_row(&self, row: usize, place: (u64, u32), event_ms: i64) -> Version {
         let number = self.number.as_ref().filter(|n| n.is_valid(row)).map_or(0, |n| n.value(row));
-        let operation = match self.operation.as_ref().filter(|o| o.is_valid(row)).map(|o| o.value(row)) {
-            Some("withdraw") => Operation::Withdraw,
-            Some("correct") => Operation::Correct,
-            _ => Operation::Insert,
-        };
+        let operation =
+            match self.operation.as_ref().filter(|o| o.is_valid(row)).map(|o| o.value(row)) {
+                Some("withdraw") => Operation::Withdraw,
+                Some("correct") => Operation::Correct,
+                _ => Operation::Insert,
+            };
         Version { number, operation, place, event_ms }
     }
 }
@@ -811,17 +867,25 @@ fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
             Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
             _ => HOUR_MS,
         };
-        let second_tier = r.aggregates.iter().any(|a| matches!(a.read, crate::rule::plan::Read::FromRows(_)));
+        let second_tier =
+            r.aggregates.iter().any(|a| matches!(a.read, crate::rule::plan::Read::FromRows(_)));
         let lookback = if second_tier { r.lookback_ms } else { 0 };
         let width = r.window.map_or(0, WindowSpec::width_max);
         width + 2 * every + r.alert.keep_ms + lookback + r.delay_ms
     };
-    let rules = plan.rules.iter().filter(|r| r.feeds.contains(&feed)).map(of_rule).max().unwrap_or(0);
+    let rules =
+        plan.rules.iter().filter(|r| r.feeds.contains(&feed)).map(of_rule).max().unwrap_or(0);
     (rules + spec.allowed_lateness_ms + DAY_MS).max(spec.dedup_for_ms)
 }
 
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pipeline({} feeds, {} rules, {} shards)", self.feeds.len(), self.plan.rules.len(), self.shards.len())
+        write!(
+            f,
+            "Pipeline({} feeds, {} rules, {} shards)",
+            self.feeds.len(),
+            self.plan.rules.len(),
+            self.shards.len()
+        )
     }
 }

@@ -111,7 +111,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The format of a file is not known.
-    #[error("input {0} has no known ending, use .ndjson, .csv, .parquet or .arrow, with .gz or .zst behind it if compressed")]
+    #[error(
+        "input {0} has no known ending, use .ndjson, .csv, .parquet or .arrow, with .gz or .zst behind it if compressed"
+    )]
     Format(PathBuf),
     /// The result cannot be written.
     #[error("the result cannot be written")]
@@ -144,7 +146,12 @@ struct Partition {
 ///
 /// # Errors
 /// When a file cannot be read or the sink cannot write; bad rows are dead letters.
-pub fn replay(pipeline: &mut Pipeline, inputs: &[Input], options: &ReplayOptions, sink: &mut dyn Sink) -> Result<Replayed, Error> {
+pub fn replay(
+    pipeline: &mut Pipeline,
+    inputs: &[Input],
+    options: &ReplayOptions,
+    sink: &mut dyn Sink,
+) -> Result<Replayed, Error> {
     let feeds = pipeline.specs().len();
     let mut done = Replayed {
         decoded: vec![(0, 0); feeds],
@@ -218,7 +225,8 @@ fn merge(
             let n = batch.rows.event_ms.len();
             while part.row < n && part.head() <= limit && order.len() < ROWS_AT_ONCE {
                 let event_ms = batch.rows.event_ms[part.row];
-                let inside = options.from_ms.is_none_or(|f| event_ms >= f) && options.to_ms.is_none_or(|t| event_ms < t);
+                let inside = options.from_ms.is_none_or(|f| event_ms >= f)
+                    && options.to_ms.is_none_or(|t| event_ms < t);
                 if inside {
                     let at = match &part.arrived {
                         Some(arrived) => arrived[part.row],
@@ -315,7 +323,9 @@ impl Partition {
                         sink.dead(self.feed, &self.name, letter).map_err(Error::Write)?;
                     }
                 }
-                Ok(Message::Failed(source)) => return Err(Error::Read { path: self.path.clone(), source }),
+                Ok(Message::Failed(source)) => {
+                    return Err(Error::Read { path: self.path.clone(), source });
+                }
                 Err(_) => {
                     self.ended = true;
                     return Ok(true);
@@ -339,10 +349,16 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(pipeline: &Pipeline, input: &Input, options: &ReplayOptions, bytes: Arc<AtomicU64>) -> Result<Self, Error> {
+    fn open(
+        pipeline: &Pipeline,
+        input: &Input,
+        options: &ReplayOptions,
+        bytes: Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
         let spec = pipeline.specs()[input.feed].clone();
         let failed = |source| Error::Read { path: input.path.clone(), source };
-        let format = Format::of_path(&input.path).ok_or_else(|| Error::Format(input.path.clone()))?;
+        let format =
+            Format::of_path(&input.path).ok_or_else(|| Error::Format(input.path.clone()))?;
         let file = File::open(&input.path).map_err(failed)?;
         let size = file.metadata().map_or(0, |m| m.len());
         let source = if format.is_text() {
@@ -351,7 +367,12 @@ impl Reader {
             bytes.fetch_add(size, Ordering::Relaxed);
             DecodeInput::File(file)
         };
-        let mut how = OpenOptions::new(spec.schema.clone(), pipeline.zone().clone(), format, options.secret.clone());
+        let mut how = OpenOptions::new(
+            spec.schema.clone(),
+            pipeline.zone().clone(),
+            format,
+            options.secret.clone(),
+        );
         how.compression = Compression::of_path(&input.path);
         how.encoding = spec.encoding;
         Ok(Self {
@@ -454,12 +475,21 @@ fn take(step: Step, sink: &mut dyn Sink, done: &mut Replayed) -> Result<(), Erro
 
 /// Arrival times of a mapped column; a row without one arrives when it happened, but not in the future: a date in 2099
 /// must not vouch for itself.
-fn instants(column: &arrow::array::ArrayRef, event_ms: &[i64], now_ms: i64, zone: &Zone) -> Vec<i64> {
+fn instants(
+    column: &arrow::array::ArrayRef,
+    event_ms: &[i64],
+    now_ms: i64,
+    zone: &Zone,
+) -> Vec<i64> {
     let at = |i: usize| match column.data_type() {
-        DataType::Date32 => zone.to_utc(i64::from(column.as_primitive::<Date32Type>().value(i)) * DAY_MS),
+        DataType::Date32 => {
+            zone.to_utc(i64::from(column.as_primitive::<Date32Type>().value(i)) * DAY_MS)
+        }
         _ => column.as_primitive::<TimestampMillisecondType>().value(i),
     };
-    (0..column.len()).map(|i| if column.is_null(i) { event_ms[i].min(now_ms) } else { at(i) }).collect()
+    (0..column.len())
+        .map(|i| if column.is_null(i) { event_ms[i].min(now_ms) } else { at(i) })
+        .collect()
 }
 
 /// A file's name stands for its partition.
@@ -470,5 +500,10 @@ fn partition_name(path: &Path) -> Arc<str> {
 /// One batch as an arrival of its own, for callers that have no files.
 #[must_use]
 pub fn arrival_of(pipeline: &Pipeline, batch: Batch, arrived_ms: i64) -> Arrival {
-    Arrival { batches: vec![batch], order: None, first: pipeline.next_arrival(), arrived_ms: vec![arrived_ms] }
+    Arrival {
+        batches: vec![batch],
+        order: None,
+        first: pipeline.next_arrival(),
+        arrived_ms: vec![arrived_ms],
+    }
 }

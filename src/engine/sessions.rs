@@ -56,7 +56,8 @@ impl Shard {
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
-            let from = self.rules[r].sessions.get(&key).and_then(|s| s.last()).map_or(i64::MIN, |s| s.end);
+            let from =
+                self.rules[r].sessions.get(&key).and_then(|s| s.last()).map_or(i64::MIN, |s| s.end);
             let ended = self.sessions_of(rule, key, from, to);
             for session in ended {
                 if before.is_some_and(|b| session.end <= b) {
@@ -71,8 +72,17 @@ impl Shard {
     }
 
     /// Sessions of a key touched by a change at the local time `at` are made anew.
-    pub(super) fn revise_sessions(&mut self, r: usize, rule: &RulePlan, key: u32, at: i64, cause: Cause) {
-        let (Some(WindowSpec::Session { gap_ms, .. }), Some(closed_to)) = (rule.window, self.rules[r].closed_to) else {
+    pub(super) fn revise_sessions(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        key: u32,
+        at: i64,
+        cause: Cause,
+    ) {
+        let (Some(WindowSpec::Session { gap_ms, .. }), Some(closed_to)) =
+            (rule.window, self.rules[r].closed_to)
+        else {
             return;
         };
         let kept = self.rules[r].sessions.remove(&key).unwrap_or_default();
@@ -125,7 +135,9 @@ impl Shard {
         let second = |e: &Entry| i64::from(e.pane) * SECOND_MS;
         let mut seconds = Vec::new();
         for s in &rule.slices {
-            seconds.extend(self.store.slice(*s).series(key).into_iter().flat_map(|s| s.entries()).map(second));
+            seconds.extend(
+                self.store.slice(*s).series(key).into_iter().flat_map(|s| s.entries()).map(second),
+            );
         }
         let mut ended = sessions(seconds, from, gap_ms, max_ms);
         ended.retain(|s| s.end <= to);
@@ -140,7 +152,14 @@ impl Shard {
         list.push(session);
     }
 
-    fn judge_session(&mut self, r: usize, rule: &RulePlan, key: u32, session: Session, cause: Cause) {
+    fn judge_session(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        key: u32,
+        session: Session,
+        cause: Cause,
+    ) {
         let window = session.start..session.end;
         let (verdicts, values) = self.verdicts(r, &[key], &window, &[]);
         let span = self.span_of(session);
@@ -170,10 +189,17 @@ mod tests {
     #[test]
     fn silence_and_length_end_a_session() {
         let of = |seconds: &[i64], from| {
-            sessions(seconds.to_vec(), from, 10, 25).into_iter().map(|s| (s.start, s.end)).collect::<Vec<_>>()
+            sessions(seconds.to_vec(), from, 10, 25)
+                .into_iter()
+                .map(|s| (s.start, s.end))
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(&[0, 5, 14, 23], i64::MIN), [(0, 25)], "cut at its longest");
-        assert_eq!(of(&[0, 10], i64::MIN), [(0, 10), (10, 20)], "a row at the gap is the next session's");
+        assert_eq!(
+            of(&[0, 10], i64::MIN),
+            [(0, 10), (10, 20)],
+            "a row at the gap is the next session's"
+        );
         assert_eq!(of(&[0, 9, 18, 24, 26], i64::MIN), [(0, 25), (26, 36)]);
         assert_eq!(of(&[0, 9, 40], 25), [(40, 50)]);
     }

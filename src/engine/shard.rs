@@ -170,7 +170,11 @@ impl Shard {
         }
         for (r, rule) in plan.rules.iter().enumerate() {
             let marks = rule.feeds.iter().map(|f| (watermarks[*f], lateness[*f]));
-            let Some(before) = marks.map(|(w, l)| if w == i64::MIN { i64::MIN } else { w - l }).min() else { continue };
+            let Some(before) =
+                marks.map(|(w, l)| if w == i64::MIN { i64::MIN } else { w - l }).min()
+            else {
+                continue;
+            };
             if before != i64::MIN {
                 self.finalise(r, rule, before - rule.delay_ms, false);
             }
@@ -292,10 +296,12 @@ impl Shard {
         if r.window.is_none() {
             return;
         }
-        let window = self.zone.to_local(alert.window.start_ms)..self.zone.to_local(alert.window.end_ms);
+        let window =
+            self.zone.to_local(alert.window.start_ms)..self.zone.to_local(alert.window.end_ms);
         let records = self.evaluator(rule, &[]).records(key, &window);
         alert.evidence_total = records.len() as u64;
-        alert.evidence = records.iter().take(EVIDENCE_MAX).map(|f| record_id(&plan, f).to_string()).collect();
+        alert.evidence =
+            records.iter().take(EVIDENCE_MAX).map(|f| record_id(&plan, f).to_string()).collect();
     }
 
     /// The messages of an alert in both languages.
@@ -308,11 +314,17 @@ impl Shard {
         let mut names: Map<String, Value> = alert.key.values();
         names.extend(alert.context.clone());
         names.extend(alert.values.clone());
-        let text = |t: &Option<crate::rule::message::Template>| t.as_ref().map_or_else(String::new, |t| t.render(&[&names]));
+        let text = |t: &Option<crate::rule::message::Template>| {
+            t.as_ref().map_or_else(String::new, |t| t.render(&[&names]))
+        };
         alert.message = (text(zh), text(en));
     }
 
-    pub(super) fn evaluator<'a>(&'a mut self, rule: usize, peers: &'a [Option<Arc<PeerValues>>]) -> Evaluator<'a> {
+    pub(super) fn evaluator<'a>(
+        &'a mut self,
+        rule: usize,
+        peers: &'a [Option<Arc<PeerValues>>],
+    ) -> Evaluator<'a> {
         let r = &self.plan.rules[rule];
         let history_from = r.feeds.iter().map(|f| self.history_from[*f]).max().unwrap_or(i64::MAX);
         Evaluator { plan: &self.plan, rule: r, store: &mut self.store, history_from, peers }
@@ -331,14 +343,25 @@ impl Shard {
             && found.piece.rows.feed == *feed
         {
             for (name, column) in columns {
-                out.insert(name.clone(), value_at(found.piece.rows.batch.column(*column), found.row as usize));
+                out.insert(
+                    name.clone(),
+                    value_at(found.piece.rows.batch.column(*column), found.row as usize),
+                );
             }
         }
         out
     }
 
     /// An outcome without values: the window is clear, or has no rows.
-    pub(super) fn quiet(&self, rule: usize, key: &Arc<Key>, window: Span, truth: Truth, cause: Cause, closed: bool) -> Outcome {
+    pub(super) fn quiet(
+        &self,
+        rule: usize,
+        key: &Arc<Key>,
+        window: Span,
+        truth: Truth,
+        cause: Cause,
+        closed: bool,
+    ) -> Outcome {
         Outcome {
             rule,
             key: key.clone(),

@@ -29,7 +29,9 @@ impl Shard {
     /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
     pub(super) fn ends(&self, r: usize, to: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { return Vec::new() };
+        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+            return Vec::new();
+        };
         let first = match self.rules[r].closed_to {
             Some(end) => end + every_ms,
             None => match self.first_local(rule) {
@@ -56,7 +58,11 @@ impl Shard {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut evaluator = self.evaluator(r, &[]);
         ends.iter()
-            .map(|end| (0..rule.compares.len()).map(|c| evaluator.peer_values(c, &(end - width_ms..*end))).collect())
+            .map(|end| {
+                (0..rule.compares.len())
+                    .map(|c| evaluator.peer_values(c, &(end - width_ms..*end)))
+                    .collect()
+            })
             .collect()
     }
 
@@ -87,7 +93,9 @@ impl Shard {
     pub(super) fn look_open(&mut self) {
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else { continue };
+            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+                continue;
+            };
             let from = self.rules[r].closed_to.or_else(|| self.first_local(rule));
             if let Some(from) = from {
                 let looks = self.ahead(rule, from, every_ms, origin_ms);
@@ -153,7 +161,8 @@ impl Shard {
         self.replace_active(r, next);
         self.lifecycle.closed(r, span.end_ms);
         // Early marks of this window have served.
-        let done: Vec<(i64, u32)> = self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
+        let done: Vec<(i64, u32)> =
+            self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
         for mark in done {
             self.rules[r].early.remove(&mark);
             let after = self.store.latest_ms();
@@ -176,14 +185,20 @@ impl Shard {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
-        let ends = if rule.has_peers() { peers.iter().map(|(e, _)| *e).collect() } else { self.open_ends(r) };
+        let ends = if rule.has_peers() {
+            peers.iter().map(|(e, _)| *e).collect()
+        } else {
+            self.open_ends(r)
+        };
         for (i, end) in ends.into_iter().enumerate() {
             let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
             let mut keys = Vec::new();
             for s in &rule.slices {
                 let grid = plan.panes.slices[*s].grid;
-                keys.extend(self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)));
+                keys.extend(
+                    self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)),
+                );
             }
             self.evaluator(r, peers).prefilter(&mut keys, &window);
             keys.sort_unstable();
@@ -204,12 +219,16 @@ impl Shard {
     /// Ends of the open windows that hold rows.
     pub(super) fn open_ends(&self, r: usize) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else { return Vec::new() };
+        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+            return Vec::new();
+        };
         let last = rule.slices.iter().filter_map(|s| {
             let grid = self.plan.panes.slices[*s].grid;
             self.store.slice(*s).last_touched().map(|p| grid.start(p))
         });
-        let (Some(last), Some(first)) = (last.max(), self.rules[r].closed_to.or_else(|| self.first_local(rule))) else {
+        let (Some(last), Some(first)) =
+            (last.max(), self.rules[r].closed_to.or_else(|| self.first_local(rule)))
+        else {
             return Vec::new();
         };
         let first = next_end(first, every_ms, origin_ms);
@@ -269,7 +288,8 @@ impl Shard {
                 verdict.truth = Truth::Clear;
             }
         }
-        let looks_back = evaluator.rule.lookback_ms > 0 && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
+        let looks_back = evaluator.rule.lookback_ms > 0
+            && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
         self.failures[r] += values.failures;
         self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
         (verdicts, values.batch)
@@ -301,7 +321,12 @@ impl Shard {
         self.tell_news(r, rule, news);
     }
 
-    fn look_news(&mut self, r: usize, rule: &RulePlan, mut looks: Vec<(i64, u32)>) -> Vec<(u64, i64, u32)> {
+    fn look_news(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        mut looks: Vec<(i64, u32)>,
+    ) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         looks.sort_unstable();
         looks.dedup();
@@ -322,12 +347,20 @@ impl Shard {
     }
 
     /// Keys whose open window fires and says more than was told: (arrival that made it so, local end, key).
-    fn news(&mut self, r: usize, rule: &RulePlan, end: i64, keys: &[u32], verdicts: &[Verdict]) -> Vec<(u64, i64, u32)> {
+    fn news(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        keys: &[u32],
+        verdicts: &[Verdict],
+    ) -> Vec<(u64, i64, u32)> {
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let mut news = Vec::new();
         for (key, verdict) in keys.iter().zip(verdicts) {
             if verdict.truth == Truth::Fire && self.is_news(r, rule, end, *key, *verdict) {
-                let (found, steps, _) = self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
+                let (found, steps, _) =
+                    self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
                 if let Some(first) = steps.iter().position(|v| v.truth == Truth::Fire) {
                     news.push((found[first].arrival(), end, *key));
                 }
@@ -385,7 +418,15 @@ impl Shard {
     }
 
     /// Keeps a signal until it is final.
-    pub(super) fn hold_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32, severity: Severity, values: Box<str>) {
+    pub(super) fn hold_signal(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        end: i64,
+        key: u32,
+        severity: Severity,
+        values: Box<str>,
+    ) {
         let window = window_span(rule, end, &self.zone);
         self.hold_signal_of(r, rule, end, key, (severity, window), values);
     }
@@ -402,7 +443,8 @@ impl Shard {
     ) {
         if self.at_once[r] && self.rules[r].closed_to.is_none_or(|c| end > c) && self.closing {
             let key = self.store.interner(rule.space).key(key).clone();
-            let signal = Signal { rule: r, key, window, record: None, severity, values, open: false };
+            let signal =
+                Signal { rule: r, key, window, record: None, severity, values, open: false };
             self.finals.push(signal);
             return;
         }
@@ -447,7 +489,10 @@ impl Shard {
             let last = records.iter().rev().find(|f| Some(f.piece.rows.feed) == feed);
             last.map_or_else(Map::new, |f| self.context(r, f))
         };
-        let reraise = closed && was_active && verdict.truth == Truth::Fire && self.reraises(r, rule, &k.canonical, row);
+        let reraise = closed
+            && was_active
+            && verdict.truth == Truth::Fire
+            && self.reraises(r, rule, &k.canonical, row);
         Outcome {
             rule: r,
             key: k,
@@ -465,7 +510,9 @@ impl Shard {
 
     /// Whether `reraise` holds for these values against those of the last raise.
     fn reraises(&self, r: usize, rule: &RulePlan, key: &str, row: &[Value]) -> bool {
-        let (Some((expression, schema)), Some(last)) = (&rule.reraise, self.lifecycle.last_raised(r, key)) else {
+        let (Some((expression, schema)), Some(last)) =
+            (&rule.reraise, self.lifecycle.last_raised(r, key))
+        else {
             return false;
         };
         let last = rule.value_names().map(|n| last.get(n).cloned().unwrap_or(Value::Null));

@@ -311,7 +311,8 @@ fn guess(heading: &str, name: String, values: &[Option<&str>], zone: &Zone) -> G
     let (kind, format) = type_of(heading, &real, zone);
     let personal = is_personal(heading, &real);
     let kind = if personal { ColumnType::Text } else { kind };
-    let is_number = matches!(kind, ColumnType::Int | ColumnType::Float | ColumnType::Decimal { .. });
+    let is_number =
+        matches!(kind, ColumnType::Int | ColumnType::Float | ColumnType::Decimal { .. });
     let times = (is_number && heading.contains("万元")).then_some(10_000);
     let kind = if times.is_some() { ColumnType::Decimal { scale: 2 } } else { kind };
     let repeats = distinct.len() <= LISTED_MAX && real.len() >= 4 * distinct.len();
@@ -419,7 +420,8 @@ fn time_of(values: &[&str], zone: &Zone) -> Option<(ColumnType, Option<&'static 
             let midnight = |v: &&str| {
                 moment::instant(v, &formats, zone).is_some_and(|ms| zone.to_local(ms) % DAY_MS == 0)
             };
-            let clock = values.iter().any(has_clock) && values.iter().any(|v| days(v) && !midnight(v));
+            let clock =
+                values.iter().any(has_clock) && values.iter().any(|v| days(v) && !midnight(v));
             return Some((if clock { ColumnType::Timestamp } else { ColumnType::Date }, format));
         }
     }
@@ -458,7 +460,8 @@ fn disorder(
     zone: &Zone,
 ) -> Option<i64> {
     let formats: Vec<String> = format.into_iter().map(str::to_owned).collect();
-    let times = rows.iter().filter_map(|r| moment::instant(r.get(place)?.as_deref()?, &formats, zone));
+    let times =
+        rows.iter().filter_map(|r| moment::instant(r.get(place)?.as_deref()?, &formats, zone));
     let times: Vec<i64> = times.collect();
     let mut sorted = times.clone();
     sorted.sort_unstable();
@@ -591,7 +594,10 @@ mod tests {
 
     #[test]
     fn ten_thousands_become_yuan() {
-        let found = proposal("日期,罚款金额(万元),救援用时（分钟）", &["2026-03-05,0.5,12", "2026-03-06,12.345678,9"]);
+        let found = proposal(
+            "日期,罚款金额(万元),救援用时（分钟）",
+            &["2026-03-05,0.5,12", "2026-03-06,12.345678,9"],
+        );
         for line in [
             "  fine_yuan: {type: decimal, scale: 2, from: \"罚款金额(万元)\", times: {\"罚款金额(万元)\": 10000}}",
             "  rescue_minutes: {type: int, from: \"救援用时（分钟）\"}",
@@ -609,7 +615,12 @@ mod tests {
         rows.push("T5,2026-03-16 09:00,20".into());
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         let found = proposal("工单编号,登记时间,状态", &rows);
-        for line in ["record_id: order_no  # 2 % of the records repeat one", "event_time: registered_at", "up to 4 d behind", "state: {type: text"] {
+        for line in [
+            "record_id: order_no  # 2 % of the records repeat one",
+            "event_time: registered_at",
+            "up to 4 d behind",
+            "state: {type: text",
+        ] {
             assert!(found.yaml.contains(line), "{line}\n{}", found.yaml);
         }
     }

@@ -114,7 +114,12 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_digits() {
-        for (value, scale, text) in [(1250, 2, "12.5"), (1200, 2, "12"), (-5, 1, "-0.5"), (123_456_789_01, 2, "123456789.01")] {
+        for (value, scale, text) in [
+            (1250, 2, "12.5"),
+            (1200, 2, "12"),
+            (-5, 1, "-0.5"),
+            (123_456_789_01, 2, "123456789.01"),
+        ] {
             assert_eq!(decimal(value, scale).to_string(), text);
         }
     }

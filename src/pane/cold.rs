@@ -52,7 +52,13 @@ impl ColdKeys {
     /// No keys yet.
     #[must_use]
     pub fn new(slices: Vec<usize>, threshold: u32, horizon_ms: i64) -> Self {
-        Self { slices, threshold, horizon_ms: horizon_ms.max(1), counts: HashedMap::default(), swept: i32::MIN }
+        Self {
+            slices,
+            threshold,
+            horizon_ms: horizon_ms.max(1),
+            counts: HashedMap::default(),
+            swept: i32::MIN,
+        }
     }
 
     /// Counts one row of a key; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
@@ -125,7 +131,11 @@ mod tests {
         let mut turning = Vec::new();
         assert_eq!(keys.count(7, 10, &mut turning), (true, false));
         assert_eq!(keys.count(7, 90, &mut turning), (false, false));
-        assert_eq!(keys.count(7, 110, &mut turning), (false, false), "two of the epoch before count");
+        assert_eq!(
+            keys.count(7, 110, &mut turning),
+            (false, false),
+            "two of the epoch before count"
+        );
         assert_eq!(turning, [7]);
         keys.turned(7);
         assert_eq!(keys.count(7, 110, &mut turning), (false, true));

@@ -261,7 +261,8 @@ impl Slice {
             return;
         }
         for at in range {
-            let words = &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
+            let words =
+                &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
             kernel::merge(slot.kind, state, words);
         }
     }

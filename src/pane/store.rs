@@ -160,7 +160,12 @@ impl Store {
     }
 
     /// Adds the kept rows of keys that turned hot to the slices that waited for them.
-    fn turn_hot(&mut self, feed: usize, turning: Vec<Vec<u32>>, again: &mut dyn FnMut(Batch) -> Prepared) {
+    fn turn_hot(
+        &mut self,
+        feed: usize,
+        turning: Vec<Vec<u32>>,
+        again: &mut dyn FnMut(Batch) -> Prepared,
+    ) {
         let plan = self.plan.clone();
         for (keying, turned) in turning.into_iter().enumerate() {
             let Some(cold) = &mut self.cold[feed][keying] else { continue };
@@ -173,7 +178,8 @@ impl Store {
             }
             let Some(batch) = rows_batch(&rows) else { continue };
             let lines = Arc::from(vec![0; batch.num_rows()]);
-            let prepared = again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
+            let prepared =
+                again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
             let to = keys.len() as u32;
             let selection = Selection { prepared: &prepared, from: 0, to, refused: &[] };
             for s in &cold.slices {
@@ -191,7 +197,9 @@ impl Store {
                 let Some(cold) = cold else { continue };
                 let slices = cold.slices.clone();
                 let of = &self.slices;
-                let gone = cold.sweep(self.latest_ms, |key| slices.iter().any(|s| of[*s].series(key).is_some()));
+                let gone = cold.sweep(self.latest_ms, |key| {
+                    slices.iter().any(|s| of[*s].series(key).is_some())
+                });
                 let interner = &mut self.interners[plan.feeds[feed].keyings[keying].space];
                 for key in gone {
                     interner.release(key, self.latest_ms);

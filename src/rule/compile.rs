@@ -59,7 +59,11 @@ pub struct FeedContext {
 ///
 /// # Errors
 /// All findings of all rules.
-pub fn compile(files: &[RuleFile], feeds: &[FeedContext], drafts: bool) -> Result<Plan, Vec<Diagnostic>> {
+pub fn compile(
+    files: &[RuleFile],
+    feeds: &[FeedContext],
+    drafts: bool,
+) -> Result<Plan, Vec<Diagnostic>> {
     let mut builder = Builder::new(feeds);
     let mut files: Vec<&RuleFile> = files
         .iter()
@@ -165,14 +169,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn instant(&mut self, file: &RuleFile, feed: usize, params: &[(String, ScalarValue)]) -> Result<RulePlan, Findings> {
+    fn instant(
+        &mut self,
+        file: &RuleFile,
+        feed: usize,
+        params: &[(String, ScalarValue)],
+    ) -> Result<RulePlan, Findings> {
         let mut atoms = self.atoms(feed, file.filter.as_ref(), params)?;
         atoms.extend(self.atoms(feed, file.when.as_ref(), params)?);
         let filter = self.filter(feed, atoms);
         let (keying, space) = self.keying(file, feed, params)?;
         let schema = self.schemas[feed].clone();
         let values = self.contexts[feed].schema.clone();
-        let shown = file.alert.show.iter().filter_map(|s| values.position(&s.value).map(|i| (s.value.clone(), i)));
+        let shown = file
+            .alert
+            .show
+            .iter()
+            .filter_map(|s| values.position(&s.value).map(|i| (s.value.clone(), i)));
         let mut named: Vec<(String, Expression)> = Vec::new();
         for m in &file.measures {
             let expr = self.compiler.scalar(&m.value, &schema, params)?;
@@ -186,12 +199,15 @@ impl<'a> Builder<'a> {
         let mut severity = Vec::new();
         for (s, sql) in &file.severity {
             let e = match sql {
-                Some(sql) => Some(self.bind(&self.compiler.boolean(sql, &schema, params)?, &schema, sql)?),
+                Some(sql) => {
+                    Some(self.bind(&self.compiler.boolean(sql, &schema, params)?, &schema, sql)?)
+                }
                 None => None,
             };
             severity.push((*s, e));
         }
-        let fields: Vec<Field> = named.iter().map(|(n, e)| Field::new(n, e.data_type().clone(), true)).collect();
+        let fields: Vec<Field> =
+            named.iter().map(|(n, e)| Field::new(n, e.data_type().clone(), true)).collect();
         Ok(RulePlan {
             id: file.id.value.clone(),
             version: file.version,
@@ -223,20 +239,27 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn window(&mut self, file: &RuleFile, feed: usize, params: &[(String, ScalarValue)]) -> Result<RulePlan, Findings> {
+    fn window(
+        &mut self,
+        file: &RuleFile,
+        feed: usize,
+        params: &[(String, ScalarValue)],
+    ) -> Result<RulePlan, Findings> {
         let Some(window) = file.window.as_ref().map(|w| w.value) else {
             return Err(vec![missing(file, "window", "window: {sliding: 7d, every: 1d}")]);
         };
         let Some(when) = &file.when else {
             return Err(vec![missing(file, "when", "when: n >= 10")]);
         };
-        let ask = Ask { window, shifts: file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect() };
+        let ask =
+            Ask { window, shifts: file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect() };
         let mut rule_slices: Vec<usize> = Vec::new();
         let mut feeds: Vec<usize> = Vec::new();
         let mut delay_ms = 0;
         let mut aggregates: Vec<Aggregate> = Vec::new();
         // The same aggregates by the peers' key, per peers compare.
-        let mut peer_aggregates: Vec<Vec<Aggregate>> = file.compares.iter().map(|_| Vec::new()).collect();
+        let mut peer_aggregates: Vec<Vec<Aggregate>> =
+            file.compares.iter().map(|_| Vec::new()).collect();
         let mut growing: Vec<bool> = Vec::new();
         let mut measure_exprs = Vec::new();
         let mut findings = Vec::new();
@@ -256,15 +279,27 @@ impl<'a> Builder<'a> {
                         feeds.push(source);
                     }
                     for aggregate in &found {
-                        let made = self.aggregate(source, (keying, space), time, &base, aggregate, &ask, params, &m.value)?;
+                        let made = self.aggregate(
+                            source,
+                            (keying, space),
+                            time,
+                            &base,
+                            aggregate,
+                            &ask,
+                            params,
+                            &m.value,
+                        )?;
                         if !rule_slices.contains(&made.0.slice) {
                             rule_slices.push(made.0.slice);
                         }
                         for (i, c) in file.compares.iter().enumerate() {
                             if let Compare::Peers { key } = &c.with {
-                                let names: Vec<&str> = key.iter().map(|k| k.value.as_str()).collect();
+                                let names: Vec<&str> =
+                                    key.iter().map(|k| k.value.as_str()).collect();
                                 let peers = self.peer_keying(file, source, &names, params)?;
-                                let peer = self.aggregate(source, peers, time, &base, aggregate, &ask, params, &m.value)?;
+                                let peer = self.aggregate(
+                                    source, peers, time, &base, aggregate, &ask, params, &m.value,
+                                )?;
                                 peer_aggregates[i].push(peer.0);
                             }
                         }
@@ -297,17 +332,24 @@ impl<'a> Builder<'a> {
         }
 
         let all: Vec<usize> = (0..measures.len()).collect();
-        let mut fields: Vec<Field> =
-            measures.iter().map(|m| Field::new(&m.name, m.value.data_type().clone(), true)).collect();
+        let mut fields: Vec<Field> = measures
+            .iter()
+            .map(|m| Field::new(&m.name, m.value.data_type().clone(), true))
+            .collect();
         let mut compares = Vec::new();
         let mut fixed: Vec<bool> = measures.iter().map(|_| false).collect();
         for (i, c) in file.compares.iter().enumerate() {
             let with = match &c.with {
                 Compare::Shift { shift_ms } => CompareWith::Shift(*shift_ms),
-                Compare::History { of, .. } => CompareWith::History { shifts: shifts_of(&c.with), of: *of },
+                Compare::History { of, .. } => {
+                    CompareWith::History { shifts: shifts_of(&c.with), of: *of }
+                }
                 Compare::Peers { key } => {
                     let names: Vec<&str> = key.iter().map(|k| k.value.as_str()).collect();
-                    let columns = names.iter().filter_map(|n| file.key.iter().position(|k| k.name == *n)).collect();
+                    let columns = names
+                        .iter()
+                        .filter_map(|n| file.key.iter().position(|k| k.name == *n))
+                        .collect();
                     let peers = self.peer_keying(file, feed, &names, params)?;
                     let (keying, _) = self.keying(file, feed, params)?;
                     let link = Link { feed, keying, peer_keying: peers.0 };
@@ -336,7 +378,8 @@ impl<'a> Builder<'a> {
         conditions.push(when_expr.clone());
         let mut terms = Vec::new();
         for term in Compiler::conjuncts(&when_expr) {
-            let text = expr_to_sql(&term).map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
+            let text = expr_to_sql(&term)
+                .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
             terms.push((text, self.bind(&term, &df_values, when)?));
         }
         let clear = match &file.clear {
@@ -358,7 +401,9 @@ impl<'a> Builder<'a> {
         let reraise = match &file.alert.reraise {
             Some(sql) => {
                 let mut both = fields.clone();
-                both.extend(fields.iter().map(|f| f.clone().with_name(format!("last.{}", f.name()))));
+                both.extend(
+                    fields.iter().map(|f| f.clone().with_name(format!("last.{}", f.name()))),
+                );
                 let schema: SchemaRef = Arc::new(Schema::new(both));
                 let df = df_schema(&schema)?;
                 let expr = self.compiler.boolean(sql, &df, params)?;
@@ -372,7 +417,8 @@ impl<'a> Builder<'a> {
             Ok(i) if fixed[i] => Growth::Fixed,
             _ => Growth::Other,
         };
-        let early = matches!(window, WindowSpec::Sliding { .. }) && conditions.iter().all(|c| monotone(c, &class));
+        let early = matches!(window, WindowSpec::Sliding { .. })
+            && conditions.iter().all(|c| monotone(c, &class));
         let bounds: Vec<(usize, f64)> = lower_bounds(&when_expr)
             .into_iter()
             .filter_map(|(name, bound)| {
@@ -447,7 +493,11 @@ impl<'a> Builder<'a> {
     ) -> Result<(Aggregate, bool), Findings> {
         let _ = params;
         let Expr::AggregateFunction(function) = aggregate else {
-            return Err(vec![Diagnostic::error("rule::syntax", sql.span.clone(), "not an aggregate")]);
+            return Err(vec![Diagnostic::error(
+                "rule::syntax",
+                sql.span.clone(),
+                "not an aggregate",
+            )]);
         };
         let schema = self.schemas[feed].clone();
         let mut atoms = base.to_vec();
@@ -457,7 +507,8 @@ impl<'a> Builder<'a> {
             }
         }
         let filter = self.filter(feed, atoms);
-        let data_type = aggregate.get_type(&schema).map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
+        let data_type =
+            aggregate.get_type(&schema).map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
         let slice = self.slice(feed, filter, (keying, space), time, ask);
         let (read, zero, grows) = self.read(feed, slice, function, &schema, aggregate, sql)?;
         Ok((Aggregate { slice, read, data_type, zero }, grows))
@@ -477,22 +528,38 @@ impl<'a> Builder<'a> {
         let name = function.func.name();
         let arg = p.args.first();
         let arg_type = arg.and_then(|a| a.get_type(schema).ok()).unwrap_or(DataType::Null);
-        let number = matches!(arg_type, DataType::Int64 | DataType::Float64 | DataType::Decimal128(..));
-        let orders = number || matches!(arg_type, DataType::Date32 | DataType::Timestamp(..) | DataType::Boolean);
+        let number =
+            matches!(arg_type, DataType::Int64 | DataType::Float64 | DataType::Decimal128(..));
+        let orders = number
+            || matches!(arg_type, DataType::Date32 | DataType::Timestamp(..) | DataType::Boolean);
         let by_event_time = self.orders_by_event_time(feed, &p.order_by);
         let kernel = match (name, p.distinct, arg) {
-            ("count", false, Some(Expr::Literal(v, _))) if !v.is_null() => return Ok((Read::Rows, true, true)),
+            ("count", false, Some(Expr::Literal(v, _))) if !v.is_null() => {
+                return Ok((Read::Rows, true, true));
+            }
             ("count", false, None) => return Ok((Read::Rows, true, true)),
-            ("count", false, Some(_)) if p.args.len() == 1 => Some((Kernel::NonNull, Form::Presence)),
-            ("count", true, Some(_)) if p.args.len() == 1 => Some((Kernel::Distinct, Form::Identity)),
+            ("count", false, Some(_)) if p.args.len() == 1 => {
+                Some((Kernel::NonNull, Form::Presence))
+            }
+            ("count", true, Some(_)) if p.args.len() == 1 => {
+                Some((Kernel::Distinct, Form::Identity))
+            }
             ("sum", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
             ("avg", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
             ("min", _, Some(_)) if orders => Some((Kernel::Min, Form::Order)),
             ("max", _, Some(_)) if orders => Some((Kernel::Max, Form::Order)),
-            ("first_value", false, Some(_)) if orders && by_event_time == Some(true) => Some((Kernel::First, Form::Order)),
-            ("first_value", false, Some(_)) if orders && by_event_time == Some(false) => Some((Kernel::Last, Form::Order)),
-            ("last_value", false, Some(_)) if orders && by_event_time == Some(true) => Some((Kernel::Last, Form::Order)),
-            ("last_value", false, Some(_)) if orders && by_event_time == Some(false) => Some((Kernel::First, Form::Order)),
+            ("first_value", false, Some(_)) if orders && by_event_time == Some(true) => {
+                Some((Kernel::First, Form::Order))
+            }
+            ("first_value", false, Some(_)) if orders && by_event_time == Some(false) => {
+                Some((Kernel::Last, Form::Order))
+            }
+            ("last_value", false, Some(_)) if orders && by_event_time == Some(true) => {
+                Some((Kernel::Last, Form::Order))
+            }
+            ("last_value", false, Some(_)) if orders && by_event_time == Some(false) => {
+                Some((Kernel::First, Form::Order))
+            }
             _ => None,
         };
         let Some(((kernel, form), arg)) = kernel.zip(arg) else {
@@ -511,15 +578,21 @@ impl<'a> Builder<'a> {
         Ok((read, zero, grows))
     }
 
-    fn second_tier(&self, function: &AggregateFunction, schema: &DFSchema, sql: &Sql) -> Result<RowAggregate, Findings> {
+    fn second_tier(
+        &self,
+        function: &AggregateFunction,
+        schema: &DFSchema,
+        sql: &Sql,
+    ) -> Result<RowAggregate, Findings> {
         let mut bare = function.clone();
         bare.params.filter = None;
         let expr = Expr::AggregateFunction(bare);
         let props = ExecutionProps::new();
         let context = PhysicalPlanningContext::default();
-        let lowered = LoweredAggregateBuilder::new(&expr, schema, schema.as_arrow(), &props, &context)
-            .build()
-            .map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
+        let lowered =
+            LoweredAggregateBuilder::new(&expr, schema, schema.as_arrow(), &props, &context)
+                .build()
+                .map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
         Ok(RowAggregate::new(lowered.aggregate))
     }
 
@@ -527,7 +600,11 @@ impl<'a> Builder<'a> {
     fn orders_by_event_time(&self, feed: usize, order_by: &[Sort]) -> Option<bool> {
         let schema = &self.contexts[feed].schema;
         match order_by {
-            [Sort { expr: Expr::Column(c), asc, .. }] if schema.columns[schema.event_time].name == c.name => Some(*asc),
+            [Sort { expr: Expr::Column(c), asc, .. }]
+                if schema.columns[schema.event_time].name == c.name =>
+            {
+                Some(*asc)
+            }
             _ => None,
         }
     }
@@ -543,10 +620,20 @@ impl<'a> Builder<'a> {
             },
             _ => None,
         };
-        column.and_then(|n| schema.position(n)).and_then(|i| schema.columns[i].min).is_some_and(|m| m >= 0.0)
+        column
+            .and_then(|n| schema.position(n))
+            .and_then(|i| schema.columns[i].min)
+            .is_some_and(|m| m >= 0.0)
     }
 
-    fn slice(&mut self, feed: usize, filter: usize, (keying, space): (usize, usize), time: usize, ask: &Ask) -> usize {
+    fn slice(
+        &mut self,
+        feed: usize,
+        filter: usize,
+        (keying, space): (usize, usize),
+        time: usize,
+        ask: &Ask,
+    ) -> usize {
         let session = matches!(ask.window, WindowSpec::Session { .. });
         let found = self.slices.iter().position(|s| {
             (s.feed, s.filter, s.keying, s.time, s.session) == (feed, filter, keying, time, session)
@@ -593,7 +680,12 @@ impl<'a> Builder<'a> {
         i
     }
 
-    fn atoms(&mut self, feed: usize, sql: Option<&Sql>, params: &[(String, ScalarValue)]) -> Result<Vec<usize>, Findings> {
+    fn atoms(
+        &mut self,
+        feed: usize,
+        sql: Option<&Sql>,
+        params: &[(String, ScalarValue)],
+    ) -> Result<Vec<usize>, Findings> {
         let Some(sql) = sql else { return Ok(Vec::new()) };
         let expr = self.compiler.boolean(sql, &self.schemas[feed], params)?;
         Compiler::conjuncts(&expr).iter().map(|a| self.atom(feed, a, sql)).collect()
@@ -623,7 +715,12 @@ impl<'a> Builder<'a> {
     }
 
     /// The keying of a rule's key over one of its feeds, and its space.
-    fn keying(&mut self, file: &RuleFile, feed: usize, params: &[(String, ScalarValue)]) -> Result<(usize, usize), Findings> {
+    fn keying(
+        &mut self,
+        file: &RuleFile,
+        feed: usize,
+        params: &[(String, ScalarValue)],
+    ) -> Result<(usize, usize), Findings> {
         let names: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
         self.peer_keying(file, feed, &names, params)
     }
@@ -640,8 +737,15 @@ impl<'a> Builder<'a> {
         let mut columns = Vec::new();
         for name in names {
             let Some(k) = file.key.iter().find(|k| k.name == *name) else {
-                let message = format!("rule {:?}: peers key {name:?} is not one of the rule's key columns", file.id.value);
-                return Err(vec![Diagnostic::error("rule::unknown_column", file.id.span.clone(), message)]);
+                let message = format!(
+                    "rule {:?}: peers key {name:?} is not one of the rule's key columns",
+                    file.id.value
+                );
+                return Err(vec![Diagnostic::error(
+                    "rule::unknown_column",
+                    file.id.span.clone(),
+                    message,
+                )]);
             };
             let expr = self.compiler.scalar(&k.sql, &self.schemas[feed], params)?;
             columns.push(self.bind(&expr, &self.schemas[feed], &k.sql)?);
@@ -660,7 +764,14 @@ impl<'a> Builder<'a> {
         Ok((keying, space))
     }
 
-    fn argument(&mut self, feed: usize, arg: &Expr, form: Form, schema: &DFSchema, sql: &Sql) -> Result<usize, Findings> {
+    fn argument(
+        &mut self,
+        feed: usize,
+        arg: &Expr,
+        form: Form,
+        schema: &DFSchema,
+        sql: &Sql,
+    ) -> Result<usize, Findings> {
         if let Some(i) = self.feeds[feed].args.get(&(arg.clone(), form)) {
             return Ok(*i);
         }
@@ -675,8 +786,14 @@ impl<'a> Builder<'a> {
         self.contexts.iter().position(|f| f.schema.feed == name).ok_or_else(|| {
             let known = self.contexts.iter().map(|f| f.schema.feed.as_str());
             let near = crate::model::diagnostic::did_you_mean(name, known);
-            let label = near.map_or_else(|| "no feed file declares it".into(), |n| format!("did you mean {n:?}?"));
-            vec![Diagnostic::error("rule::unknown_feed", span, format!("there is no feed {name:?}")).label(label)]
+            let label = near.map_or_else(
+                || "no feed file declares it".into(),
+                |n| format!("did you mean {n:?}?"),
+            );
+            vec![
+                Diagnostic::error("rule::unknown_feed", span, format!("there is no feed {name:?}"))
+                    .label(label),
+            ]
         })
     }
 
@@ -833,7 +950,8 @@ fn planning(sql: &Sql, message: &str) -> Diagnostic {
 
 fn missing(file: &RuleFile, field: &str, example: &str) -> Diagnostic {
     let message = format!("rule {:?} of kind window has no {field:?}", file.id.value);
-    Diagnostic::error("rule::missing_field", file.id.span.clone(), message).help(format!("add `{example}`"))
+    Diagnostic::error("rule::missing_field", file.id.span.clone(), message)
+        .help(format!("add `{example}`"))
 }
 
 fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {

@@ -8,7 +8,10 @@ use arrow::{
     datatypes::DataType,
 };
 use datafusion::{
-    common::{DFSchema, tree_node::{TreeNode, TreeNodeRecursion}},
+    common::{
+        DFSchema,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     logical_expr::{Expr, ExprSchemable},
     physical_expr::{PhysicalExpr, expressions::Column},
 };
@@ -59,7 +62,9 @@ impl Evaluate for Compiled {
             .map_err(|e| e.strip_backtrace())?;
         match values.data_type() {
             // The engine knows one text type.
-            DataType::Utf8View | DataType::LargeUtf8 => cast(&values, &DataType::Utf8).map_err(|e| e.to_string()),
+            DataType::Utf8View | DataType::LargeUtf8 => {
+                cast(&values, &DataType::Utf8).map_err(|e| e.to_string())
+            }
             _ => Ok(values),
         }
     }

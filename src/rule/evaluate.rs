@@ -28,7 +28,12 @@ use crate::{
         signal::{Severity, Truth},
         value::value_at,
     },
-    pane::{aggregate::kernel, kept::{Found, rows_batch}, plan::Kernel, store::Store},
+    pane::{
+        aggregate::kernel,
+        kept::{Found, rows_batch},
+        plan::Kernel,
+        store::Store,
+    },
 };
 
 /// Values of some keys over one window.

@@ -10,10 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::file::{HistoryOf, Kind, Status};
 use crate::{
     model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
-    pane::{
-        aggregate::udaf::RowAggregate,
-        plan::PanePlan,
-    },
+    pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
 };
 
 /// All rules and what they share.

@@ -100,7 +100,13 @@ impl FoundFiles {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn dead(&mut self, feed: &str, partition: &str, letter: &DeadLetter, raw: &Value) -> io::Result<()> {
+    pub fn dead(
+        &mut self,
+        feed: &str,
+        partition: &str,
+        letter: &DeadLetter,
+        raw: &Value,
+    ) -> io::Result<()> {
         self.dead_letters += 1;
         let line = json!({
             "feed": feed,
@@ -138,7 +144,8 @@ impl FoundFiles {
     /// When the system refuses.
     pub fn finish(&mut self) -> io::Result<()> {
         self.dead.flush()?;
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(self.dir.join("alerts.ndjson"))?);
+        let mut out =
+            BufWriter::with_capacity(1 << 20, File::create(self.dir.join("alerts.ndjson"))?);
         for alert in self.alerts() {
             let mut line = alert.to_json(&self.rules[alert.rule].id, &self.zone);
             line.remove("known_by");
@@ -151,7 +158,8 @@ impl FoundFiles {
     }
 
     fn write_signals(&mut self) -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
+        let mut out =
+            BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
         let heads: Vec<String> = self
             .rules
             .iter()
@@ -162,7 +170,8 @@ impl FoundFiles {
         for (head, by_key) in heads.iter().zip(&mut self.signals) {
             for (key, signals) in by_key {
                 // Stable: of several words on one window the last one counts.
-                signals.sort_by(|a, b| a.window.cmp(&b.window).then_with(|| a.record.cmp(&b.record)));
+                signals
+                    .sort_by(|a, b| a.window.cmp(&b.window).then_with(|| a.record.cmp(&b.record)));
                 signals.reverse();
                 signals.dedup_by(|a, b| a.window == b.window && a.record == b.record);
                 signals.reverse();
@@ -170,7 +179,10 @@ impl FoundFiles {
                     if s.window != window.0 || window.1.is_empty() {
                         let at = |ms| self.zone.format(ms);
                         let (start, end) = (at(s.window.start_ms), at(s.window.end_ms));
-                        window = (s.window, format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"));
+                        window = (
+                            s.window,
+                            format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"),
+                        );
                     }
                     out.write_all(head.as_bytes())?;
                     out.write_all(key.canonical.as_bytes())?;

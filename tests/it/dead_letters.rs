@@ -114,7 +114,8 @@ fn an_existing_file_is_not_overwritten_and_nothing_is_closed() {
     let out = dir.path().join("again");
     fs::create_dir(&out).unwrap();
     fs::write(out.join("complaints-1.csv"), "mine").unwrap();
-    let told = forewarn(dir.path(), &["replay", "--feed", "complaints", "--out", out.to_str().unwrap()]);
+    let told =
+        forewarn(dir.path(), &["replay", "--feed", "complaints", "--out", out.to_str().unwrap()]);
     assert_eq!(told.status.code(), Some(2));
     assert_eq!(fs::read_to_string(out.join("complaints-1.csv")).unwrap(), "mine");
     assert_eq!(listed(dir.path(), &["--feed", "complaints"]), 3);

@@ -69,8 +69,7 @@ pub(super) fn check_names(
         if let Some(state) = expected.value.get("state")
             && !STATES.iter().any(|s| Some(s.word()) == state.as_str())
         {
-            let known =
-                did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
+            let known = did_you_mean(state.as_str().unwrap_or(""), STATES.iter().map(|s| s.word()));
             error("test::unknown_state", format!("{state} is no state of an alert"), known);
         }
         let last = expected.value.get("final").and_then(Value::as_object);

@@ -121,9 +121,7 @@ pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
             Arc::new(b.finish())
         }
         Kernel::Sum => sums(data_type, words),
-        Kernel::Min | Kernel::Max => {
-            ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[1])))
-        }
+        Kernel::Min | Kernel::Max => ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[1]))),
         Kernel::First | Kernel::Last => {
             ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[3])))
         }
