@@ -9,7 +9,7 @@ fn read(path: &str) -> String {
 #[test]
 fn the_tutorial_shows_the_files_of_samples_lifts() {
     let readme = read("README.md");
-    for path in ["samples/lifts/feeds/lift_calls.yaml", "samples/lifts/lift_trapping.yaml"] {
+    for path in ["samples/lifts/feeds/lifts.yaml", "samples/lifts/lift_trapping.yaml"] {
         assert!(
             readme.contains(&format!("```yaml\n{}```", read(path))),
             "README.md does not show {path} as it is"
