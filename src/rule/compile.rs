@@ -286,7 +286,6 @@ impl<'a> Builder<'a> {
                             &base,
                             aggregate,
                             &ask,
-                            params,
                             &m.value,
                         )?;
                         if !rule_slices.contains(&made.0.slice) {
@@ -298,7 +297,7 @@ impl<'a> Builder<'a> {
                                     key.iter().map(|k| k.value.as_str()).collect();
                                 let peers = self.peer_keying(file, source, &names, params)?;
                                 let peer = self.aggregate(
-                                    source, peers, time, &base, aggregate, &ask, params, &m.value,
+                                    source, peers, time, &base, aggregate, &ask, &m.value,
                                 )?;
                                 peer_aggregates[i].push(peer.0);
                             }
@@ -487,10 +486,8 @@ impl<'a> Builder<'a> {
         base: &[usize],
         aggregate: &Expr,
         ask: &Ask,
-        params: &[(String, ScalarValue)],
         sql: &Sql,
     ) -> Result<(Aggregate, bool), Findings> {
-        let _ = params;
         let Expr::AggregateFunction(function) = aggregate else {
             return Err(vec![Diagnostic::error(
                 "rule::syntax",
@@ -509,7 +506,7 @@ impl<'a> Builder<'a> {
         let data_type =
             aggregate.get_type(&schema).map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
         let slice = self.slice(feed, filter, (keying, space), time, ask);
-        let (read, zero, grows) = self.read(feed, slice, function, &schema, aggregate, sql)?;
+        let (read, zero, grows) = self.read(feed, slice, function, &schema, sql)?;
         Ok((Aggregate { slice, read, data_type, zero }, grows))
     }
 
@@ -520,7 +517,6 @@ impl<'a> Builder<'a> {
         slice: usize,
         function: &AggregateFunction,
         schema: &DFSchema,
-        whole: &Expr,
         sql: &Sql,
     ) -> Result<(Read, bool, bool), Findings> {
         let p = &function.params;
@@ -564,7 +560,6 @@ impl<'a> Builder<'a> {
         let Some(((kernel, form), arg)) = kernel.zip(arg) else {
             return Ok((Read::FromRows(self.second_tier(function, schema, sql)?), false, false));
         };
-        let _ = whole;
         let argument = self.argument(feed, arg, form, schema, sql)?;
         let slot = self.slices[slice].plan.slot(kernel, argument);
         let read = if name == "avg" { Read::Mean(slot, arg_type) } else { Read::Slot(slot) };
