@@ -52,7 +52,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
     /// Rows per batch at most; does not change the result
-    #[arg(long, default_value_t = 16_384, value_name = "N")]
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
     batch_rows: usize,
     /// Deliver rows in another order within their feed's lateness; does not change the signals
     #[arg(long, value_name = "SEED")]

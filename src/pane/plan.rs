@@ -90,6 +90,8 @@ pub struct SlicePlan {
     pub slots: Vec<Slot>,
     /// State words per entry.
     pub stride: usize,
+    /// By word: whether it is a running total.
+    pub carry: Vec<bool>,
     /// Fewest rows in a window with which any rule can fire on this slice; 0 where some rule needs none in particular.
     pub hot_at: u32,
     /// Whether keys with fewer rows than that are left out altogether (see `cold`).
@@ -106,13 +108,8 @@ impl SlicePlan {
         }
         self.slots.push(Slot { kind, arg, offset: self.stride });
         self.stride += kind.words();
+        self.carry.resize(self.stride, kind.carries());
         self.slots.len() - 1
-    }
-
-    /// The words of an entry without rows.
-    #[must_use]
-    pub fn init(&self) -> Vec<i64> {
-        vec![0; self.stride]
     }
 }
 
@@ -138,7 +135,7 @@ pub enum Kernel {
     Min,
     /// Largest.
     Max,
-    /// Distinct [`Form::Identity`] values: the sets live beside the entries.
+    /// Distinct [`Form::Identity`] values: the number of their set, which lives beside the entries.
     Distinct,
     /// Value of the earliest row: flag, time, tie-break, value.
     First,
@@ -151,12 +148,17 @@ impl Kernel {
     #[must_use]
     pub fn words(self) -> usize {
         match self {
-            Self::NonNull => 1,
+            Self::NonNull | Self::Distinct => 1,
             Self::Sum => 3,
             Self::Min | Self::Max => 2,
-            Self::Distinct => 0,
             Self::First | Self::Last => 4,
         }
+    }
+
+    /// Whether entries hold running totals, so that a window is the difference of two.
+    #[must_use]
+    pub fn carries(self) -> bool {
+        matches!(self, Self::NonNull | Self::Sum)
     }
 
     /// Whether a row can be taken off again; otherwise the entry is rebuilt from its rows.

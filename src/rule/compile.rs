@@ -642,6 +642,7 @@ impl<'a> Builder<'a> {
                 grid: PaneGrid { len_ms: 1, origin_ms: 0 },
                 slots: Vec::new(),
                 stride: 0,
+                carry: Vec::new(),
                 hot_at: 0,
                 lazy: false,
                 keep_ms: 0,
