@@ -94,8 +94,9 @@ pub struct SlicePlan {
     pub carry: Vec<bool>,
     /// Fewest rows in a window with which any rule can fire on this slice; 0 where some rule needs none in particular.
     pub hot_at: u32,
-    /// Whether keys with fewer rows than that are left out altogether (see `cold`).
-    pub lazy: bool,
+    /// What a key must have before any rule can fire on this slice, so that it is left out until then (see `cold`);
+    /// empty: nothing in particular.
+    pub waits: Vec<Weight>,
     /// How far back panes are kept behind the watermark, local milliseconds.
     pub keep_ms: i64,
 }
@@ -111,6 +112,16 @@ impl SlicePlan {
         self.carry.resize(self.stride, kind.carries());
         self.slots.len() - 1
     }
+}
+
+/// How much a row brings a key nearer to what some rule asks for: `per` for the row, or for each unit of an argument above
+/// 0. A key that has not 1 in a window cannot fire.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// Position in [`FeedPlan::args`] of an argument in [`Form::Fixed`]; `None`: the row counts.
+    pub arg: Option<usize>,
+    /// Part of what is asked for.
+    pub per: f64,
 }
 
 /// One aggregate of a slice.

@@ -55,12 +55,17 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
 /// The value of a sum's state, for comparing it with a bound.
 #[must_use]
 pub fn sum_value(state: &[i64], arg_type: &DataType) -> f64 {
-    let unit = match arg_type {
+    load(state) as f64 / unit(arg_type)
+}
+
+/// How many units of a sum's state make 1.
+#[must_use]
+pub fn unit(arg_type: &DataType) -> f64 {
+    match arg_type {
         DataType::Float64 => (1u64 << FLOAT_FRACTION_BITS) as f64,
         DataType::Decimal128(_, scale) => 10f64.powi(i32::from(*scale)),
         _ => 1.0,
-    };
-    load(state) as f64 / unit
+    }
 }
 
 /// Takes the value of row `row` off; only for kernels that subtract.
