@@ -20,11 +20,16 @@ use forewarn::{
         secret::Secret,
         time::Zone,
     },
-    rule::{self, file::RuleFile},
+    rule::{
+        self,
+        check::{self as rule_check, FeedFacts},
+        file::RuleFile,
+    },
     store::seal,
 };
 
-/// Feeds and rules of a directory; prints the findings, and returns nothing where some are errors.
+/// Feeds and rules of a directory, checked as `forewarn check` does; prints the findings, and returns nothing where some
+/// are errors.
 pub(crate) fn load(
     rules: &Path,
     feeds: &Path,
@@ -39,12 +44,32 @@ pub(crate) fn load(
     let (specs, mut findings) = spec::load_dir(feeds, zone);
     let (files, found) = rule::load_dir(rules);
     findings.extend(found);
-    findings.retain(|f| f.level == Level::Error);
+    findings.extend(rule_check::check(&files, &facts(&specs)));
+    rule_check::sort(&mut findings);
+    findings.dedup();
+    let all = findings.len();
+    findings.retain(|f| f.level == Level::Error && !rule_check::is_editorial(f.code));
     if findings.is_empty() {
+        if all > 0 {
+            let text =
+                "finding(s) that do not stop the rules; `forewarn check` shows them in place";
+            let _ = writeln!(std::io::stderr(), "{all} {text}");
+        }
         return Ok(Some((specs, files)));
     }
     print_findings(&findings);
     Ok(None)
+}
+
+/// What rules need to know of the feeds.
+pub(crate) fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
+    feeds
+        .iter()
+        .map(|f| FeedFacts {
+            allowed_lateness_ms: f.allowed_lateness_ms,
+            ..FeedFacts::new(&f.schema)
+        })
+        .collect()
 }
 
 /// Findings as a short list; `forewarn check` prints them in full.
