@@ -1,9 +1,11 @@
 //! The walk itself, and everything that runs it.
 
+mod admit;
 pub mod config;
 pub mod correct;
 pub mod disorder;
 pub mod handle;
+mod incoming;
 pub mod inspect;
 mod instant;
 pub mod intake;
@@ -16,5 +18,7 @@ pub mod rule_test;
 pub mod run;
 mod sessions;
 pub mod shard;
+mod shards;
 pub mod sources;
+pub mod step;
 pub mod windows;
