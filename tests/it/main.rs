@@ -15,3 +15,4 @@ mod readme;
 mod real;
 mod rule_tests;
 mod samples;
+mod simulate;

@@ -328,14 +328,9 @@ impl Planned {
                 Kind::Banned => {
                     let no = self.place(b, 0).number(sample::PREFIX);
                     let zh = format!("样品 {no} 检出{}", self.item());
-                    (
-                        vec![("sample_no", no)],
-                        b,
-                        b + 2,
-                        b + 20,
-                        zh,
-                        "a sample holds a banned substance or a pathogen",
-                    )
+                    let role = if self.class() < sample::PACKAGED { "maker" } else { "sampled" };
+                    let key = vec![("sample_no", no), ("role", role.to_owned())];
+                    (key, b, b + 2, b + 20, zh, "a sample holds a banned substance or a pathogen")
                 }
                 Kind::Penalty => {
                     (ucc(), b, b + 2, b + 28, format!("{name} 受到重大处罚"), "a severe penalty")

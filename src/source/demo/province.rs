@@ -145,7 +145,7 @@ impl Business {
         for (to, digit) in head[2..].iter_mut().zip(self.county.code.bytes()) {
             *to = digit - b'0';
         }
-        let mut organisation = [29, 29, 0, 0, 0, 0, 0, 0];
+        let mut organisation = [30, 30, 0, 0, 0, 0, 0, 0];
         let mut rest = (self.number % CODES) * STRIDE % CODES;
         for to in organisation[2..].iter_mut().rev() {
             *to = (rest % 31) as u8;
