@@ -3,7 +3,7 @@
 //! Records are made by the day of their arrival and dated back, so a day can be made without the days before it.
 
 use super::{
-    calendar,
+    Feed, calendar,
     dice::Dice,
     line::{day_of, day_start},
 };
@@ -67,9 +67,10 @@ pub(super) fn letter(dice: &mut Dice, day: i32) -> Times {
     Times { received_ms, registered_ms }
 }
 
-/// A file of a day's records, at six in the morning.
-pub(super) fn batch(dice: &mut Dice, day: i32) -> i64 {
-    day_start(day) + 6 * 60 * MINUTE_MS + dice.below(1800) as i64 * SECOND_MS
+/// A file of a day's records: each feed's comes in one minute of its own, from six in the morning on.
+pub(super) fn batch(dice: &mut Dice, feed: Feed, day: i32) -> i64 {
+    let minute = 6 * 60 + 4 * feed as i64;
+    day_start(day) + minute * MINUTE_MS + dice.below(60) as i64 * SECOND_MS
 }
 
 /// The working day on which an office decided what arrived on `day`, `from` to `to` days earlier.

@@ -178,7 +178,7 @@ impl Plant<'_> {
         }
         let class = self.planned.class();
         let mut sample: Sample = record::first(self.world, self.planned.place(day, k));
-        sample.stamp = Stamp::first(delay::batch(&mut dice, self.day));
+        sample.stamp = Stamp::first(delay::batch(&mut dice, Sample::FEED, self.day));
         sample.class = class;
         sample.maker = (class < sample::PACKAGED).then_some(maker);
         sample.coded = true;
@@ -227,7 +227,7 @@ impl Plant<'_> {
             return;
         }
         let mut penalty: Penalty = record::first(self.world, self.planned.place(day, 0));
-        penalty.stamp = Stamp::first(delay::batch(&mut dice, self.day));
+        penalty.stamp = Stamp::first(delay::batch(&mut dice, Penalty::FEED, self.day));
         penalty.party = self.planned.business(self.world, 0);
         penalty.decided_on = day;
         (penalty.kinds, penalty.fine_yuan) = if self.planned.slot.is_multiple_of(2) {
@@ -245,7 +245,7 @@ impl Plant<'_> {
             return;
         }
         let mut visit: Visit = record::first(self.world, self.planned.place(day, k));
-        visit.stamp = Stamp::first(delay::batch(&mut dice, self.day));
+        visit.stamp = Stamp::first(delay::batch(&mut dice, Visit::FEED, self.day));
         visit.business = self.planned.business(self.world, 0);
         visit.department = DEPARTMENTS[department].0;
         (visit.visited_on, visit.method, visit.result) = (day, "现场检查", result);

@@ -33,7 +33,7 @@ impl Record for Abnormal {
     fn draw(world: &World, mut dice: Dice, place: Place, _: Fate) -> Self {
         let d = &mut dice;
         Self {
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business: world.province.any(d),
             reason: d.weighted(&REASONS),
             decided_on: delay::decided(d, place.day, 1, 1),
@@ -93,7 +93,7 @@ impl Record for Defaulter {
         let published_on = place.day - d.within(1, 7);
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business: world.province.any(d),
             published_on,
             filed_on: published_on - d.within(30, 300),

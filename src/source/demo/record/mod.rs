@@ -116,7 +116,7 @@ pub(super) trait Record: Sized {
     }
     /// When version 2 of what arrived first arrives on `day`.
     fn again(dice: &mut Dice, day: i32) -> i64 {
-        super::delay::batch(dice, day)
+        super::delay::batch(dice, Self::FEED, day)
     }
 }
 

@@ -65,7 +65,7 @@ impl Record for Penalty {
         let decided_on = delay::decided(d, place.day, 3, 25);
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             party: world.province.any(d),
             decided_on,
             kinds,

@@ -104,7 +104,7 @@ impl Record for Recall {
         let d = &mut dice;
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business: world.province.any(d),
             started_on: place.day - d.within(0, 1),
             product: d.one(&PRODUCTS),
@@ -161,7 +161,7 @@ impl Record for Commitment {
         let d = &mut dice;
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business: world.province.any(d),
             kind: d.weighted(&COMMITMENTS),
             made_on: place.day - d.within(1, 3),

@@ -60,7 +60,7 @@ impl Record for Event {
             _ => world.province.any(d),
         };
         Self {
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business,
             event,
             effective_on: place.day - 1,

@@ -115,14 +115,14 @@ impl Record for Sample {
             more = if d.per_mille(120) { d.one(items) } else { "" };
             // A false positive: the recheck overturns it.
             if let Fate::Corrected { roll, .. } = fate
-                && roll % 8 == 0
+                && roll % 24 == 0
             {
                 item = d.one(&BANNED);
             }
         }
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             class,
             maker,
             coded: d.per_mille(400),

@@ -63,7 +63,7 @@ impl Record for Visit {
         let slip = matches!(fate, Fate::Corrected { roll, .. } if roll % 2000 == 0);
         Self {
             place,
-            stamp: Stamp::first(delay::batch(d, place.day)),
+            stamp: Stamp::first(delay::batch(d, Self::FEED, place.day)),
             business,
             department: d.weighted(&DEPARTMENTS),
             visited_on: delay::decided(d, place.day, 1, 12),
