@@ -10,13 +10,13 @@ use anyhow::{Context, bail};
 use forewarn::{
     feed::{FeedSpec, spec},
     model::{diagnostic::Diagnostic, time::Zone},
-    rule::{
-        self,
-        check::{self, FeedFacts},
-    },
+    rule::{self, check},
 };
 
-use super::report::{self, Format};
+use super::{
+    facts,
+    report::{self, Format},
+};
 
 /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
 #[derive(Debug, clap::Args)]
@@ -55,13 +55,7 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let feeds_dir = feeds_dir(args, paths);
     let (feeds, feed_findings) = feeds(&feeds_dir, &zone)?;
-    let facts: Vec<FeedFacts<'_>> = feeds
-        .iter()
-        .map(|f| FeedFacts {
-            allowed_lateness_ms: f.allowed_lateness_ms,
-            ..FeedFacts::new(&f.schema)
-        })
-        .collect();
+    let facts = facts(&feeds);
     let (mut rules, mut findings) = rule::load(&rule_files);
     // The others of the directory: tests may name them, and none may say the same twice.
     let others = rule::rule_paths(&args.rules).unwrap_or_default();

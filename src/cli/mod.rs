@@ -15,17 +15,26 @@ use std::{io::Write, path::Path};
 
 use anyhow::Context;
 use forewarn::{
+    engine::config::{Config, Error as ConfigError},
     feed::{FeedSpec, spec},
     model::{
         diagnostic::{Diagnostic, Level},
         secret::Secret,
         time::Zone,
     },
-    rule::{self, file::RuleFile},
+    rule::{
+        self,
+        check::{self as rule_check, FeedFacts},
+        file::RuleFile,
+    },
     store::seal,
 };
 
-/// Feeds and rules of a directory; prints the findings, and returns nothing where some are errors.
+/// The configuration file where none is named.
+const CONFIG: &str = "forewarn.yaml";
+
+/// Feeds and rules of a directory, checked as `forewarn check` does; prints the findings, and returns nothing where some
+/// are errors.
 pub(crate) fn load(
     rules: &Path,
     feeds: &Path,
@@ -40,12 +49,44 @@ pub(crate) fn load(
     let (specs, mut findings) = spec::load_dir(feeds, zone);
     let (files, found) = rule::load_dir(rules);
     findings.extend(found);
-    findings.retain(|f| f.level == Level::Error);
+    findings.extend(rule_check::check(&files, &facts(&specs)));
+    rule_check::sort(&mut findings);
+    findings.dedup();
+    let all = findings.len();
+    findings.retain(|f| f.level == Level::Error && !rule_check::is_editorial(f.code));
     if findings.is_empty() {
+        if all > 0 {
+            let text =
+                "finding(s) that do not stop the rules; `forewarn check` shows them in place";
+            let _ = writeln!(std::io::stderr(), "{all} {text}");
+        }
         return Ok(Some((specs, files)));
     }
     print_findings(&findings);
     Ok(None)
+}
+
+/// What rules need to know of the feeds.
+pub(crate) fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
+    feeds
+        .iter()
+        .map(|f| FeedFacts {
+            allowed_lateness_ms: f.allowed_lateness_ms,
+            ..FeedFacts::new(&f.schema)
+        })
+        .collect()
+}
+
+/// The configuration file, `forewarn.yaml` where none is named and there is one, with the environment over it; prints the
+/// findings about it.
+pub(crate) fn config(path: Option<&Path>) -> anyhow::Result<Config> {
+    let default = Some(Path::new(CONFIG)).filter(|p| p.exists());
+    Config::load(path.or(default), std::env::vars()).map_err(|error| {
+        if let ConfigError::Findings { findings, .. } = &error {
+            print_findings(findings);
+        }
+        error.into()
+    })
 }
 
 /// Findings as a short list; `forewarn check` prints them in full.

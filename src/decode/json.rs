@@ -27,22 +27,40 @@ pub(crate) struct Syntax {
 /// The keys of the lines so far, by their place in the line.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    guesses: Vec<(String, Vec<Target>)>,
+    guesses: Vec<Guess>,
+}
+
+/// The key last seen at one place.
+#[derive(Debug)]
+struct Guess {
+    key: String,
+    /// The key as it mostly stands in a line: in quotes, a colon behind it.
+    written: String,
+    targets: Vec<Target>,
 }
 
 impl Keys {
+    /// Where the `i`-th field goes and how long its name is, colon included, if `rest` begins as in the lines before.
+    #[inline]
+    fn guess(&self, i: usize, rest: &[u8]) -> Option<(&[Target], usize)> {
+        let guess = self.guesses.get(i)?;
+        let meant = rest.starts_with(guess.written.as_bytes());
+        meant.then_some((guess.targets.as_slice(), guess.written.len()))
+    }
+
     /// Where the `i`-th field of a line goes.
     #[inline]
     fn targets<'s>(&'s mut self, i: usize, key: &str, fields: &Fields) -> &'s [Target] {
-        if self.guesses.get(i).is_none_or(|(k, _)| k != key) {
+        if self.guesses.get(i).is_none_or(|g| g.key != key) {
             self.learn(i, key, fields);
         }
-        self.guesses.get(i).map_or(&[], |(_, targets)| targets)
+        self.guesses.get(i).map_or(&[], |g| g.targets.as_slice())
     }
 
     #[cold]
     fn learn(&mut self, i: usize, key: &str, fields: &Fields) {
-        let learnt = (key.to_owned(), fields.of_name(key).to_vec());
+        let written = format!("\"{key}\":");
+        let learnt = Guess { key: key.to_owned(), written, targets: fields.of_name(key).to_vec() };
         // A line may have any number of fields; places far out are not remembered, the last one serves them all.
         match self.guesses.get_mut(i) {
             Some(guess) => *guess = learnt,
@@ -75,23 +93,27 @@ pub(crate) fn read<'a>(
     for i in 0.. {
         scan.skip_blanks();
         let at = scan.at;
-        if scan.peek() != Some(b'"') {
-            return Err(scan.fault("a field name in quotes is expected"));
-        }
-        let key = scan.string()?;
+        let place = i.min(PLACES_MAX);
+        let key;
+        let targets = match keys.guess(place, &scan.bytes[at..]) {
+            Some((targets, len)) => {
+                scan.at += len;
+                targets
+            }
+            None => {
+                key = scan.name()?;
+                keys.targets(place, &key, fields)
+            }
+        };
         scan.skip_blanks();
-        if scan.peek() != Some(b':') {
-            return Err(scan.fault("a colon is expected behind the field name"));
-        }
-        scan.at += 1;
-        scan.skip_blanks();
-        let targets = keys.targets(i.min(PLACES_MAX), &key, fields);
         if targets.is_empty() {
             scan.skip_value(0)?;
         } else {
             let cell = scan.cell()?;
             if !record.put(targets, cell) {
-                return Err(Syntax { what: format!("field {key:?} stands twice"), at });
+                scan.at = at;
+                let what = format!("field {:?} stands twice", scan.name()?);
+                return Err(Syntax { what, at });
             }
         }
         scan.skip_blanks();
@@ -124,6 +146,20 @@ impl<'a> Scan<'a> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
+    }
+
+    /// A field name and the colon behind it.
+    fn name(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("a field name in quotes is expected"));
+        }
+        let name = self.string()?;
+        self.skip_blanks();
+        if self.peek() != Some(b':') {
+            return Err(self.fault("a colon is expected behind the field name"));
+        }
+        self.at += 1;
+        Ok(name)
     }
 
     #[cold]
@@ -347,15 +383,7 @@ impl<'a> Scan<'a> {
         loop {
             self.skip_blanks();
             if open == b'{' {
-                if self.peek() != Some(b'"') {
-                    return Err(self.fault("a field name in quotes is expected"));
-                }
-                self.string()?;
-                self.skip_blanks();
-                if self.peek() != Some(b':') {
-                    return Err(self.fault("a colon is expected behind the field name"));
-                }
-                self.at += 1;
+                self.name()?;
                 self.skip_blanks();
             }
             self.skip_value(depth + 1)?;

@@ -42,7 +42,7 @@ use crate::{
         compile::{FeedContext, compile},
         evaluate::PeerValues,
         file::RuleFile,
-        plan::Plan,
+        plan::{Plan, RulePlan},
     },
 };
 
@@ -272,6 +272,19 @@ impl Pipeline {
             .collect()
     }
 
+    /// How long after a row the last window that holds it is closed, by any rule.
+    #[must_use]
+    pub fn longest_ms(&self) -> i64 {
+        let of_rule = |r: &RulePlan| {
+            let every = match r.window {
+                Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
+                _ => 0,
+            };
+            r.window.map_or(0, WindowSpec::width_max) + every + r.delay_ms
+        };
+        self.plan.rules.iter().map(of_rule).max().unwrap_or(0) + DAY_MS
+    }
+
     /// Takes in rows.
     pub fn arrive(&mut self, arrival: Arrival) -> Step {
         let Arrival { batches, order, first, arrived_ms } = arrival;
@@ -408,11 +421,17 @@ impl Pipeline {
             return self.refuse(&mut works[b], row, DeadClass::Future, at_ms);
         }
         let own = feed.partitions.own(work.partition);
+        let partition = work.partition;
         if event_ms < own.saturating_sub(spec.allowed_lateness_ms) {
+            // A file that is sent again is no news, however late.
+            if self.is_copy(works, b, row) {
+                self.step.counts[f].duplicates += 1;
+                works[b].refused[r] = true;
+                return;
+            }
             self.step.counts[f].late += 1;
             return self.refuse(&mut works[b], row, DeadClass::Late, own);
         }
-        let partition = work.partition;
         let mut replaced = None;
         let mut withdrawn = false;
         if feed.dedup.is_some() {
@@ -465,17 +484,23 @@ impl Pipeline {
     }
 
     fn decide(&mut self, works: &[Work], f: usize, id: u128, version: Version) -> (Decision, bool) {
-        let feed = &mut self.feeds[f];
-        let pieces = &feed.pieces;
-        let content = |(piece, row): (u64, u32)| {
-            let rows = works.iter().find(|w| w.piece == piece).map(|w| &w.prepared.rows);
-            let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
-            rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
-        };
-        match &mut feed.dedup {
-            Some(dedup) => dedup.decide(id, version, content),
+        let Feed { pieces, dedup, .. } = &mut self.feeds[f];
+        match dedup {
+            Some(dedup) => dedup.decide(id, version, |place| content_of(works, pieces, place)),
             None => (Decision::New, false),
         }
+    }
+
+    /// Whether the row says what is known already.
+    fn is_copy(&self, works: &[Work], b: usize, row: u32) -> bool {
+        let Work { prepared, versions, piece, .. } = &works[b];
+        let Feed { pieces, dedup, .. } = &self.feeds[prepared.rows.feed];
+        let r = row as usize;
+        dedup.as_ref().is_some_and(|dedup| {
+            let version = versions.of_row(r, (*piece, row), prepared.rows.event_ms[r]);
+            let content = |place| content_of(works, pieces, place);
+            dedup.is_copy(prepared.rows.ids[r], version, content)
+        })
     }
 
     fn refuse(&mut self, work: &mut Work, row: u32, class: DeadClass, limit: i64) {
@@ -837,6 +862,17 @@ impl Versions {
     }
 }
 
+/// Hash of the content of a row of the arrival in work or of a piece that is kept; 0 where it is neither.
+fn content_of(
+    works: &[Work],
+    pieces: &BTreeMap<u64, Arc<Piece>>,
+    (piece, row): (u64, u32),
+) -> u128 {
+    let rows = works.iter().find(|w| w.piece == piece).map(|w| &w.prepared.rows);
+    let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
+    rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
+}
+
 /// Hash of a row's whole content: what decides between equal versions.
 fn content_hash(batch: &arrow::array::RecordBatch, row: usize) -> u128 {
     let one = batch.slice(row, 1);
@@ -862,7 +898,7 @@ fn row_json(schema: &FeedSchema, prepared: &Prepared, row: usize) -> Vec<u8> {
 
 /// How long rows of a feed are kept behind its watermark: own windows, lateness, and what resolves late.
 fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
-    let of_rule = |r: &crate::rule::plan::RulePlan| {
+    let of_rule = |r: &RulePlan| {
         let every = match r.window {
             Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
             _ => HOUR_MS,

@@ -27,7 +27,7 @@ use super::{
     pipeline::{Arrival, FeedCounts, Pipeline, Step},
 };
 use crate::{
-    decode::{Compression, Format, Input as DecodeInput, OpenOptions, open},
+    decode::{Compression, Format, Input as DecodeInput, OpenOptions, chunk::CHUNK_BYTES, open},
     feed::FeedSpec,
     model::{
         batch::{Batch, DeadLetter},
@@ -39,6 +39,9 @@ use crate::{
 
 /// Batches that a decoding thread may be ahead.
 const AHEAD: usize = 3;
+/// Bytes of a chunk of text where there is one file; more files share it, and none gets less than [`CHUNK_BYTES`]. Large
+/// chunks give large pieces, and slices with few keys then stay in the cache for many rows.
+const CHUNKS_BYTES: usize = 8 * CHUNK_BYTES;
 /// Rows that are handed to the pipeline at once at most.
 const ROWS_AT_ONCE: usize = 1 << 16;
 
@@ -60,6 +63,8 @@ pub struct ReplayOptions {
     pub to_ms: Option<i64>,
     /// The present: rows dated further ahead than the feed's `max_skew` are refused.
     pub now_ms: i64,
+    /// In the end also close the windows that hold the last events, as if nothing more would come.
+    pub close_open: bool,
     /// Rows per batch at most.
     pub batch_rows: usize,
     /// Another order of the same rows, for checking that it does not matter.
@@ -160,11 +165,12 @@ pub fn replay(
         ..Replayed::default()
     };
     let bytes = Arc::new(AtomicU64::new(0));
+    let chunk_bytes = (CHUNKS_BYTES / inputs.len().max(1)).clamp(CHUNK_BYTES, CHUNKS_BYTES);
     thread::scope(|scope| {
         let mut partitions = Vec::new();
         for input in inputs {
             let (sender, messages) = sync_channel(AHEAD);
-            let reader = Reader::open(pipeline, input, options, bytes.clone())?;
+            let reader = Reader::open(pipeline, input, options, chunk_bytes, bytes.clone())?;
             scope.spawn(move || reader.run(&sender));
             partitions.push(Partition {
                 feed: input.feed,
@@ -184,6 +190,9 @@ pub fn replay(
     if let Some(until) = until {
         done.until_ms = Some(until);
         take(pipeline.advance(until), sink, &mut done)?;
+        if options.close_open {
+            take(pipeline.advance(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
+        }
     }
     take(pipeline.finish(), sink, &mut done)?;
     Ok(done)
@@ -353,6 +362,7 @@ impl Reader {
         pipeline: &Pipeline,
         input: &Input,
         options: &ReplayOptions,
+        chunk_bytes: usize,
         bytes: Arc<AtomicU64>,
     ) -> Result<Self, Error> {
         let spec = pipeline.specs()[input.feed].clone();
@@ -373,6 +383,7 @@ impl Reader {
             format,
             options.secret.clone(),
         );
+        how.chunk_bytes = chunk_bytes;
         how.compression = Compression::of_path(&input.path);
         how.encoding = spec.encoding;
         Ok(Self {

@@ -12,7 +12,6 @@ use crate::{
         value::row_text,
         window::WindowSpec,
     },
-    pane::series::Entry,
     rule::{evaluate::row_values, plan::RulePlan},
 };
 
@@ -132,11 +131,11 @@ impl Shard {
 
     fn sessions_of(&self, rule: &RulePlan, key: u32, from: i64, to: i64) -> Vec<Session> {
         let Some(WindowSpec::Session { gap_ms, max_ms }) = rule.window else { return Vec::new() };
-        let second = |e: &Entry| i64::from(e.pane) * SECOND_MS;
+        let second = |pane: i32| i64::from(pane) * SECOND_MS;
         let mut seconds = Vec::new();
         for s in &rule.slices {
             seconds.extend(
-                self.store.slice(*s).series(key).into_iter().flat_map(|s| s.entries()).map(second),
+                self.store.slice(*s).series(key).into_iter().flat_map(|s| s.panes()).map(second),
             );
         }
         let mut ended = sessions(seconds, from, gap_ms, max_ms);

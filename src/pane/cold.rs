@@ -1,19 +1,29 @@
-//! Cold keys: keys with too few rows for any rule to fire, which are only counted.
+//! Cold keys: keys of which too little is known for any rule to fire, which are only counted.
 //!
 //! Most businesses have one complaint a year, and most rules ask for ten a week. Slices all of whose rules need a minimum
-//! of rows wait until a key could have it: until then its rows cost one count, not one state per slice. When the count
-//! gets there the key turns hot, and its rows, which are kept anyway, are added to the slices as if they had been from
-//! the start. The count errs upwards, so a key is never hot too late; it turns cold again when nothing of it is left.
+//! of rows, or of a sum, wait until a key could have it: until then its rows cost one number, not one state per slice.
+//! When the number gets there the key turns hot, and its rows, which are kept anyway, are added to the slices as if they
+//! had been from the start. The number errs upwards: it counts rows that the slices' filters refuse, of two epochs, each as
+//! long as the longest window. So a key is never hot too late; it turns cold again when nothing of it is left.
 
+use super::{
+    plan::Weight,
+    prepare::{ArgValues, Prepared},
+};
 use crate::model::hash::HashedMap;
 
-/// The keys of one feed and keying.
+/// What a key must have to turn hot. Below 1, so that the rounding of many small parts cannot make it late.
+const ENOUGH: f64 = 1.0 - 1e-6;
+
+/// The keys of one feed and keying that some slices wait for.
 #[derive(Debug)]
 pub struct ColdKeys {
+    /// The keying.
+    pub keying: usize,
     /// Slices that wait, by position in the plan.
     pub slices: Vec<usize>,
-    /// Fewest rows with which any of them is asked.
-    threshold: u32,
+    /// By argument, the largest part that any of them gives it.
+    weights: Vec<Weight>,
     /// Longest time a row can matter to them.
     horizon_ms: i64,
     counts: HashedMap<u32, Count>,
@@ -21,13 +31,13 @@ pub struct ColdKeys {
     swept: i32,
 }
 
-/// Rows of a key in this epoch and the one before; an epoch is as long as the horizon.
+/// Weight of a key's rows in this epoch and the one before; an epoch is as long as the horizon.
 #[derive(Debug, Clone, Copy)]
 struct Count {
     epoch: i32,
-    now: u32,
-    before: u32,
     heat: Heat,
+    now: f64,
+    before: f64,
 }
 
 /// Where a key stands.
@@ -42,8 +52,8 @@ enum Heat {
 impl Count {
     fn roll(&mut self, epoch: i32) {
         if self.epoch != epoch {
-            self.before = if self.epoch + 1 == epoch { self.now } else { 0 };
-            (self.now, self.epoch) = (0, epoch);
+            self.before = if self.epoch + 1 == epoch { self.now } else { 0.0 };
+            (self.now, self.epoch) = (0.0, epoch);
         }
     }
 }
@@ -51,29 +61,71 @@ impl Count {
 impl ColdKeys {
     /// No keys yet.
     #[must_use]
-    pub fn new(slices: Vec<usize>, threshold: u32, horizon_ms: i64) -> Self {
+    pub fn new(keying: usize) -> Self {
         Self {
-            slices,
-            threshold,
-            horizon_ms: horizon_ms.max(1),
+            keying,
+            slices: Vec::new(),
+            weights: Vec::new(),
+            horizon_ms: 1,
             counts: HashedMap::default(),
             swept: i32::MIN,
         }
     }
 
+    /// Whether slices that wait for `weights` wait together with those here: for the same arguments.
+    #[must_use]
+    pub fn suits(&self, keying: usize, weights: &[Weight]) -> bool {
+        let args = self.weights.iter().map(|w| w.arg);
+        self.keying == keying && args.eq(weights.iter().map(|w| w.arg))
+    }
+
+    /// One more slice waits, whose rows matter for `keep_ms`.
+    pub fn wait(&mut self, slice: usize, weights: &[Weight], keep_ms: i64) {
+        self.slices.push(slice);
+        self.horizon_ms = self.horizon_ms.max(keep_ms);
+        if self.weights.is_empty() {
+            self.weights = weights.to_vec();
+        }
+        for (mine, weight) in self.weights.iter_mut().zip(weights) {
+            mine.per = mine.per.max(weight.per);
+        }
+    }
+
+    /// How much row `row` of `prepared` brings its key nearer.
+    #[inline]
+    #[must_use]
+    pub fn weight(&self, prepared: &Prepared, row: usize) -> f64 {
+        let of = |w: &Weight| match w.arg.map(|arg| &prepared.args[arg]) {
+            None => w.per,
+            Some(ArgValues::Fixed(values, nulls))
+                if nulls.as_ref().is_none_or(|n| n.is_valid(row)) =>
+            {
+                values[row].max(0) as f64 * w.per
+            }
+            Some(_) => 0.0,
+        };
+        self.weights.iter().map(of).fold(0.0, f64::max)
+    }
+
     /// Counts one row of a key; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
     /// time, and whether the row goes to the slices now. Keys that turn hot are pushed to `turning`.
     #[inline]
-    pub fn count(&mut self, key: u32, latest_ms: i64, turning: &mut Vec<u32>) -> (bool, bool) {
+    pub fn count(
+        &mut self,
+        key: u32,
+        weight: f64,
+        latest_ms: i64,
+        turning: &mut Vec<u32>,
+    ) -> (bool, bool) {
         let epoch = self.epoch(latest_ms);
         let mut new = false;
         let count = self.counts.entry(key).or_insert_with(|| {
             new = true;
-            Count { epoch, now: 0, before: 0, heat: Heat::Cold }
+            Count { epoch, now: 0.0, before: 0.0, heat: Heat::Cold }
         });
         count.roll(epoch);
-        count.now += 1;
-        if count.heat == Heat::Cold && count.now + count.before >= self.threshold {
+        count.now += weight;
+        if count.heat == Heat::Cold && count.now + count.before >= ENOUGH {
             count.heat = Heat::Turning;
             turning.push(key);
         }
@@ -100,7 +152,7 @@ impl ColdKeys {
             if count.heat == Heat::Hot && !in_use(*key) {
                 count.heat = Heat::Cold;
             }
-            let keep = count.heat != Heat::Cold || count.now + count.before > 0;
+            let keep = count.heat != Heat::Cold || count.now + count.before > 0.0;
             if !keep {
                 gone.push(*key);
             }
@@ -127,18 +179,19 @@ mod tests {
 
     #[test]
     fn a_key_turns_hot_in_time_and_cold_when_nothing_is_left() {
-        let mut keys = ColdKeys::new(vec![0], 3, 100);
+        let mut keys = ColdKeys::new(0);
+        keys.wait(0, &[Weight { arg: None, per: 1.0 / 3.0 }], 100);
         let mut turning = Vec::new();
-        assert_eq!(keys.count(7, 10, &mut turning), (true, false));
-        assert_eq!(keys.count(7, 90, &mut turning), (false, false));
+        assert_eq!(keys.count(7, 1.0 / 3.0, 10, &mut turning), (true, false));
+        assert_eq!(keys.count(7, 1.0 / 3.0, 90, &mut turning), (false, false));
         assert_eq!(
-            keys.count(7, 110, &mut turning),
+            keys.count(7, 1.0 / 3.0, 110, &mut turning),
             (false, false),
             "two of the epoch before count"
         );
         assert_eq!(turning, [7]);
         keys.turned(7);
-        assert_eq!(keys.count(7, 110, &mut turning), (false, true));
+        assert_eq!(keys.count(7, 1.0 / 3.0, 110, &mut turning), (false, true));
         assert!(keys.sweep(500, |_| true).is_empty(), "its panes are still there");
         assert_eq!(keys.sweep(600, |_| false), [7]);
     }

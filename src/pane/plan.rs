@@ -90,10 +90,13 @@ pub struct SlicePlan {
     pub slots: Vec<Slot>,
     /// State words per entry.
     pub stride: usize,
+    /// By word: whether it is a running total.
+    pub carry: Vec<bool>,
     /// Fewest rows in a window with which any rule can fire on this slice; 0 where some rule needs none in particular.
     pub hot_at: u32,
-    /// Whether keys with fewer rows than that are left out altogether (see `cold`).
-    pub lazy: bool,
+    /// What a key must have before any rule can fire on this slice, so that it is left out until then (see `cold`);
+    /// empty: nothing in particular.
+    pub waits: Vec<Weight>,
     /// How far back panes are kept behind the watermark, local milliseconds.
     pub keep_ms: i64,
 }
@@ -106,14 +109,19 @@ impl SlicePlan {
         }
         self.slots.push(Slot { kind, arg, offset: self.stride });
         self.stride += kind.words();
+        self.carry.resize(self.stride, kind.carries());
         self.slots.len() - 1
     }
+}
 
-    /// The words of an entry without rows.
-    #[must_use]
-    pub fn init(&self) -> Vec<i64> {
-        vec![0; self.stride]
-    }
+/// How much a row brings a key nearer to what some rule asks for: `per` for the row, or for each unit of an argument above
+/// 0. A key that has not 1 in a window cannot fire.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// Position in [`FeedPlan::args`] of an argument in [`Form::Fixed`]; `None`: the row counts.
+    pub arg: Option<usize>,
+    /// Part of what is asked for.
+    pub per: f64,
 }
 
 /// One aggregate of a slice.
@@ -138,7 +146,7 @@ pub enum Kernel {
     Min,
     /// Largest.
     Max,
-    /// Distinct [`Form::Identity`] values: the sets live beside the entries.
+    /// Distinct [`Form::Identity`] values: the number of their set, which lives beside the entries.
     Distinct,
     /// Value of the earliest row: flag, time, tie-break, value.
     First,
@@ -151,12 +159,17 @@ impl Kernel {
     #[must_use]
     pub fn words(self) -> usize {
         match self {
-            Self::NonNull => 1,
+            Self::NonNull | Self::Distinct => 1,
             Self::Sum => 3,
             Self::Min | Self::Max => 2,
-            Self::Distinct => 0,
             Self::First | Self::Last => 4,
         }
+    }
+
+    /// Whether entries hold running totals, so that a window is the difference of two.
+    #[must_use]
+    pub fn carries(self) -> bool {
+        matches!(self, Self::NonNull | Self::Sum)
     }
 
     /// Whether a row can be taken off again; otherwise the entry is rebuilt from its rows.

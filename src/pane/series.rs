@@ -1,24 +1,28 @@
 //! One key's panes: how many rows each pane has, oldest first, and the states of the slice's aggregates.
 //!
-//! The unit of the pane store. A key has an entry only in panes in which it has rows; a window is a run of entries. Two
-//! entries without further aggregates fit in place, so a key with one quiet complaint costs one small map slot.
+//! The unit of the pane store. A key has an entry only in panes in which it has rows; a window is a run of entries. Row
+//! counts, and the words that the slice's plan carries, are running totals, so that what a window holds is the difference
+//! of two entries however long it is. Two entries without further aggregates fit in place, so a key with one quiet
+//! complaint costs one small slot.
 
 use smallvec::SmallVec;
 
 /// Rows of one key in one pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+struct Entry {
     /// Index of the pane.
-    pub pane: i32,
-    /// Rows in it.
-    pub rows: u32,
+    pane: i32,
+    /// Rows in it and in all panes before it, modulo 2³².
+    upto: u32,
 }
 
-/// The panes of one key, ascending, with `stride` state words for each.
+/// The panes of one key, ascending, with a row of state words for each.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
     entries: SmallVec<[Entry; 2]>,
-    /// `stride` words for each entry; absent where the slice only counts.
+    /// Total before the first entry.
+    base: u32,
+    /// The words before the first entry, then those of each entry; absent where the slice only counts.
     #[expect(
         clippy::box_collection,
         reason = "most slices only count: eight bytes instead of 24 in every key"
@@ -27,61 +31,71 @@ pub struct Series {
 }
 
 impl Series {
-    /// Position of the pane's entry, made with `init` words where it has none. The flag tells whether it is new.
+    /// Position of the pane's entry, made where it has none; `carry` tells for each of its words whether it goes on from
+    /// the entry before or begins at 0. The flag tells whether the entry is new.
     #[inline]
-    pub fn entry(&mut self, pane: i32, init: &[i64]) -> (usize, bool) {
+    pub fn entry(&mut self, pane: i32, carry: &[bool]) -> (usize, bool) {
         match self.entries.last() {
             Some(last) if last.pane == pane => return (self.entries.len() - 1, false),
-            Some(last) if last.pane > pane => return self.entry_inside(pane, init),
+            Some(last) if last.pane > pane => return self.entry_inside(pane, carry),
             _ => {}
         }
-        self.entries.push(Entry { pane, rows: 0 });
-        if !init.is_empty() {
-            self.words.get_or_insert_default().extend_from_slice(init);
-        }
-        (self.entries.len() - 1, true)
+        let at = self.entries.len();
+        self.insert(at, pane, carry);
+        (at, true)
     }
 
     #[cold]
-    fn entry_inside(&mut self, pane: i32, init: &[i64]) -> (usize, bool) {
+    fn entry_inside(&mut self, pane: i32, carry: &[bool]) -> (usize, bool) {
         match self.entries.binary_search_by_key(&pane, |e| e.pane) {
-            Ok(i) => (i, false),
-            Err(i) => {
-                self.entries.insert(i, Entry { pane, rows: 0 });
-                if !init.is_empty() {
-                    let words = self.words.get_or_insert_default();
-                    let at = i * init.len();
-                    words.splice(at..at, init.iter().copied());
-                }
-                (i, true)
+            Ok(at) => (at, false),
+            Err(at) => {
+                self.insert(at, pane, carry);
+                (at, true)
             }
         }
     }
 
-    /// Adds rows to an entry.
+    #[inline]
+    fn insert(&mut self, at: usize, pane: i32, carry: &[bool]) {
+        let entry = Entry { pane, upto: self.upto(at) };
+        self.entries.insert(at, entry);
+        let stride = carry.len();
+        if stride == 0 {
+            return;
+        }
+        let words = self.words.get_or_insert_with(|| Box::new(vec![0; stride]));
+        let mut new: SmallVec<[i64; 8]> = words[at * stride..(at + 1) * stride].into();
+        new.iter_mut().zip(carry).filter(|(_, c)| !**c).for_each(|(w, _)| *w = 0);
+        let place = (at + 1) * stride;
+        if place == words.len() {
+            words.extend_from_slice(&new);
+        } else {
+            words.splice(place..place, new);
+        }
+    }
+
+    /// Adds rows to an entry; a negative number, modulo 2³², takes them off.
     #[inline]
     pub fn add_rows(&mut self, at: usize, rows: u32) {
-        self.entries[at].rows += rows;
+        for entry in &mut self.entries[at..] {
+            entry.upto = entry.upto.wrapping_add(rows);
+        }
     }
 
-    /// Takes one row off an entry; an entry without rows disappears. Returns whether it did.
-    pub fn take_row(&mut self, at: usize, stride: usize) -> bool {
-        self.entries[at].rows -= 1;
-        if self.entries[at].rows > 0 {
-            return false;
-        }
+    /// Removes an entry without rows.
+    pub fn remove(&mut self, at: usize, stride: usize) {
         self.entries.remove(at);
         if let Some(words) = &mut self.words {
-            words.drain(at * stride..(at + 1) * stride);
+            words.drain((at + 1) * stride..(at + 2) * stride);
         }
-        true
     }
 
-    /// The state words of an entry.
+    /// The state words of entry `at` and of those behind it.
     #[inline]
-    pub fn words_mut(&mut self, at: usize, stride: usize) -> &mut [i64] {
+    pub fn words_from(&mut self, at: usize, stride: usize) -> &mut [i64] {
         match &mut self.words {
-            Some(words) => &mut words[at * stride..(at + 1) * stride],
+            Some(words) => &mut words[(at + 1) * stride..],
             None => &mut [],
         }
     }
@@ -90,6 +104,13 @@ impl Series {
     #[inline]
     #[must_use]
     pub fn words(&self, at: usize, stride: usize) -> &[i64] {
+        self.words_before(at + 1, stride)
+    }
+
+    /// The state words of the entry before `at`, or those before the first entry.
+    #[inline]
+    #[must_use]
+    pub fn words_before(&self, at: usize, stride: usize) -> &[i64] {
         match &self.words {
             Some(words) => &words[at * stride..(at + 1) * stride],
             None => &[],
@@ -117,25 +138,50 @@ impl Series {
         start..end
     }
 
-    /// The entries.
+    /// Whether there is no entry.
     #[inline]
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The panes with rows, ascending.
+    pub fn panes(&self) -> impl Iterator<Item = i32> + '_ {
+        self.entries.iter().map(|e| e.pane)
+    }
+
+    /// Total of the entries before `at`.
+    #[inline]
+    fn upto(&self, at: usize) -> u32 {
+        if at == 0 { self.base } else { self.entries[at - 1].upto }
+    }
+
+    /// Rows of the entries `range`.
+    #[inline]
+    #[must_use]
+    pub fn rows_in(&self, range: std::ops::Range<usize>) -> u32 {
+        self.upto(range.end).wrapping_sub(self.upto(range.start))
+    }
+
+    /// Rows in all panes.
+    #[inline]
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.rows_in(0..self.entries.len())
     }
 
     /// Rows in panes `[from, to)`.
     #[inline]
     #[must_use]
     pub fn rows(&self, from: i32, to: i32) -> u64 {
-        self.entries[self.range(from, to)].iter().map(|e| u64::from(e.rows)).sum()
+        u64::from(self.rows_in(self.range(from, to)))
     }
 
-    /// Forgets panes before `pane`. Returns how many entries and rows they held.
-    pub fn evict(&mut self, pane: i32, stride: usize) -> (usize, u32) {
+    /// Forgets panes before `pane`. Returns how many entries they were.
+    pub fn evict(&mut self, pane: i32, stride: usize) -> usize {
         let keep = self.entries.partition_point(|e| e.pane < pane);
-        let rows = self.entries[..keep].iter().map(|e| e.rows).sum();
         if keep > 0 {
+            self.base = self.upto(keep);
             self.entries.drain(..keep);
             if let Some(words) = &mut self.words {
                 words.drain(..keep * stride);
@@ -144,7 +190,7 @@ impl Series {
                 self.entries.shrink_to_fit();
             }
         }
-        (keep, rows)
+        keep
     }
 
     /// Bytes on the heap beside the value itself.
@@ -160,25 +206,35 @@ impl Series {
 mod tests {
     use super::*;
 
+    const CARRY: [bool; 2] = [true, false];
+
+    /// One row in each of `panes`; its words are a running total and a word of its own, both ten times the pane.
     fn series(panes: &[i32]) -> Series {
         let mut s = Series::default();
         for p in panes {
-            let (at, _) = s.entry(*p, &[0]);
+            let (at, _) = s.entry(*p, &CARRY);
             s.add_rows(at, 1);
-            s.words_mut(at, 1)[0] += i64::from(*p) * 10;
+            s.words_from(at, 2).iter_mut().step_by(2).for_each(|w| *w += i64::from(*p) * 10);
+            s.words_from(at, 2)[1] += i64::from(*p) * 10;
         }
         s
+    }
+
+    /// Pane, rows, and the pane's part of both words.
+    fn entries(s: &Series) -> Vec<(i32, u32, i64, i64)> {
+        let of = |(i, pane)| {
+            let (now, before) = (s.words(i, 2), s.words_before(i, 2));
+            (pane, s.rows_in(i..i + 1), now[0] - before[0], now[1])
+        };
+        s.panes().enumerate().map(of).collect()
     }
 
     #[test]
     fn panes_stay_sorted_whatever_the_order() {
         let s = series(&[5, 3, 9, 3, 4, 5]);
-        assert_eq!(
-            s.entries().iter().map(|e| (e.pane, e.rows)).collect::<Vec<_>>(),
-            [(3, 2), (4, 1), (5, 2), (9, 1)]
-        );
-        assert_eq!((0..4).map(|i| s.words(i, 1)[0]).collect::<Vec<_>>(), [60, 40, 100, 90]);
+        assert_eq!(entries(&s), [(3, 2, 60, 60), (4, 1, 40, 40), (5, 2, 100, 100), (9, 1, 90, 90)]);
         assert_eq!((s.rows(3, 5), s.rows(5, 9), s.rows(0, 3), s.rows(9, 10)), (3, 2, 0, 1));
+        assert_eq!(s.total(), 6);
     }
 
     #[test]
@@ -192,13 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn evicting_and_taking_keep_words_beside_entries() {
+    fn evicting_and_removing_keep_words_beside_entries() {
         let mut s = series(&[1, 2, 3]);
-        assert!(s.take_row(1, 1));
-        assert_eq!(s.words(1, 1), [30]);
-        assert_eq!(s.evict(3, 1), (1, 1));
-        assert_eq!((s.entries().len(), s.words(0, 1)[0]), (1, 30));
-        assert_eq!(s.evict(4, 1), (1, 1));
-        assert!(s.entries().is_empty());
+        s.add_rows(1, 1u32.wrapping_neg());
+        s.words_from(1, 2).iter_mut().step_by(2).for_each(|w| *w -= 20);
+        s.remove(1, 2);
+        assert_eq!(entries(&s), [(1, 1, 10, 10), (3, 1, 30, 30)]);
+        assert_eq!(s.evict(3, 2), 1);
+        assert_eq!((entries(&s), s.total()), (vec![(3, 1, 30, 30)], 1));
+        assert_eq!(s.evict(4, 2), 1);
+        assert!(s.is_empty() && s.total() == 0);
     }
 }

@@ -5,17 +5,22 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use smallvec::SmallVec;
+
 use super::{
     aggregate::{
-        distinct::DistinctSet,
+        distinct::{DistinctSet, Sets},
         kernel::{self, Moment},
     },
     intern::Interner,
-    plan::{Kernel, SlicePlan},
+    plan::{Kernel, SlicePlan, Slot},
     prepare::{ArgValues, NO_PANE, Prepared},
     series::Series,
 };
 use crate::model::hash::HashedMap;
+
+/// Panes are forgotten when they are this part of all that are kept, or more.
+const EVICT_PART: i64 = 8;
 
 /// The number of a key that belongs to another shard or is incomplete.
 pub const NO_KEY: u32 = u32::MAX;
@@ -36,11 +41,10 @@ pub struct Selection<'a> {
 /// State of one slice in one shard.
 #[derive(Debug, Default)]
 pub struct Slice {
-    /// Key → place in `slab`.
-    places: HashedMap<u32, u32>,
+    places: Places,
     slab: Slab,
-    /// (key, pane) → one set per distinct slot.
-    sets: HashedMap<u64, Vec<DistinctSet>>,
+    /// Sets of distinct values; the word of a distinct slot tells which one is an entry's.
+    sets: Sets,
     /// Pane → places of the keys with rows in it.
     touched: BTreeMap<i32, Vec<u32>>,
     /// Those of them that may have as many rows in a window as the most modest rule asks for.
@@ -65,7 +69,7 @@ impl Slice {
         let from = list.partition_point(|r| *r < selection.from);
         let to = list.partition_point(|r| *r < selection.to);
         let panes = &p.rows.panes[plan.lane];
-        let init = plan.init();
+        let slots = plan.slots.as_slice();
         let mut touched = Pushes::default();
         let mut hot = Pushes::default();
         for row in &list[from..to] {
@@ -78,43 +82,44 @@ impl Slice {
             if pane == NO_PANE || self.evicted_before.is_some_and(|e| pane < e) {
                 continue;
             }
-            let place = match self.places.entry(key) {
-                hashbrown::hash_map::Entry::Occupied(e) => *e.get(),
-                hashbrown::hash_map::Entry::Vacant(e) => {
+            let place = match self.places.of(key) {
+                Some(place) => place,
+                None => {
                     interner.retain(key);
-                    *e.insert(self.slab.insert(key))
+                    let place = self.slab.insert(key);
+                    self.places.insert(key, place);
+                    place
                 }
             };
-            let item = self.slab.get_mut(place);
-            let (at, new) = item.series.entry(pane, &init);
-            item.series.add_rows(at, 1);
-            item.rows += 1;
+            let series = &mut self.slab.get_mut(place).series;
+            let (at, new) = series.entry(pane, &plan.carry);
+            series.add_rows(at, 1);
+            let rows = series.total();
             if new {
                 self.entries += 1;
                 touched.push(&mut self.touched, pane, place);
-                if item.rows >= plan.hot_at {
+                if rows >= plan.hot_at {
                     hot.push(&mut self.hot, pane, place);
                 }
             }
-            if item.rows == plan.hot_at {
+            if rows == plan.hot_at {
                 // Now every window of the key is worth a look; also one that ends before this pane: rows out of order may
                 // still come into it and will not pass this point again.
-                for e in item.series.entries().iter().filter(|e| !(new && e.pane == pane)) {
-                    hot.push(&mut self.hot, e.pane, place);
+                for other in series.panes().filter(|p| !(new && *p == pane)) {
+                    hot.push(&mut self.hot, other, place);
                 }
             }
-            if !plan.slots.is_empty() {
-                let moment = moment(p, *row as usize);
-                let words = item.series.words_mut(at, plan.stride);
-                add_slots(plan, words, &mut self.sets, (key, pane), p, *row as usize, moment);
+            if !slots.is_empty() {
+                let words = series.words_from(at, plan.stride);
+                add_slots(slots, words, plan.stride, &mut self.sets, p, *row as usize);
             }
         }
         touched.flush(&mut self.touched);
         hot.flush(&mut self.hot);
     }
 
-    /// Takes row `row` off the key's pane. Returns false when an aggregate cannot subtract: then the caller rebuilds the
-    /// entry from its rows with [`Slice::rebuild`].
+    /// Takes row `row` off the key's pane. Returns false when an aggregate cannot subtract: then the caller makes those
+    /// anew from the rows that are left, with [`Slice::rebuild`].
     pub fn take(
         &mut self,
         plan: &SlicePlan,
@@ -125,51 +130,49 @@ impl Slice {
         after_ms: i64,
     ) -> bool {
         let pane = p.rows.panes[plan.lane][row];
-        let Some(place) = self.places.get(&key).copied() else { return true };
-        let item = self.slab.get_mut(place);
-        let series = &mut item.series;
-        let range = series.range(pane, pane + 1);
+        let Some(place) = self.places.of(key) else { return true };
+        let series = &mut self.slab.get_mut(place).series;
+        let range = series.range(pane, pane.saturating_add(1));
         if pane == NO_PANE || range.is_empty() {
             return true;
         }
         let at = range.start;
-        if plan.slots.iter().any(|s| !s.kind.subtracts()) && series.entries()[at].rows > 1 {
-            return false;
-        }
         for slot in &plan.slots {
             match (slot.kind, &p.args[slot.arg]) {
                 (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
-                    if nulls.as_ref().is_none_or(|n| n.is_valid(row))
-                        && let Some(sets) = self.sets.get_mut(&set_key(key, pane))
-                    {
-                        sets[set_index(plan, slot.offset, slot.arg)].take(values[row]);
+                    let word = series.words(at, plan.stride)[slot.offset];
+                    if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                        self.sets.take(word, values[row]);
                     }
                 }
                 (kind, args) => {
-                    let words = &mut series.words_mut(at, plan.stride)[slot.offset..];
-                    kernel::take(kind, words, args, row);
+                    for words in series.words_from(at, plan.stride).chunks_exact_mut(plan.stride) {
+                        kernel::take(kind, &mut words[slot.offset..], args, row);
+                    }
                 }
             }
         }
-        item.rows -= 1;
-        if series.take_row(at, plan.stride) {
-            self.entries -= 1;
-            self.sets.remove(&set_key(key, pane));
-            for lists in [&mut self.touched, &mut self.hot] {
-                if let Some(list) = lists.get_mut(&pane) {
-                    list.retain(|p| *p != place);
-                }
+        series.add_rows(at, 1u32.wrapping_neg());
+        if series.rows_in(at..at + 1) > 0 {
+            return plan.slots.iter().all(|s| s.kind.subtracts());
+        }
+        free_sets(plan, series, at..at + 1, &mut self.sets);
+        series.remove(at, plan.stride);
+        self.entries -= 1;
+        for lists in [&mut self.touched, &mut self.hot] {
+            if let Some(list) = lists.get_mut(&pane) {
+                list.retain(|p| *p != place);
             }
-            if item.series.entries().is_empty() {
-                self.places.remove(&key);
-                self.slab.remove(place);
-                interner.release(key, after_ms);
-            }
+        }
+        if series.is_empty() {
+            self.places.remove(key);
+            self.slab.remove(place);
+            interner.release(key, after_ms);
         }
         true
     }
 
-    /// Makes the key's entry in `pane` anew from `rows` (row numbers of `p`).
+    /// Makes the aggregates of the key's entry in `pane` that cannot subtract anew from `rows` (row numbers of `p`).
     pub fn rebuild(
         &mut self,
         plan: &SlicePlan,
@@ -177,25 +180,20 @@ impl Slice {
         pane: i32,
         parts: &[(&Prepared, Vec<u32>)],
     ) {
-        let Some(place) = self.places.get(&key).copied() else { return };
-        let item = self.slab.get_mut(place);
-        let series = &mut item.series;
+        let Some(place) = self.places.of(key) else { return };
+        let series = &mut self.slab.get_mut(place).series;
         let range = series.range(pane, pane + 1);
         if range.is_empty() {
             return;
         }
-        let at = range.start;
-        let n: usize = parts.iter().map(|(_, rows)| rows.len()).sum();
-        let more = (n as u32).wrapping_sub(series.entries()[at].rows);
-        series.add_rows(at, more);
-        item.rows = item.rows.wrapping_add(more);
-        series.words_mut(at, plan.stride).fill(0);
-        self.sets.remove(&set_key(key, pane));
+        let slots: Vec<Slot> = plan.slots.iter().filter(|s| !s.kind.subtracts()).copied().collect();
+        let words = series.words_from(range.start, plan.stride);
+        for slot in &slots {
+            words[slot.offset..slot.offset + slot.kind.words()].fill(0);
+        }
         for (p, rows) in parts {
             for row in rows {
-                let moment = moment(p, *row as usize);
-                let words = series.words_mut(at, plan.stride);
-                add_slots(plan, words, &mut self.sets, (key, pane), p, *row as usize, moment);
+                add_slots(&slots, words, plan.stride, &mut self.sets, p, *row as usize);
             }
         }
     }
@@ -233,14 +231,14 @@ impl Slice {
 
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.keys().copied()
+        self.slab.items().filter(|i| !i.series.is_empty()).map(|i| i.key)
     }
 
     /// The key's series.
     #[inline]
     #[must_use]
     pub fn series(&self, key: u32) -> Option<&Series> {
-        self.places.get(&key).map(|p| &self.slab.get(*p).series)
+        self.places.of(key).map(|p| &self.slab.get(p).series)
     }
 
     /// State of one slot over `panes` into `state`, which comes all zero and stays so without rows. For
@@ -257,13 +255,20 @@ impl Slice {
         let Some(series) = self.series(key) else { return };
         let range = series.range(panes.start, panes.end);
         if slot.kind == Kernel::Distinct {
-            state[0] = self.distinct(plan, slot.offset, slot.arg, key, series, range);
+            state[0] = self.distinct(plan, slot.offset, series, range);
+            return;
+        }
+        let part = slot.offset..slot.offset + slot.kind.words();
+        if slot.kind.carries() {
+            if !range.is_empty() {
+                let last = &series.words(range.end - 1, plan.stride)[part.clone()];
+                let before = &series.words_before(range.start, plan.stride)[part];
+                kernel::difference(slot.kind, state, last, before);
+            }
             return;
         }
         for at in range {
-            let words =
-                &series.words(at, plan.stride)[slot.offset..slot.offset + slot.kind.words()];
-            kernel::merge(slot.kind, state, words);
+            kernel::merge(slot.kind, state, &series.words(at, plan.stride)[part.clone()]);
         }
     }
 
@@ -271,16 +276,11 @@ impl Slice {
         &self,
         plan: &SlicePlan,
         offset: usize,
-        arg: usize,
-        key: u32,
         series: &Series,
         range: Range<usize>,
     ) -> i64 {
-        let index = set_index(plan, offset, arg);
-        let sets = range
-            .filter_map(|at| self.sets.get(&set_key(key, series.entries()[at].pane)))
-            .map(|s| &s[index]);
-        let sets: Vec<&DistinctSet> = sets.collect();
+        let sets = range.filter_map(|at| self.sets.of(series.words(at, plan.stride)[offset]));
+        let sets: SmallVec<[&DistinctSet; 8]> = sets.collect();
         match sets.as_slice() {
             [] => 0,
             [one] => one.len() as i64,
@@ -294,7 +294,9 @@ impl Slice {
 
     /// Forgets panes before `pane`; keys without panes are released and rest until `after_ms`.
     pub fn evict(&mut self, plan: &SlicePlan, pane: i32, interner: &mut Interner, after_ms: i64) {
-        if self.evicted_before.is_some_and(|e| pane <= e) {
+        // Some panes at once: a busy key is then visited once for all of them.
+        let patience = (plan.keep_ms / plan.grid.len_ms / EVICT_PART).clamp(1, 64) as i32;
+        if self.evicted_before.is_some_and(|e| pane < e.saturating_add(patience)) {
             return;
         }
         self.evicted_before = Some(pane);
@@ -302,26 +304,22 @@ impl Slice {
         let keep = self.touched.split_off(&pane);
         let gone = std::mem::replace(&mut self.touched, keep);
         self.hot = self.hot.split_off(&pane);
-        let has_sets = plan.slots.iter().any(|s| s.kind == Kernel::Distinct);
-        for (old, places) in gone {
+        for places in gone.into_values() {
             for place in places {
                 let item = self.slab.get_mut(place);
-                let key = item.key;
-                if has_sets {
-                    self.sets.remove(&set_key(key, old));
-                }
-                let (entries, rows) = item.series.evict(pane, plan.stride);
+                let old = item.series.range(i32::MIN, pane);
+                free_sets(plan, &item.series, old, &mut self.sets);
+                let entries = item.series.evict(pane, plan.stride);
                 self.entries -= entries;
-                item.rows -= rows;
                 // A key with several old panes comes again; it is removed once.
-                if entries > 0 && item.series.entries().is_empty() {
+                if entries > 0 && item.series.is_empty() {
                     emptied.push(place);
                 }
             }
         }
         for place in emptied {
             let key = self.slab.get(place).key;
-            self.places.remove(&key);
+            self.places.remove(key);
             self.slab.remove(place);
             interner.release(key, after_ms);
         }
@@ -338,9 +336,8 @@ impl Slice {
     pub fn bytes(&self) -> (usize, usize) {
         let heap: usize = self.slab.items().map(|i| i.series.heap_bytes()).sum();
         let lists = self.touched.values().chain(self.hot.values()).map(|v| 48 + v.capacity() * 4);
-        let own = self.places.capacity() * 9 + self.slab.bytes() + heap + lists.sum::<usize>();
-        let sets: usize = self.sets.values().flatten().map(|s| 40 + s.heap_bytes()).sum();
-        (own, sets)
+        let own = self.places.bytes() + self.slab.bytes() + heap + lists.sum::<usize>();
+        (own, self.sets.bytes())
     }
 }
 
@@ -348,9 +345,53 @@ impl Slice {
 #[derive(Debug, Default)]
 struct Item {
     key: u32,
-    /// Rows in all panes kept: no window has more.
-    rows: u32,
     series: Series,
+}
+
+/// Key → place in the slab. Low keys, which are all of them in a small key space, need no hashing.
+#[derive(Debug, Default)]
+struct Places {
+    /// By key: place + 1, or 0.
+    low: Vec<u32>,
+    high: HashedMap<u32, u32>,
+}
+
+/// Keys below this one stand in `low`.
+const LOW_KEYS: u32 = 2_048;
+
+impl Places {
+    #[inline]
+    fn of(&self, key: u32) -> Option<u32> {
+        if key < LOW_KEYS {
+            self.low.get(key as usize).and_then(|p| p.checked_sub(1))
+        } else {
+            self.high.get(&key).copied()
+        }
+    }
+
+    fn insert(&mut self, key: u32, place: u32) {
+        if key >= LOW_KEYS {
+            self.high.insert(key, place);
+            return;
+        }
+        let key = key as usize;
+        if key >= self.low.len() {
+            self.low.resize((key + 1).next_power_of_two(), 0);
+        }
+        self.low[key] = place + 1;
+    }
+
+    fn remove(&mut self, key: u32) {
+        if key >= LOW_KEYS {
+            self.high.remove(&key);
+        } else if let Some(place) = self.low.get_mut(key as usize) {
+            *place = 0;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.low.capacity() * 4 + self.high.capacity() * 9
+    }
 }
 
 /// Items that stay where they are, in chunks that never move, places used again.
@@ -428,46 +469,39 @@ impl Pushes {
     }
 }
 
+/// Puts a row into the words of its entry; `words` goes on with the entries behind it, whose running totals grow too.
 #[inline]
 fn add_slots(
-    plan: &SlicePlan,
+    slots: &[Slot],
     words: &mut [i64],
-    sets: &mut HashedMap<u64, Vec<DistinctSet>>,
-    (key, pane): (u32, i32),
+    stride: usize,
+    sets: &mut Sets,
     p: &Prepared,
     row: usize,
-    moment: Moment,
 ) {
-    for slot in &plan.slots {
+    for slot in slots {
+        let part = slot.offset..slot.offset + slot.kind.words();
         match (slot.kind, &p.args[slot.arg]) {
             (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
                 if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
-                    let n = plan.slots.iter().filter(|s| s.kind == Kernel::Distinct).count();
-                    let sets = sets
-                        .entry(set_key(key, pane))
-                        .or_insert_with(|| vec![DistinctSet::default(); n]);
-                    sets[set_index(plan, slot.offset, slot.arg)].add(values[row]);
+                    sets.add(&mut words[slot.offset], values[row]);
                 }
             }
-            (kind, args) => {
-                let words = &mut words[slot.offset..slot.offset + kind.words()];
-                kernel::add(kind, words, args, row, moment);
+            (kind, args) if kind.carries() => {
+                for words in words.chunks_exact_mut(stride) {
+                    kernel::add(kind, &mut words[part.clone()], args, row, moment(p, row));
+                }
             }
+            (kind, args) => kernel::add(kind, &mut words[part], args, row, moment(p, row)),
         }
     }
 }
 
-/// Position of a distinct slot among the slice's distinct slots.
-fn set_index(plan: &SlicePlan, offset: usize, arg: usize) -> usize {
-    plan.slots
-        .iter()
-        .filter(|s| s.kind == Kernel::Distinct)
-        .position(|s| s.offset == offset && s.arg == arg)
-        .unwrap_or(0)
-}
-
-fn set_key(key: u32, pane: i32) -> u64 {
-    u64::from(key) << 32 | u64::from(pane as u32)
+/// Lets go of the sets of a key's entries.
+fn free_sets(plan: &SlicePlan, series: &Series, entries: Range<usize>, sets: &mut Sets) {
+    for slot in plan.slots.iter().filter(|s| s.kind == Kernel::Distinct) {
+        entries.clone().for_each(|at| sets.free(series.words(at, plan.stride)[slot.offset]));
+    }
 }
 
 fn moment(p: &Prepared, row: usize) -> Moment {

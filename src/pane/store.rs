@@ -26,8 +26,10 @@ pub struct Store {
     kept: KeptRows,
     /// By link of the plan: key → hash of its peers' key.
     links: Vec<HashedMap<u32, u128>>,
-    /// By feed and keying: keys that slices still wait for.
-    cold: Vec<Vec<Option<ColdKeys>>>,
+    /// By feed: keys that slices still wait for.
+    cold: Vec<Vec<ColdKeys>>,
+    /// By feed: slice → position in `cold`.
+    waiting: Vec<HashedMap<u32, usize>>,
     /// By feed and keying: which filters' rows need the key at all.
     needed: Vec<Vec<Vec<usize>>>,
     /// Latest event time seen, for numbers at rest.
@@ -41,16 +43,24 @@ pub fn shard_of(hash: u128, shards: usize) -> usize {
     (((hash >> 64) as u64 as u128 * shards as u128) >> 64) as usize
 }
 
-/// By keying of a feed: the slices that wait for their keys.
-fn cold_keys(plan: &PanePlan, feed: usize) -> Vec<Option<ColdKeys>> {
-    let of_keying = |keying: usize| {
-        let lazy = |s: &&usize| plan.slices[**s].lazy && plan.slices[**s].keying == keying;
-        let slices: Vec<usize> = plan.feeds[feed].slices.iter().filter(lazy).copied().collect();
-        let threshold = slices.iter().map(|s| plan.slices[*s].hot_at).min()?;
-        let horizon = slices.iter().map(|s| plan.slices[*s].keep_ms).max()?;
-        Some(ColdKeys::new(slices, threshold, horizon))
-    };
-    (0..plan.feeds[feed].keyings.len()).map(of_keying).collect()
+/// The slices of a feed that wait for their keys, by what they wait for; and by slice of the plan, which of these it is in.
+fn cold_keys(plan: &PanePlan, feed: usize) -> (Vec<ColdKeys>, HashedMap<u32, usize>) {
+    let mut groups: Vec<ColdKeys> = Vec::new();
+    let mut group_of = HashedMap::default();
+    for s in &plan.feeds[feed].slices {
+        let slice = &plan.slices[*s];
+        if slice.waits.is_empty() {
+            continue;
+        }
+        let found = groups.iter().position(|g| g.suits(slice.keying, &slice.waits));
+        let group = found.unwrap_or_else(|| {
+            groups.push(ColdKeys::new(slice.keying));
+            groups.len() - 1
+        });
+        groups[group].wait(*s, &slice.waits, slice.keep_ms);
+        group_of.insert(*s as u32, group);
+    }
+    (groups, group_of)
 }
 
 impl Store {
@@ -71,6 +81,7 @@ impl Store {
                 by_keying
             })
             .collect();
+        let (cold, waiting) = (0..plan.feeds.len()).map(|f| cold_keys(&plan, f)).unzip();
         Self {
             shard,
             shards,
@@ -79,7 +90,8 @@ impl Store {
             kept: KeptRows::new(plan.feeds.len()),
             links: plan.links.iter().map(|_| HashedMap::default()).collect(),
             needed,
-            cold: (0..plan.feeds.len()).map(|f| cold_keys(&plan, f)).collect(),
+            cold,
+            waiting,
             latest_ms: i64::MIN,
             plan,
         }
@@ -118,10 +130,11 @@ impl Store {
         }
         let selection =
             Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
-        let (warm, turning) = self.count_cold(piece.rows.feed, &keys);
+        let (warm, turning) = self.count_cold(&selection, &keys);
         for s in &feed.slices {
             let slice = &plan.slices[*s];
-            let keys = if slice.lazy { &warm[slice.keying] } else { &keys[slice.keying] };
+            let waiting = self.waiting[piece.rows.feed].get(&(*s as u32));
+            let keys = waiting.map_or_else(|| &keys[slice.keying], |group| &warm[*group]);
             self.slices[*s].add(slice, selection, keys, &mut self.interners[slice.space]);
         }
         for (space, key) in fresh {
@@ -131,32 +144,33 @@ impl Store {
         self.turn_hot(piece.rows.feed, turning, again);
     }
 
-    /// Counts the rows of keys that slices wait for: by keying, the keys whose rows go to those slices now, and the keys
+    /// Counts the rows of keys that slices wait for: by group of those, the keys whose rows go to them now, and the keys
     /// that turn hot.
-    fn count_cold(&mut self, feed: usize, keys: &[Vec<u32>]) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
-        let mut turning = vec![Vec::new(); keys.len()];
-        let mut warm = Vec::with_capacity(keys.len());
-        for (keying, keys) in keys.iter().enumerate() {
-            let Some(cold) = &mut self.cold[feed][keying] else {
-                warm.push(Vec::new());
-                continue;
-            };
-            let interner = &mut self.interners[self.plan.feeds[feed].keyings[keying].space];
-            let latest_ms = self.latest_ms;
-            let turning = &mut turning[keying];
-            let mut count = |key: &u32| {
+    fn count_cold(
+        &mut self,
+        selection: &Selection<'_>,
+        keys: &[Vec<u32>],
+    ) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
+        let feed = selection.prepared.rows.feed;
+        let latest_ms = self.latest_ms;
+        let of_group = |cold: &mut ColdKeys| {
+            let interner = &mut self.interners[self.plan.feeds[feed].keyings[cold.keying].space];
+            let (keys, mut turning) = (&keys[cold.keying], Vec::new());
+            let count = |(i, key): (usize, &u32)| {
                 if *key == NO_KEY {
                     return NO_KEY;
                 }
-                let (new, hot) = cold.count(*key, latest_ms, turning);
+                let weight = cold.weight(selection.prepared, selection.from as usize + i);
+                let (new, hot) = cold.count(*key, weight, latest_ms, &mut turning);
                 if new {
                     interner.retain(*key);
                 }
                 if hot { *key } else { NO_KEY }
             };
-            warm.push(keys.iter().map(&mut count).collect());
-        }
-        (warm, turning)
+            let warm = keys.iter().enumerate().map(count).collect();
+            (warm, turning)
+        };
+        self.cold[feed].iter_mut().map(of_group).unzip()
     }
 
     /// Adds the kept rows of keys that turned hot to the slices that waited for them.
@@ -167,11 +181,10 @@ impl Store {
         again: &mut dyn FnMut(Batch) -> Prepared,
     ) {
         let plan = self.plan.clone();
-        for (keying, turned) in turning.into_iter().enumerate() {
-            let Some(cold) = &mut self.cold[feed][keying] else { continue };
+        for (cold, turned) in self.cold[feed].iter_mut().zip(turning) {
             let (mut rows, mut keys) = (Vec::new(), Vec::new());
             for key in turned {
-                let found = self.kept.find_all(feed, keying, key);
+                let found = self.kept.find_all(feed, cold.keying, key);
                 keys.resize(keys.len() + found.len(), key);
                 rows.extend(found);
                 cold.turned(key);
@@ -192,15 +205,14 @@ impl Store {
     /// Lets keys go of which nothing is left.
     pub fn sweep_cold(&mut self) {
         let plan = self.plan.clone();
-        for (feed, keyings) in self.cold.iter_mut().enumerate() {
-            for (keying, cold) in keyings.iter_mut().enumerate() {
-                let Some(cold) = cold else { continue };
+        for (feed, groups) in self.cold.iter_mut().enumerate() {
+            for cold in groups {
                 let slices = cold.slices.clone();
                 let of = &self.slices;
                 let gone = cold.sweep(self.latest_ms, |key| {
                     slices.iter().any(|s| of[*s].series(key).is_some())
                 });
-                let interner = &mut self.interners[plan.feeds[feed].keyings[keying].space];
+                let interner = &mut self.interners[plan.feeds[feed].keyings[cold.keying].space];
                 for key in gone {
                     interner.release(key, self.latest_ms);
                 }
@@ -359,7 +371,7 @@ impl Store {
             size.series_bytes += series;
             size.set_bytes += sets;
         }
-        let cold = self.cold.iter().flatten().flatten();
+        let cold = self.cold.iter().flatten();
         size.key_bytes += cold.map(ColdKeys::bytes).sum::<usize>();
         for i in &self.interners {
             size.keys += i.len();

@@ -38,13 +38,16 @@ use crate::{
         yaml::Sql,
     },
     pane::{
-        aggregate::udaf::RowAggregate,
-        plan::{Argument, FeedPlan, Form, Kernel, Keying, Lane, Link, PanePlan, SlicePlan, Space},
+        aggregate::{kernel, udaf::RowAggregate},
+        plan::{
+            Argument, FeedPlan, Form, Kernel, Keying, Lane, Link, PanePlan, SlicePlan, Space,
+            Weight,
+        },
     },
 };
 
-/// Rows a key must have before a slice that can wait for them takes it in.
-const LAZY_FROM: u32 = 3;
+/// Fewest rows that are worth waiting for.
+const WAIT_FROM: f64 = 3.0;
 
 /// What the compiler needs to know of a feed.
 #[derive(Debug, Clone)]
@@ -125,6 +128,8 @@ struct SliceBuilder {
     keep_ms: i64,
     /// See [`SlicePlan::hot_at`]; `None` before a rule has said.
     hot_at: Option<u32>,
+    /// See [`SlicePlan::waits`]; `None` when some rule can fire whatever a key has.
+    waits: Option<Vec<Weight>>,
     plan: SlicePlan,
 }
 
@@ -642,8 +647,9 @@ impl<'a> Builder<'a> {
                 grid: PaneGrid { len_ms: 1, origin_ms: 0 },
                 slots: Vec::new(),
                 stride: 0,
+                carry: Vec::new(),
                 hot_at: 0,
-                lazy: false,
+                waits: Vec::new(),
                 keep_ms: 0,
             };
             self.slices.push(SliceBuilder {
@@ -656,6 +662,7 @@ impl<'a> Builder<'a> {
                 shifts: Vec::new(),
                 keep_ms: 0,
                 hot_at: None,
+                waits: Some(Vec::new()),
                 plan,
             });
             self.slices.len() - 1
@@ -839,9 +846,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// How many rows a window of each slice must have before the rule can fire.
+    /// What a window of each slice must have before the rule can fire.
     fn note_hot(&mut self, slices: &[usize], aggregates: &[Aggregate], bounds: &[(usize, f64)]) {
         for s in slices {
+            let weight = bounds.iter().find_map(|b| self.weight(*s, aggregates, *b));
+            let waits = &mut self.slices[*s].waits;
+            match (waits.as_mut(), weight) {
+                (Some(all), Some(weight)) => match all.iter_mut().find(|w| w.arg == weight.arg) {
+                    Some(same) => same.per = same.per.max(weight.per),
+                    None => {
+                        all.push(weight);
+                        all.sort_by_key(|w| w.arg);
+                    }
+                },
+                _ => *waits = None,
+            }
             let rows = |(a, bound): &(usize, f64)| {
                 let a = &aggregates[*a];
                 let counts = match a.read {
@@ -858,6 +877,35 @@ impl<'a> Builder<'a> {
             let needed = bounds.iter().filter_map(rows).max().unwrap_or(0);
             let hot_at = &mut self.slices[*s].hot_at;
             *hot_at = Some(hot_at.map_or(needed, |h| h.min(needed)));
+        }
+    }
+
+    /// The weight of a row towards a bound on a count or a sum of the slice.
+    fn weight(
+        &self,
+        slice: usize,
+        aggregates: &[Aggregate],
+        (a, bound): (usize, f64),
+    ) -> Option<Weight> {
+        let a = &aggregates[a];
+        if a.slice != slice || bound < 1.0 {
+            return None;
+        }
+        let rows = Weight { arg: None, per: 1.0 / bound };
+        let slot = match a.read {
+            Read::Rows => return (bound >= WAIT_FROM).then_some(rows),
+            Read::Slot(slot) => self.slices[slice].plan.slots[slot],
+            _ => return None,
+        };
+        match slot.kind {
+            // Distinct and present values are never more than rows.
+            Kernel::Distinct | Kernel::NonNull => (bound >= WAIT_FROM).then_some(rows),
+            Kernel::Sum => {
+                let arg = &self.feeds[self.slices[slice].plan.feed].arg_list[slot.arg];
+                let unit = kernel::unit(arg.value.data_type());
+                Some(Weight { arg: Some(slot.arg), per: 1.0 / (bound * unit) })
+            }
+            _ => None,
         }
     }
 
@@ -878,10 +926,11 @@ impl<'a> Builder<'a> {
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;
-            // A compare looks further back than rows are kept: its keys cannot be made up for later.
             let hot_at = s.hot_at.unwrap_or(0);
-            let lazy = hot_at >= LAZY_FROM && s.shifts.is_empty() && !s.session;
-            SlicePlan { lane, grid, keep_ms, hot_at, lazy, ..s.plan }
+            // A compare looks further back than rows are kept: its keys cannot be made up for later.
+            let can_wait = s.shifts.is_empty() && !s.session;
+            let waits = s.waits.filter(|_| can_wait).unwrap_or_default();
+            SlicePlan { lane, grid, keep_ms, hot_at, waits, ..s.plan }
         });
         let slices: Vec<SlicePlan> = slices.collect();
         let feeds = self

@@ -107,7 +107,7 @@ impl Evaluator<'_> {
                 }
                 Read::Slot(slot) => {
                     let kind = plan.slots[slot].kind;
-                    let mut state = vec![0; kernel::state_words(kind)];
+                    let mut state = vec![0; kind.words()];
                     let arg = &self.store.plan().feeds[plan.feed].args[plan.slots[slot].arg];
                     keys.retain(|k| {
                         state.fill(0);
@@ -241,7 +241,7 @@ impl Evaluator<'_> {
                 let plan = &plan.slices[aggregate.slice];
                 let slice = self.store.slice(aggregate.slice);
                 let kind = plan.slots[*slot].kind;
-                let words = kernel::state_words(kind);
+                let words = kind.words();
                 let mut states = vec![0; keys.len() * words];
                 for (key, state) in keys.iter().zip(states.chunks_exact_mut(words)) {
                     slice.state(plan, *slot, *key, &panes, state);
@@ -303,7 +303,7 @@ impl Evaluator<'_> {
                     events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
                 let states = running_states(slot.kind, arg, &found);
                 let mut next = 0;
-                let none = vec![0; kernel::state_words(slot.kind)];
+                let none = vec![0; slot.kind.words()];
                 let states: Vec<i64> = events
                     .iter()
                     .flat_map(|(s, _)| {

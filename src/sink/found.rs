@@ -9,17 +9,13 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use crate::model::{
-    alert::Alert,
-    batch::DeadLetter,
-    signal::{Key, Severity, Signal, Span},
-    time::Zone,
-};
+use super::rule_signals::RuleSignals;
+use crate::model::{alert::Alert, batch::DeadLetter, signal::Signal, time::Zone};
 
 /// What the files say of a rule.
 #[derive(Debug, Clone)]
@@ -32,15 +28,8 @@ pub struct RuleName {
     pub values: Vec<String>,
 }
 
-/// A signal without its rule and key.
-#[derive(Debug)]
-struct Kept {
-    window: Span,
-    record: Option<Arc<str>>,
-    severity: Severity,
-    open: bool,
-    values: Box<str>,
-}
+/// Rules whose lines are made side by side before they are written.
+const RULES_AT_ONCE: usize = 16;
 
 /// Collects and writes.
 #[derive(Debug)]
@@ -48,9 +37,8 @@ pub struct FoundFiles {
     dir: PathBuf,
     zone: Zone,
     rules: Vec<RuleName>,
-    /// By rule and key; windows in the order in which they became final.
-    signals: Vec<BTreeMap<Arc<Key>, Vec<Kept>>>,
-    counts: Vec<u64>,
+    /// By rule.
+    signals: Vec<RuleSignals>,
     /// By id: the latest revision.
     alerts: BTreeMap<String, Alert>,
     dead: BufWriter<File>,
@@ -69,8 +57,7 @@ impl FoundFiles {
         Ok(Self {
             dir: dir.to_owned(),
             zone,
-            signals: rules.iter().map(|_| BTreeMap::new()).collect(),
-            counts: vec![0; rules.len()],
+            signals: rules.iter().map(|_| RuleSignals::default()).collect(),
             rules,
             alerts: BTreeMap::new(),
             dead,
@@ -81,15 +68,7 @@ impl FoundFiles {
     /// Takes what a step found.
     pub fn take(&mut self, signals: Vec<Signal>, alerts: Vec<Alert>) {
         for s in signals {
-            self.counts[s.rule] += 1;
-            let kept = Kept {
-                window: s.window,
-                record: s.record,
-                severity: s.severity,
-                open: s.open,
-                values: s.values,
-            };
-            self.signals[s.rule].entry(s.key).or_default().push(kept);
+            self.signals[s.rule].push(s);
         }
         for alert in alerts {
             self.alerts.insert(alert.id.clone(), alert);
@@ -122,7 +101,7 @@ impl FoundFiles {
     /// Signals and alerts so far, by rule.
     #[must_use]
     pub fn by_rule(&self) -> Vec<(&RuleName, u64, u64)> {
-        let mut counts: Vec<(u64, u64)> = self.counts.iter().map(|n| (*n, 0)).collect();
+        let mut counts: Vec<(u64, u64)> = self.signals.iter().map(|s| (s.len(), 0)).collect();
         self.alerts.values().for_each(|a| counts[a.rule].1 += 1);
         self.rules.iter().zip(counts).map(|(r, (s, a))| (r, s, a)).collect()
     }
@@ -157,46 +136,18 @@ impl FoundFiles {
         self.write_signals()
     }
 
-    fn write_signals(&mut self) -> io::Result<()> {
-        let mut out =
-            BufWriter::with_capacity(1 << 20, File::create(self.dir.join("signals.ndjson"))?);
-        let heads: Vec<String> = self
-            .rules
-            .iter()
-            .map(|r| format!("{{\"rule\":{},\"version\":{},\"key\":", json!(r.id), r.version))
-            .collect();
-        let mut window = (Span { start_ms: 0, end_ms: 0 }, String::new());
+    fn write_signals(&self) -> io::Result<()> {
+        let mut out = File::create(self.dir.join("signals.ndjson"))?;
         // Rules are in the order of their ids.
-        for (head, by_key) in heads.iter().zip(&mut self.signals) {
-            for (key, signals) in by_key {
-                // Stable: of several words on one window the last one counts.
-                signals
-                    .sort_by(|a, b| a.window.cmp(&b.window).then_with(|| a.record.cmp(&b.record)));
-                signals.reverse();
-                signals.dedup_by(|a, b| a.window == b.window && a.record == b.record);
-                signals.reverse();
-                for s in signals {
-                    if s.window != window.0 || window.1.is_empty() {
-                        let at = |ms| self.zone.format(ms);
-                        let (start, end) = (at(s.window.start_ms), at(s.window.end_ms));
-                        window = (
-                            s.window,
-                            format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}"),
-                        );
-                    }
-                    out.write_all(head.as_bytes())?;
-                    out.write_all(key.canonical.as_bytes())?;
-                    out.write_all(window.1.as_bytes())?;
-                    if let Some(record) = &s.record {
-                        write!(out, ",\"record\":{}", json!(**record))?;
-                    }
-                    out.write_all(b",\"severity\":\"")?;
-                    out.write_all(s.severity.word().as_bytes())?;
-                    out.write_all(b"\",\"values\":")?;
-                    out.write_all(s.values.as_bytes())?;
-                    out.write_all(if s.open { b",\"open\":true}\n" } else { b"}\n" })?;
-                }
-            }
+        for (rules, signals) in
+            self.rules.chunks(RULES_AT_ONCE).zip(self.signals.chunks(RULES_AT_ONCE))
+        {
+            let lines: Vec<Vec<u8>> = rules
+                .par_iter()
+                .zip(signals)
+                .map(|(rule, signals)| signals.lines(&rule.id, rule.version, &self.zone))
+                .collect();
+            lines.iter().try_for_each(|lines| out.write_all(lines))?;
         }
         out.flush()
     }

@@ -5,3 +5,4 @@
 
 pub mod file;
 pub mod found;
+mod rule_signals;

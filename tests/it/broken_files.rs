@@ -141,3 +141,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rules_are_checked_wherever_they_are_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(rules.join("feeds")).unwrap();
+    std::fs::write(rules.join("feeds/f.yaml"), "feed: f\ntitle: {zh: 甲, en: F}\nevent_time: at\ncolumns:\n  at: timestamp\n  firm: text\n").unwrap();
+    // Compiles, and can never fire.
+    let rule = "rule: never\ntitle: {zh: 乙, en: Never}\nkind: window\nfeed: f\nkey: [firm]\nwindow: {tumbling: 1d}\nmeasures: {n: count(*)}\nwhen: n >= 3 and 1 = 2\nseverity: low\n";
+    std::fs::write(rules.join("never.yaml"), rule).unwrap();
+    std::fs::write(dir.path().join("f.ndjson"), "").unwrap();
+    let forewarn = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(args)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for args in [
+        &["replay", "--input", "f=f.ndjson", "--out", "out"][..],
+        &["run", "--listen", "127.0.0.1:0"],
+    ] {
+        let (code, said) = forewarn(args);
+        assert!(
+            said.contains("never.yaml:8") && said.contains("rule::impossible"),
+            "{args:?}: {said}"
+        );
+        assert!(matches!(code, Some(1 | 2)), "{args:?}: {code:?}");
+    }
+    // What is owed to readers stops `check` alone.
+    std::fs::write(rules.join("never.yaml"), rule.replace(" and 1 = 2", "")).unwrap();
+    let (code, said) = forewarn(&["replay", "--input", "f=f.ndjson", "--out", "out"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("do not stop the rules"), "{said}");
+}

@@ -13,6 +13,7 @@ mod house;
 mod http;
 mod readme;
 mod real;
+mod replay_options;
 mod rule_tests;
 mod samples;
 mod simulate;

@@ -123,6 +123,7 @@ fn every_planted_incident_is_found_and_bad_rows_are_dead_letters() {
         from_ms: None,
         to_ms: None,
         now_ms: zone.parse_instant("2026-11-01").unwrap(),
+        close_open: false,
         batch_rows: 16_384,
         disorder: Disorder::default(),
         secret: Secret::new([7; 32]),

@@ -52,21 +52,20 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
     }
 }
 
-/// Words of one finished state; a count stands for a distinct set.
-#[must_use]
-pub fn state_words(kind: Kernel) -> usize {
-    kind.words().max(1)
-}
-
 /// The value of a sum's state, for comparing it with a bound.
 #[must_use]
 pub fn sum_value(state: &[i64], arg_type: &DataType) -> f64 {
-    let unit = match arg_type {
+    load(state) as f64 / unit(arg_type)
+}
+
+/// How many units of a sum's state make 1.
+#[must_use]
+pub fn unit(arg_type: &DataType) -> f64 {
+    match arg_type {
         DataType::Float64 => (1u64 << FLOAT_FRACTION_BITS) as f64,
         DataType::Decimal128(_, scale) => 10f64.powi(i32::from(*scale)),
         _ => 1.0,
-    };
-    load(state) as f64 / unit
+    }
 }
 
 /// Takes the value of row `row` off; only for kernels that subtract.
@@ -83,15 +82,23 @@ pub fn take(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize) {
     }
 }
 
-/// Merges one entry's words into `into`.
+/// What lies between two running totals; only for kernels that carry.
+#[inline]
+pub fn difference(kind: Kernel, into: &mut [i64], last: &[i64], before: &[i64]) {
+    match kind {
+        Kernel::NonNull => into[0] = last[0] - before[0],
+        Kernel::Sum => {
+            store(into, load(last).wrapping_sub(load(before)));
+            into[2] = last[2] - before[2];
+        }
+        _ => {}
+    }
+}
+
+/// Merges one entry's words into `into`; kernels that carry are read by [`difference`].
 #[inline]
 pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
     match kind {
-        Kernel::NonNull => into[0] += from[0],
-        Kernel::Sum => {
-            store(into, load(into).wrapping_add(load(from)));
-            into[2] += from[2];
-        }
         Kernel::Min | Kernel::Max | Kernel::First | Kernel::Last => {
             let better = match kind {
                 _ if from[0] == 0 => false,
@@ -105,14 +112,14 @@ pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
                 into.copy_from_slice(from);
             }
         }
-        Kernel::Distinct => {}
+        Kernel::NonNull | Kernel::Sum | Kernel::Distinct => {}
     }
 }
 
-/// The answers of many keys as a column of `data_type`; `states` holds [`state_words`] words per key.
+/// The answers of many keys as a column of `data_type`; `states` holds [`Kernel::words`] words per key.
 #[must_use]
 pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
-    let words = states.chunks_exact(state_words(kind));
+    let words = states.chunks_exact(kind.words());
     let n = words.len();
     match kind {
         Kernel::NonNull | Kernel::Distinct => {
@@ -131,7 +138,7 @@ pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
 /// Means from sums: `sum / values` as `data_type`.
 #[must_use]
 pub fn finish_mean(data_type: &DataType, arg_type: &DataType, states: &[i64]) -> ArrayRef {
-    let words = states.chunks_exact(state_words(Kernel::Sum));
+    let words = states.chunks_exact(Kernel::Sum.words());
     let n = words.len();
     match data_type {
         DataType::Decimal128(p, s) => {
