@@ -14,6 +14,7 @@ use std::{io::Write, path::Path};
 
 use anyhow::Context;
 use forewarn::{
+    engine::config::{Config, Error as ConfigError},
     feed::{FeedSpec, spec},
     model::{
         diagnostic::{Diagnostic, Level},
@@ -27,6 +28,9 @@ use forewarn::{
     },
     store::seal,
 };
+
+/// The configuration file where none is named.
+const CONFIG: &str = "forewarn.yaml";
 
 /// Feeds and rules of a directory, checked as `forewarn check` does; prints the findings, and returns nothing where some
 /// are errors.
@@ -70,6 +74,18 @@ pub(crate) fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
             ..FeedFacts::new(&f.schema)
         })
         .collect()
+}
+
+/// The configuration file, `forewarn.yaml` where none is named and there is one, with the environment over it; prints the
+/// findings about it.
+pub(crate) fn config(path: Option<&Path>) -> anyhow::Result<Config> {
+    let default = Some(Path::new(CONFIG)).filter(|p| p.exists());
+    Config::load(path.or(default), std::env::vars()).map_err(|error| {
+        if let ConfigError::Findings { findings, .. } = &error {
+            print_findings(findings);
+        }
+        error.into()
+    })
 }
 
 /// Findings as a short list; `forewarn check` prints them in full.

@@ -27,9 +27,12 @@ pub(crate) struct Replay {
     /// with .gz or .zst behind it if compressed
     #[arg(long = "input", value_name = "FEED=PATH", required = true)]
     inputs: Vec<String>,
-    /// Directory of rules, with feed files in its `feeds`
-    #[arg(long, default_value = "rules", value_name = "DIR")]
-    rules: PathBuf,
+    /// Configuration that says rules, zone and data where the options do not; forewarn.yaml where there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of rules, with feed files in its `feeds` [default: rules]
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// Directory of the feed files, if not `feeds` in the rules' directory
     #[arg(long, value_name = "DIR")]
     feeds: Option<PathBuf>,
@@ -45,9 +48,12 @@ pub(crate) struct Replay {
     /// The present: events dated further ahead than their feed's max_skew are refused
     #[arg(long, value_name = "TIME")]
     now: Option<String>,
-    /// Zone in which days begin
-    #[arg(long, default_value = "Asia/Shanghai")]
-    zone: String,
+    /// Close the windows that hold the last events too, as if nothing more would come; else they are "open"
+    #[arg(long)]
+    close_open: bool,
+    /// Zone in which days begin [default: Asia/Shanghai]
+    #[arg(long)]
+    zone: Option<String>,
     /// Shards that work side by side; does not change the result
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
@@ -60,9 +66,9 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
-    /// Directory with the local key of pseudonyms and seals
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    /// Directory with the local key of pseudonyms and seals [default: data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// No progress bar and no summary
     #[arg(long, short)]
     quiet: bool,
@@ -71,9 +77,12 @@ pub(crate) struct Replay {
 #[expect(clippy::disallowed_methods, reason = "the command line is where clocks are read")]
 pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let zone = Zone::parse(&args.zone)?;
-    let feeds_dir = args.feeds.clone().unwrap_or_else(|| args.rules.join("feeds"));
-    let Some((specs, rules)) = super::load(&args.rules, &feeds_dir, &zone)? else {
+    let config = super::config(args.config.as_deref())?;
+    let zone = args.zone.as_deref().map_or(Ok(config.zone), Zone::parse)?;
+    let rules_dir = args.rules.clone().unwrap_or(config.rules);
+    let data = args.data.clone().unwrap_or(config.data);
+    let feeds_dir = args.feeds.clone().unwrap_or_else(|| rules_dir.join("feeds"));
+    let Some((specs, rules)) = super::load(&rules_dir, &feeds_dir, &zone)? else {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
@@ -101,9 +110,10 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         from_ms: instant(&args.from, "from")?,
         to_ms: instant(&args.to, "to")?,
         now_ms: instant(&args.now, "now")?.unwrap_or_else(super::now_ms),
+        close_open: args.close_open,
         batch_rows: args.batch_rows.max(1),
         disorder: Disorder { shuffle: args.shuffle, duplicates: args.duplicates },
-        secret: secret(&pipeline, &args.data)?,
+        secret: secret(&pipeline, &data)?,
     };
     let names = pipeline.plan().rules.iter().map(|r| RuleName {
         id: r.id.clone(),

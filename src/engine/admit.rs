@@ -113,6 +113,11 @@ impl Feed {
         }
         let own = self.partitions.own(batch.partition);
         if event_ms < own.saturating_sub(self.spec.allowed_lateness_ms) {
+            // A file that is sent again is no news, however late.
+            if self.is_copy(batches, b, row) {
+                counts.duplicates += 1;
+                return Verdict::Known;
+            }
             counts.late += 1;
             return Verdict::Dead(self.letter(batch, row, DeadClass::Late, own));
         }
@@ -121,12 +126,7 @@ impl Feed {
         if let Some(dedup) = &mut self.dedup {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
-            let pieces = &self.pieces;
-            let content = |(piece, row): (u64, u32)| {
-                let rows = batches.iter().find(|w| w.piece == piece).map(|w| &w.prepared.rows);
-                let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
-                rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
-            };
+            let content = |place| content_of(batches, &self.pieces, place);
             let id = batch.prepared.rows.ids[row as usize];
             let (decision, conflict) = dedup.decide(id, version, content);
             counts.conflicts += u64::from(conflict);
@@ -200,6 +200,15 @@ impl Feed {
         }
     }
 
+    /// Whether the row says what is known already.
+    fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
+        let batch = &batches[b];
+        self.dedup.as_ref().is_some_and(|dedup| {
+            let content = |place| content_of(batches, &self.pieces, place);
+            dedup.is_copy(batch.prepared.rows.ids[row as usize], batch.version(row), content)
+        })
+    }
+
     /// Whether a row changes windows that may be closed.
     fn is_past(&self, event_ms: i64, prepared: &Prepared, row: usize) -> bool {
         event_ms < self.closed_to_ms
@@ -230,6 +239,17 @@ impl Feed {
         let line = batch.prepared.lines.get(row as usize).copied().unwrap_or(0);
         DeadLetter { line, class, message, raw: batch.raw(&spec.schema, row) }
     }
+}
+
+/// Hash of the content of a row of the arrival in work or of a piece that is kept; 0 where it is neither.
+fn content_of(
+    batches: &[Incoming],
+    pieces: &BTreeMap<u64, Arc<Piece>>,
+    (piece, row): (u64, u32),
+) -> u128 {
+    let rows = batches.iter().find(|b| b.piece == piece).map(|b| &b.prepared.rows);
+    let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
+    rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
 }
 
 /// Where the windows that read a feed end.

@@ -4,6 +4,7 @@ mod admit;
 pub mod config;
 pub mod correct;
 pub mod disorder;
+mod due;
 pub mod handle;
 mod incoming;
 pub mod inspect;

@@ -13,5 +13,6 @@ mod house;
 mod http;
 mod readme;
 mod real;
+mod replay_options;
 mod rule_tests;
 mod samples;

@@ -70,6 +70,7 @@ fn all_six_rules_fire_and_two_alerts_are_taken_back() {
     let options = Options { zone: zone.clone(), shards: 2, eager: false };
     let mut pipeline = Pipeline::try_new(specs, &rules, options).unwrap();
     let how = ReplayOptions {
+        close_open: false,
         from_ms: None,
         to_ms: None,
         now_ms: zone.parse_instant("2026-11-01").unwrap(),
