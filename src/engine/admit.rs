@@ -126,8 +126,7 @@ impl Feed {
         if let Some(dedup) = &mut self.dedup {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
-            let pieces = &self.pieces;
-            let content = |place| content_of(batches, pieces, place);
+            let content = |place| content_of(batches, &self.pieces, place);
             let id = batch.prepared.rows.ids[row as usize];
             let (decision, conflict) = dedup.decide(id, version, content);
             counts.conflicts += u64::from(conflict);
@@ -154,15 +153,6 @@ impl Feed {
             }
             (old, withdrawn) => Verdict::Changes { old, withdrawn },
         }
-    }
-
-    /// Whether the row says what is known already.
-    fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
-        let id = batches[b].prepared.rows.ids.get(row as usize);
-        self.dedup.as_ref().zip(id).is_some_and(|(dedup, id)| {
-            let content = |place| content_of(batches, &self.pieces, place);
-            dedup.is_copy(*id, batches[b].version(row), content)
-        })
     }
 
     /// Moves the watermark by a row; whether it passed the end of a window.
@@ -210,6 +200,15 @@ impl Feed {
         }
     }
 
+    /// Whether the row says what is known already.
+    fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
+        let batch = &batches[b];
+        self.dedup.as_ref().is_some_and(|dedup| {
+            let content = |place| content_of(batches, &self.pieces, place);
+            dedup.is_copy(batch.prepared.rows.ids[row as usize], batch.version(row), content)
+        })
+    }
+
     /// Whether a row changes windows that may be closed.
     fn is_past(&self, event_ms: i64, prepared: &Prepared, row: usize) -> bool {
         event_ms < self.closed_to_ms
@@ -248,7 +247,7 @@ fn content_of(
     pieces: &BTreeMap<u64, Arc<Piece>>,
     (piece, row): (u64, u32),
 ) -> u128 {
-    let rows = batches.iter().find(|w| w.piece == piece).map(|w| &w.prepared.rows);
+    let rows = batches.iter().find(|b| b.piece == piece).map(|b| &b.prepared.rows);
     let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
     rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
 }

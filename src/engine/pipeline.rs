@@ -12,17 +12,13 @@ use std::sync::Arc;
 use super::{
     admit::{Feed, Verdict},
     correct::{Correction, alone},
+    due::{due, longest_ms},
     incoming::{Incoming, first_counted_ms},
     shards::{Reached, Shards},
 };
 use crate::{
-    feed::{dedup::Version, spec::FeedSpec, watermark::Partitions},
-    model::{
-        diagnostic::Diagnostic,
-        signal::Cause,
-        time::{DAY_MS, Zone},
-        window::WindowSpec,
-    },
+    feed::{dedup::Version, spec::FeedSpec},
+    model::{diagnostic::Diagnostic, signal::Cause, time::Zone},
     pane::{
         kept::Piece,
         prepare::{Prepared, Preparer},
@@ -31,7 +27,7 @@ use crate::{
     rule::{
         compile::{FeedContext, compile},
         file::RuleFile,
-        plan::{Plan, RulePlan},
+        plan::Plan,
     },
 };
 
@@ -232,7 +228,8 @@ impl Pipeline {
             lateness: self.specs.iter().map(|s| s.allowed_lateness_ms).collect(),
             rows_keep: self.feeds.iter().map(|f| f.rows_keep_ms).collect(),
         };
-        self.shards.close(&self.due(), cause, &reached);
+        let due = due(&self.plan, &self.feeds, &self.options.zone);
+        self.shards.close(&due, cause, &reached);
         self.feeds.iter_mut().for_each(Feed::settle);
         self.shards.collect(&mut self.step);
     }
@@ -287,28 +284,6 @@ impl Pipeline {
         self.shards.note_history(feed, self.feeds[feed].history_day(event_ms))
     }
 
-    /// Rules whose feeds have rows, and the local time up to which their windows are complete.
-    fn due(&self) -> Vec<(usize, i64)> {
-        let due = |(r, rule): (usize, &RulePlan)| {
-            rule.window?;
-            let watermark = self.rule_watermark(&rule.feeds)?;
-            Some((r, self.options.zone.to_local(watermark.saturating_sub(rule.delay_ms))))
-        };
-        self.plan.rules.iter().enumerate().filter_map(due).collect()
-    }
-
-    /// The instant that every feed of a rule has reached; idle feeds do not hold it back.
-    fn rule_watermark(&self, feeds: &[usize]) -> Option<i64> {
-        let known = || {
-            feeds.iter().map(|f| &self.feeds[*f].partitions).filter(|p| p.watermark() != i64::MIN)
-        };
-        known()
-            .filter(|p| p.holds_back())
-            .map(Partitions::watermark)
-            .min()
-            .or_else(|| known().map(Partitions::watermark).max())
-    }
-
     fn take_step(&mut self) -> Step {
         self.shards.collect(&mut self.step);
         self.step.sort();
@@ -349,24 +324,17 @@ impl Pipeline {
         self.next_arrival
     }
 
-    /// How long after a row the last window that holds it is closed, by any rule.
-    #[must_use]
-    pub fn longest_ms(&self) -> i64 {
-        let of_rule = |r: &RulePlan| {
-            let every = match r.window {
-                Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-                _ => 0,
-            };
-            r.window.map_or(0, WindowSpec::width_max) + every + r.delay_ms
-        };
-        self.plan.rules.iter().map(of_rule).max().unwrap_or(0) + DAY_MS
-    }
-
     /// Watermark of each feed, an instant; `None` before its first row.
     #[must_use]
     pub fn watermarks(&self) -> Vec<Option<i64>> {
         let watermarks = self.feeds.iter().map(|f| f.partitions.watermark());
         watermarks.map(|w| Some(w).filter(|w| *w != i64::MIN)).collect()
+    }
+
+    /// How long after a row the last window that holds it is closed, by any rule.
+    #[must_use]
+    pub fn longest_ms(&self) -> i64 {
+        longest_ms(&self.plan)
     }
 
     /// What the shards hold.
