@@ -32,6 +32,9 @@ use crate::{
     rule::plan::{Plan, Read, RulePlan},
 };
 
+/// Known records are forgotten when they are this part of all that are remembered, or more.
+const FORGET_PART: i64 = 16;
+
 /// One feed in event time.
 pub(super) struct Feed {
     pub(super) partitions: Partitions,
@@ -42,6 +45,8 @@ pub(super) struct Feed {
     dedup: Option<Dedup>,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
+    /// Pieces are looked through again when the watermark has come this far.
+    next_forget_ms: i64,
     /// (every, origin, delay) of the windows that read the feed.
     grids: Vec<(i64, i64, i64)>,
     /// Instant of the next window end that the watermark will pass.
@@ -88,6 +93,7 @@ impl Feed {
             rows_keep_ms: rows_keep(number, spec, plan),
             dedup: (!schema.record_id.is_empty()).then(|| Dedup::new(spec.dedup_for_ms)),
             pieces: BTreeMap::new(),
+            next_forget_ms: i64::MIN,
             grids: grids(number, plan),
             next_cut_ms: i64::MIN,
             closed_to_ms: i64::MIN,
@@ -193,10 +199,13 @@ impl Feed {
             closed = closed.max(self.zone.to_utc(end - every));
         }
         (self.next_cut_ms, self.closed_to_ms) = (next, self.closed_to_ms.max(closed));
-        let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
-        if let Some(dedup) = &mut self.dedup {
+        if let Some(dedup) = &mut self.dedup
+            && watermark >= self.next_forget_ms
+        {
+            let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
             dedup.forget(forget);
             self.pieces.retain(|_, p| p.last_ms >= forget);
+            self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
         }
     }
 
