@@ -301,6 +301,6 @@ fn renumber(expr: &Expr, offset: usize, count: usize) -> Expr {
 
 fn missing(file: &RuleFile, field: &str, example: &str) -> Diagnostic {
     let message = format!("rule {:?} of kind window has no {field:?}", file.id.value);
-    Diagnostic::error("rule::missing_field", file.id.span.clone(), message)
+    Diagnostic::error("yaml::missing_field", file.id.span.clone(), message)
         .help(format!("add `{example}`"))
 }
