@@ -13,10 +13,12 @@ use forewarn::{
         disorder::Disorder,
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        score::{Raised, Score},
     },
     feed::FeedSpec,
     model::{batch::DeadLetter, secret::Secret, time::Zone},
     sink::found::{FoundFiles, RuleName},
+    source::demo::incident::Incident,
 };
 use serde_json::{Map, Value, json};
 
@@ -66,6 +68,10 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
+    /// Incidents that should be found, like truth.ndjson of `forewarn simulate`: counts what was found and missed, false
+    /// alarms and lead time
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Directory with the local key of pseudonyms and seals [default: data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -86,6 +92,7 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
+    let labels = args.labels.as_deref().map(|path| labels(path, &zone)).transpose()?;
     let used: Vec<FeedSpec> = specs;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options =
@@ -133,12 +140,27 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let score = labels.map(|incidents| {
+        let alerts = out.found.alerts();
+        let rules = &pipeline.plan().rules;
+        let raised: Vec<Raised<'_>> =
+            alerts.iter().map(|a| Raised::new(&rules[a.rule].id, a)).collect();
+        Score::of(&incidents, &raised, done.until_ms.unwrap_or(i64::MAX))
+    });
+    if let Some(score) = &score {
+        summary["labels"] = json!({
+            "found": score.found.len(), "missed": score.missed.len(), "open": score.open.len(), "related": score.related.len(),
+            "false_alarms": score.false_alarms.len(), "taken_back": score.taken_back, "recall": score.recall(),
+            "precision": score.precision(), "lead_days": score.lead_days(),
+        });
+    }
     let path = args.out.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
     if !args.quiet {
-        io::stdout().write_all(for_people(&summary, &args.out).as_bytes())?;
+        let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
+        io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -173,6 +195,13 @@ impl Sink for Out {
     fn progress(&mut self, bytes: u64) {
         self.bar.set_position(bytes);
     }
+}
+
+/// The incidents of a label file.
+fn labels(path: &Path, zone: &Zone) -> anyhow::Result<Vec<Incident>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("label file {} cannot be read", path.display()))?;
+    Incident::read_all(&text, zone).with_context(|| format!("label file {}", path.display()))
 }
 
 /// `FEED=PATH` arguments; a directory stands for its files.

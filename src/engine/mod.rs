@@ -18,6 +18,7 @@ mod remembered;
 pub mod replay;
 pub mod rule_test;
 pub mod run;
+pub mod score;
 mod sessions;
 pub mod shard;
 mod shards;
