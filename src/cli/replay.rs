@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use forewarn::{
     engine::{
         disorder::Disorder,
+        labels::{Judged, Labels},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
     },
@@ -51,6 +52,10 @@ pub(crate) struct Replay {
     /// Close the windows that hold the last events too, as if nothing more would come; else they are "open"
     #[arg(long)]
     close_open: bool,
+    /// Known incidents to hold the alerts against, NDJSON or CSV: rule, the rule's key columns, from (began) or at (became
+    /// known otherwise) or both, to. Gives precision, recall and lead time
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Zone in which days begin [default: Asia/Shanghai]
     #[arg(long)]
     zone: Option<String>,
@@ -98,6 +103,8 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    let labels = args.labels.as_deref().map(|path| Labels::read(path, judged(&pipeline), &zone));
+    let labels = labels.transpose()?;
     let instant = |text: &Option<String>, name: &str| {
         match text {
         Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
@@ -133,7 +140,10 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    if let Some(labels) = labels {
+        summary["labels"] = labels.judge(&out.found.alerts());
+    }
     let path = args.out.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
@@ -199,6 +209,12 @@ fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
         }
     }
     Ok(out)
+}
+
+/// The rules in the plan's order, with the names of their keys.
+fn judged(pipeline: &Pipeline) -> Vec<Judged> {
+    let rules = pipeline.plan().rules.iter();
+    rules.map(|r| Judged { rule: r.id.clone(), key: r.key_names.clone() }).collect()
 }
 
 /// The local key where a feed needs one; a fixed one where nothing personal is read.
@@ -317,7 +333,30 @@ fn for_people(summary: &Value, out: &Path) -> String {
     if rules.len() > 60 {
         line(format!("… and {} more rules in summary.json", rules.len() - 60));
     }
+    if let Some(labels) = summary.get("labels") {
+        line(String::new());
+        let head = ["incidents", "found", "alerts", "right", "recall", "precision", "lead"];
+        let head: String = head.iter().map(|h| format!(" {h:>9}")).collect();
+        line(format!("{:<32}{head}", "labels"));
+        for (name, score) in labels["rules"].as_object().into_iter().flatten() {
+            line(format!("{name:<32}{}", score_line(score)));
+        }
+        line(format!("{:<32}{}", "all", score_line(labels)));
+    }
     line(String::new());
     line(format!("results: {}", out.display()));
     text
+}
+
+/// One line of the table of labels; the lead is the median.
+fn score_line(score: &Value) -> String {
+    let share = |v: &Value| v.as_f64().map_or("-".into(), |s| format!("{:.1} %", s * 100.0));
+    let days = |s: &Value| s.as_f64().map_or("-".into(), |s| format!("{:.1} d", s / 86_400.0));
+    let counts = ["incidents", "found", "alerts", "right"].map(|c| score[c].to_string());
+    let rest = [
+        share(&score["recall"]),
+        share(&score["precision"]),
+        days(&score["lead_seconds"]["median"]),
+    ];
+    counts.iter().chain(&rest).map(|text| format!(" {text:>9}")).collect()
 }

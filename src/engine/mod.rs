@@ -7,6 +7,7 @@ pub mod handle;
 pub mod inspect;
 mod instant;
 pub mod intake;
+pub mod labels;
 pub mod pipeline;
 pub mod read_file;
 pub mod recount;

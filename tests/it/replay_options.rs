@@ -96,3 +96,92 @@ fn a_file_sent_again_is_no_news_however_late() {
         "{feeds}"
     );
 }
+
+#[test]
+fn labels_give_precision_recall_and_lead_time() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    let rule = RULE.replace("status: shadow\n", "");
+    fs::write(dir.path().join("rules/often.yaml"), rule).unwrap();
+    let visit = |no: u32, at: &str, firm: &str| {
+        format!("{{\"no\":\"{no}\",\"at\":\"{at}T10:00:00+08:00\",\"firm\":\"{firm}\"}}\n")
+    };
+    let rows = [
+        // Two alerts, known on 3 and 4 March; the one of 乙 is about no incident.
+        visit(1, "2026-03-02", "甲"),
+        visit(2, "2026-03-03", "甲"),
+        visit(3, "2026-03-03", "乙"),
+        visit(4, "2026-03-04", "乙"),
+        visit(5, "2026-04-20", "丙"),
+    ];
+    fs::write(dir.path().join("visits.ndjson"), rows.concat()).unwrap();
+    let labels = "rule,firm,from,at\noften,甲,2026-03-01,2026-03-13 10:00\noften,丁,2026-03-01,\n";
+    fs::write(dir.path().join("labels.csv"), labels).unwrap();
+    let judge = |file: &str| {
+        replay(dir.path(), &["--input", "visits=visits.ndjson", "--labels", file]);
+        let summary = fs::read(dir.path().join("out/summary.json")).unwrap();
+        serde_json::from_slice::<Value>(&summary).unwrap()["labels"].clone()
+    };
+    let of_csv = judge("labels.csv");
+    for (name, value) in [
+        ("incidents", 2.into()),
+        ("found", 1.into()),
+        ("alerts", 2.into()),
+        ("right", 1.into()),
+        ("precision", Value::from(0.5)),
+        ("recall", Value::from(0.5)),
+        ("missed_lines", vec![3].into()),
+    ] {
+        assert_eq!(of_csv[name], value, "{name}: {of_csv}");
+        if name != "missed_lines" {
+            assert_eq!(of_csv["rules"]["often"][name], value, "{name}: {of_csv}");
+        }
+    }
+    // Known on 3 March at 10:00, ten days before the incident became known otherwise.
+    assert_eq!(of_csv["lead_seconds"]["median"], 10 * 86_400, "{of_csv}");
+    // The same as NDJSON, with only one of the two times.
+    let lines = "{\"rule\":\"often\",\"firm\":\"甲\",\"at\":\"2026-03-13T10:00:00+08:00\",\"from\":\"2026-03-01\"}\n\
+                 {\"rule\":\"often\",\"firm\":\"丁\",\"at\":\"2026-03-01\"}\n";
+    fs::write(dir.path().join("labels.ndjson"), lines).unwrap();
+    let of_lines = judge("labels.ndjson");
+    assert_eq!((&of_lines["found"], &of_lines["recall"]), (&of_csv["found"], &of_csv["recall"]));
+    // Incidents before and long after the alert are not found by it.
+    let other = "rule,firm,from,to\noften,甲,2026-02-01,2026-02-20\noften,甲,2026-04-10,\n";
+    fs::write(dir.path().join("other.csv"), other).unwrap();
+    let other = judge("other.csv");
+    assert_eq!((&other["found"], &other["right"]), (&0.into(), &0.into()), "{other}");
+}
+
+#[test]
+fn wrong_labels_are_all_named_before_anything_is_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    fs::write(dir.path().join("visits.ndjson"), visit(1, "2026-03-05T10:00:00Z")).unwrap();
+    let labels = "rule,firm,from,to\noftn,甲,2026-03-01,\noften,,2026-03-01,\noften,甲,,\n\
+                  often,甲,2026-03-02,2026-03-01\n";
+    fs::write(dir.path().join("labels.csv"), labels).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .current_dir(dir.path())
+        .args([
+            "replay",
+            "--out",
+            "out",
+            "--input",
+            "visits=visits.ndjson",
+            "--labels",
+            "labels.csv",
+        ])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for part in [
+        "line 2: there is no rule \"oftn\", did you mean \"often\"?",
+        "line 3: names none of the key columns of rule \"often\", which are firm",
+        "line 4: column \"from or at\": has no value and is required",
+        "line 5: ends before it begins",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    assert!(!dir.path().join("out").exists());
+}
