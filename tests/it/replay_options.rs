@@ -185,3 +185,50 @@ fn wrong_labels_are_all_named_before_anything_is_replayed() {
     }
     assert!(!dir.path().join("out").exists());
 }
+
+#[test]
+fn a_retracted_alert_ended_when_the_record_arrived_that_took_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    let feed = FEED.replace("out_of_order: 0", "op: op\narrived_at: came\nout_of_order: 0");
+    let feed = feed + "  op: {type: text}\n  came: {type: timestamp}\n";
+    fs::write(dir.path().join("rules/feeds/visits.yaml"), feed).unwrap();
+    let live = RULE.replace("status: shadow\n", "");
+    fs::write(dir.path().join("rules/often.yaml"), &live).unwrap();
+    let instant = "rule: second\ntitle: {zh: 二, en: Second}\nkind: instant\nfeed: visits\nkey: [firm]\nwhen: no = '2'\nseverity: low\n";
+    fs::write(dir.path().join("rules/second.yaml"), instant).unwrap();
+    let row = |no: u32, day: u32, op: &str, came: &str| {
+        format!(
+            "{{\"no\":\"{no}\",\"at\":\"2026-03-{day:02}T10:00:00+08:00\",\"firm\":\"甲\",\"op\":\"{op}\",\"came\":\"{came}\"}}\n"
+        )
+    };
+    let rows = [
+        row(1, 2, "insert", "2026-03-02 11:00"),
+        row(2, 3, "insert", "2026-03-03 11:00"),
+        row(2, 3, "withdraw", "2026-03-05 12:30"),
+    ];
+    fs::write(dir.path().join("visits.ndjson"), rows.concat()).unwrap();
+    replay(dir.path(), &["--input", "visits=visits.ndjson"]);
+    let alerts = fs::read_to_string(dir.path().join("out/alerts.ndjson")).unwrap();
+    let alerts: Vec<Value> = alerts.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let told: Vec<_> =
+        alerts.iter().map(|a| (&a["rule"], &a["state"], &a["resolved_at"])).collect();
+    let (state, at) = (Value::from("retracted"), Value::from("2026-03-05T12:30:00+08:00"));
+    let rules = ["often", "second"].map(Value::from);
+    assert_eq!(told, [(&rules[0], &state, &at), (&rules[1], &state, &at)]);
+
+    // The rule's own test says the same time.
+    let test = "tests:\n  - name: withdrawn\n    given:\n      visits:\n\
+                \x20       - {at: 2026-03-02, no: 1, firm: 甲}\n\
+                \x20       - {at: 2026-03-03, no: 2, firm: 甲}\n\
+                \x20       - {at: 2026-03-03, arrives: 2026-03-05 12:30, no: 2, firm: 甲, op: withdraw}\n\
+                \x20   until: 2026-03-07\n    expect:\n\
+                \x20     - {rule: often, key: {firm: 甲}, state: retracted, retracted: 2026-03-05 12:30}\n";
+    fs::write(dir.path().join("rules/often.yaml"), live + test).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .current_dir(dir.path())
+        .args(["test", "rules/often.yaml"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

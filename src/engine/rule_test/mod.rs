@@ -93,21 +93,17 @@ fn run_case(
     expect::check_names(rule, case, &feeds)?;
     let begin = rows.iter().map(|r| r.at_ms).min().unwrap_or(until) - HISTORY_BEFORE_MS;
     let arrival = arrive(&rows, &feeds, zone)?;
-    let arrived_ms = arrival.arrived_ms.clone();
 
     let live =
         RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
     let feeds = feeds.into_iter().map(|f| FeedSpec { history_from_ms: Some(begin), ..f }).collect();
     let mut pipeline =
         Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;
-    let first = arrival.first;
     let mut seen = Seen::default();
     seen.add(pipeline.arrive(arrival));
     seen.add(pipeline.advance(until));
     seen.add(pipeline.finish());
-    let arrived =
-        |arrival: u64| arrived_ms.get(usize::try_from(arrival.checked_sub(first)?).ok()?).copied();
-    Ok(expect::differences(case, &seen.told(), zone, arrived))
+    Ok(expect::differences(case, &seen.told(), zone))
 }
 
 /// All revisions of all alerts that a person would have seen.
