@@ -63,8 +63,8 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let others: Vec<PathBuf> =
         others.into_iter().filter(|o| !rule_files.iter().any(|p| same(p, o))).collect();
     rules.splice(0..0, rule::load(&others).0);
-    findings
-        .extend(check::check(&rules, &facts).into_iter().filter(|d| rule_files.contains(&d.file)));
+    let of_these = |d: &Diagnostic| rule_files.iter().any(|rule| rule::is_of(&d.file, rule));
+    findings.extend(check::check(&rules, &facts).into_iter().filter(of_these));
     findings
         .extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));
     findings.extend(strays(&feed_files, &feeds_dir, &zone));
