@@ -8,6 +8,7 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod simulate;
 pub(crate) mod test;
 
 use std::{io::Write, path::Path};

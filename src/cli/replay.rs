@@ -11,12 +11,13 @@ use anyhow::{Context, bail};
 use forewarn::{
     engine::{
         disorder::Disorder,
-        labels::{Judged, Labels},
+        labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        score::{Raised, Score},
     },
     feed::FeedSpec,
-    model::{batch::DeadLetter, secret::Secret, time::Zone},
+    model::{batch::DeadLetter, secret::Secret, signal::Key, time::Zone},
     sink::found::{FoundFiles, RuleName},
 };
 use serde_json::{Map, Value, json};
@@ -52,10 +53,6 @@ pub(crate) struct Replay {
     /// Close the windows that hold the last events too, as if nothing more would come; else they are "open"
     #[arg(long)]
     close_open: bool,
-    /// Known incidents to hold the alerts against, NDJSON or CSV: rule, the rule's key columns, from (began) or at (became
-    /// known otherwise) or both, to. Gives precision, recall and lead time
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
     /// Zone in which days begin [default: Asia/Shanghai]
     #[arg(long)]
     zone: Option<String>,
@@ -71,6 +68,10 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
+    /// Incidents that should be found: truth.ndjson of `forewarn simulate`, or a table of rule, its key columns, from, until,
+    /// harm. Counts what was found and missed, false alarms and lead time
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Directory with the local key of pseudonyms and seals [default: data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -103,8 +104,9 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let labels = args.labels.as_deref().map(|path| Labels::read(path, judged(&pipeline), &zone));
-    let labels = labels.transpose()?;
+    let incidents =
+        args.labels.as_deref().map(|path| labels::read(path, &finders(&pipeline), &zone));
+    let incidents = incidents.transpose()?;
     let instant = |text: &Option<String>, name: &str| {
         match text {
         Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
@@ -141,14 +143,30 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
-    if let Some(labels) = labels {
-        summary["labels"] = labels.judge(&out.found.alerts());
+    let score = incidents.map(|incidents| {
+        let alerts = out.found.alerts();
+        let rules = &pipeline.plan().rules;
+        let keys: Vec<Key> = alerts.iter().map(|a| labels::text_key(&a.key)).collect();
+        let raised: Vec<Raised<'_>> = alerts
+            .iter()
+            .zip(&keys)
+            .map(|(a, key)| Raised { key, ..Raised::new(&rules[a.rule].id, a) })
+            .collect();
+        Score::of(&incidents, &raised, done.until_ms.unwrap_or(i64::MAX))
+    });
+    if let Some(score) = &score {
+        summary["labels"] = json!({
+            "found": score.found.len(), "missed": score.missed.len(), "open": score.open.len(), "related": score.related.len(),
+            "false_alarms": score.false_alarms.len(), "taken_back": score.taken_back, "recall": score.recall(),
+            "precision": score.precision(), "lead_days": score.lead_days(),
+        });
     }
     let path = args.out.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
     if !args.quiet {
-        io::stdout().write_all(for_people(&summary, &args.out).as_bytes())?;
+        let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
+        io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -185,6 +203,12 @@ impl Sink for Out {
     }
 }
 
+/// The rules, with the names of their keys.
+fn finders(pipeline: &Pipeline) -> Vec<Finder> {
+    let rules = pipeline.plan().rules.iter();
+    rules.map(|r| Finder { rule: r.id.clone(), key: r.key_names.clone() }).collect()
+}
+
 /// `FEED=PATH` arguments; a directory stands for its files.
 fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
     let mut out = Vec::new();
@@ -209,12 +233,6 @@ fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
         }
     }
     Ok(out)
-}
-
-/// The rules in the plan's order, with the names of their keys.
-fn judged(pipeline: &Pipeline) -> Vec<Judged> {
-    let rules = pipeline.plan().rules.iter();
-    rules.map(|r| Judged { rule: r.id.clone(), key: r.key_names.clone() }).collect()
 }
 
 /// The local key where a feed needs one; a fixed one where nothing personal is read.
@@ -333,30 +351,7 @@ fn for_people(summary: &Value, out: &Path) -> String {
     if rules.len() > 60 {
         line(format!("… and {} more rules in summary.json", rules.len() - 60));
     }
-    if let Some(labels) = summary.get("labels") {
-        line(String::new());
-        let head = ["incidents", "found", "alerts", "right", "recall", "precision", "lead"];
-        let head: String = head.iter().map(|h| format!(" {h:>9}")).collect();
-        line(format!("{:<32}{head}", "labels"));
-        for (name, score) in labels["rules"].as_object().into_iter().flatten() {
-            line(format!("{name:<32}{}", score_line(score)));
-        }
-        line(format!("{:<32}{}", "all", score_line(labels)));
-    }
     line(String::new());
     line(format!("results: {}", out.display()));
     text
-}
-
-/// One line of the table of labels; the lead is the median.
-fn score_line(score: &Value) -> String {
-    let share = |v: &Value| v.as_f64().map_or("-".into(), |s| format!("{:.1} %", s * 100.0));
-    let days = |s: &Value| s.as_f64().map_or("-".into(), |s| format!("{:.1} d", s / 86_400.0));
-    let counts = ["incidents", "found", "alerts", "right"].map(|c| score[c].to_string());
-    let rest = [
-        share(&score["recall"]),
-        share(&score["precision"]),
-        days(&score["lead_seconds"]["median"]),
-    ];
-    counts.iter().chain(&rest).map(|text| format!(" {text:>9}")).collect()
 }

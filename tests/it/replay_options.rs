@@ -98,11 +98,10 @@ fn a_file_sent_again_is_no_news_however_late() {
 }
 
 #[test]
-fn labels_give_precision_recall_and_lead_time() {
+fn labels_may_be_a_table_or_lines_and_the_score_is_the_same() {
     let dir = tempfile::tempdir().unwrap();
     house(dir.path());
-    let rule = RULE.replace("status: shadow\n", "");
-    fs::write(dir.path().join("rules/often.yaml"), rule).unwrap();
+    fs::write(dir.path().join("rules/often.yaml"), RULE.replace("status: shadow\n", "")).unwrap();
     let visit = |no: u32, at: &str, firm: &str| {
         format!("{{\"no\":\"{no}\",\"at\":\"{at}T10:00:00+08:00\",\"firm\":\"{firm}\"}}\n")
     };
@@ -115,41 +114,26 @@ fn labels_give_precision_recall_and_lead_time() {
         visit(5, "2026-04-20", "丙"),
     ];
     fs::write(dir.path().join("visits.ndjson"), rows.concat()).unwrap();
-    let labels = "rule,firm,from,at\noften,甲,2026-03-01,2026-03-13 10:00\noften,丁,2026-03-01,\n";
-    fs::write(dir.path().join("labels.csv"), labels).unwrap();
-    let judge = |file: &str| {
+    let score = |file: &str, labels: &str| {
+        fs::write(dir.path().join(file), labels).unwrap();
         replay(dir.path(), &["--input", "visits=visits.ndjson", "--labels", file]);
         let summary = fs::read(dir.path().join("out/summary.json")).unwrap();
         serde_json::from_slice::<Value>(&summary).unwrap()["labels"].clone()
     };
-    let of_csv = judge("labels.csv");
-    for (name, value) in [
-        ("incidents", 2.into()),
-        ("found", 1.into()),
-        ("alerts", 2.into()),
-        ("right", 1.into()),
-        ("precision", Value::from(0.5)),
-        ("recall", Value::from(0.5)),
-        ("missed_lines", vec![3].into()),
-    ] {
-        assert_eq!(of_csv[name], value, "{name}: {of_csv}");
-        if name != "missed_lines" {
-            assert_eq!(of_csv["rules"]["often"][name], value, "{name}: {of_csv}");
-        }
-    }
-    // Known on 3 March at 10:00, ten days before the incident became known otherwise.
-    assert_eq!(of_csv["lead_seconds"]["median"], 10 * 86_400, "{of_csv}");
-    // The same as NDJSON, with only one of the two times.
-    let lines = "{\"rule\":\"often\",\"firm\":\"甲\",\"at\":\"2026-03-13T10:00:00+08:00\",\"from\":\"2026-03-01\"}\n\
-                 {\"rule\":\"often\",\"firm\":\"丁\",\"at\":\"2026-03-01\"}\n";
-    fs::write(dir.path().join("labels.ndjson"), lines).unwrap();
-    let of_lines = judge("labels.ndjson");
-    assert_eq!((&of_lines["found"], &of_lines["recall"]), (&of_csv["found"], &of_csv["recall"]));
-    // Incidents before and long after the alert are not found by it.
-    let other = "rule,firm,from,to\noften,甲,2026-02-01,2026-02-20\noften,甲,2026-04-10,\n";
-    fs::write(dir.path().join("other.csv"), other).unwrap();
-    let other = judge("other.csv");
-    assert_eq!((&other["found"], &other["right"]), (&0.into(), &0.into()), "{other}");
+    let of_table = score(
+        "labels.csv",
+        "rule,firm,from,until,harm\noften,甲,2026-03-01,,2026-03-13 10:00\noften,丁,2026-03-01,2026-03-30,\n",
+    );
+    let of_lines = score(
+        "labels.ndjson",
+        "{\"rule\":\"often\",\"key\":{\"firm\":\"甲\"},\"from\":\"2026-03-01\",\"harm\":\"2026-03-13 10:00\"}\n\
+         {\"rule\":\"often\",\"key\":{\"firm\":\"丁\"},\"from\":\"2026-03-01\",\"until\":\"2026-03-30\"}\n",
+    );
+    assert_eq!(of_table, of_lines);
+    let (half, ten) = (Value::from(0.5), Value::from(10.0));
+    let told = ["recall", "precision", "lead_days"].map(|name| &of_table[name]);
+    assert_eq!(told, [&half, &half, &ten], "{of_table}");
+    assert_eq!((&of_table["found"], &of_table["missed"]), (&1.into(), &1.into()), "{of_table}");
 }
 
 #[test]
@@ -157,33 +141,37 @@ fn wrong_labels_are_all_named_before_anything_is_replayed() {
     let dir = tempfile::tempdir().unwrap();
     house(dir.path());
     fs::write(dir.path().join("visits.ndjson"), visit(1, "2026-03-05T10:00:00Z")).unwrap();
-    let labels = "rule,firm,from,to\noftn,甲,2026-03-01,\noften,,2026-03-01,\noften,甲,,\n\
-                  often,甲,2026-03-02,2026-03-01\n";
-    fs::write(dir.path().join("labels.csv"), labels).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
-        .current_dir(dir.path())
-        .args([
-            "replay",
-            "--out",
-            "out",
-            "--input",
-            "visits=visits.ndjson",
-            "--labels",
-            "labels.csv",
-        ])
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
+    let refused = |file: &str, labels: &str| {
+        fs::write(dir.path().join(file), labels).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(["replay", "--out", "out", "--input", "visits=visits.ndjson", "--labels", file])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(!dir.path().join("out").exists());
+        error
+    };
+    let table = "rule,firm,from,until\noftn,甲,2026-03-01,\noften,,2026-03-01,\noften,甲,,\n\
+                 often,甲,2026-03-02,2026-03-01\n";
+    let error = refused("labels.csv", table);
     for part in [
         "line 2: there is no rule \"oftn\", did you mean \"often\"?",
-        "line 3: names none of the key columns of rule \"often\", which are firm",
-        "line 4: column \"from or at\": has no value and is required",
-        "line 5: ends before it begins",
+        "line 3: has no \"firm\", a key column of rule \"often\"",
+        "line 4: column \"from\": has no value and is required",
+        "line 5: until is not after from",
     ] {
         assert!(error.contains(part), "{part}\n{error}");
     }
-    assert!(!dir.path().join("out").exists());
+    let lines = "{\"rule\":\"often\",\"key\":{\"firma\":\"甲\",\"firm\":\"甲\"},\"from\":\"2026-03-01\"}\n{}\n";
+    let error = refused("labels.ndjson", lines);
+    assert!(
+        error.contains("line 1: rule \"often\" has no key column \"firma\", it has firm"),
+        "{error}"
+    );
+    assert!(error.contains("line 2: key is missing"), "{error}");
+    assert!(refused("labels.csv", "rule,firm,from\n").contains("there is no incident in the file"));
 }
 
 #[test]
