@@ -10,6 +10,7 @@ mod incoming;
 pub mod inspect;
 mod instant;
 pub mod intake;
+pub mod labels;
 pub mod pipeline;
 pub mod read_file;
 pub mod recount;
