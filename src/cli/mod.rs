@@ -10,6 +10,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod test;
+mod verify;
 
 use std::{
     collections::HashSet,

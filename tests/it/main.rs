@@ -8,6 +8,7 @@
 mod broken_files;
 mod dead_letters;
 mod diagnostics;
+mod differential;
 mod feeds;
 mod house;
 mod http;
