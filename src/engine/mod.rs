@@ -2,11 +2,15 @@
 
 pub mod config;
 pub mod correct;
+pub mod delays;
+pub mod desk;
 pub mod disorder;
 pub mod handle;
+pub mod index;
 pub mod inspect;
 mod instant;
 pub mod intake;
+pub mod lookup;
 pub mod pipeline;
 pub mod read_file;
 pub mod recount;
@@ -17,4 +21,6 @@ pub mod run;
 mod sessions;
 pub mod shard;
 pub mod sources;
+pub mod stream;
+pub mod view;
 pub mod windows;

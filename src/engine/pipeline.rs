@@ -695,7 +695,7 @@ impl Pipeline {
     }
 
     /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers.
-    fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
+    pub(super) fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
         if !self.plan.rules[r].has_peers() {
             return Vec::new();
         }
@@ -838,7 +838,7 @@ impl Versions {
 }
 
 /// Hash of a row's whole content: what decides between equal versions.
-fn content_hash(batch: &arrow::array::RecordBatch, row: usize) -> u128 {
+pub(super) fn content_hash(batch: &arrow::array::RecordBatch, row: usize) -> u128 {
     let one = batch.slice(row, 1);
     let mut hash = vec![0u128];
     for column in one.columns() {

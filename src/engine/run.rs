@@ -22,10 +22,13 @@ use tokio::{
 
 use super::{
     config::Limits,
+    desk::Desk,
     handle::{Answer, Dead, Delivery, Handle, Health, Refused, Request, Shared},
+    index::Logged,
     intake::Intake,
     pipeline::{Arrival, FeedCounts, Pipeline, Step},
     remembered::{Remembered, Seen},
+    stream,
 };
 use crate::{
     model::{
@@ -33,11 +36,12 @@ use crate::{
         batch::{Batch, DeadLetter},
         secret::Secret,
     },
+    rule::file::RuleFile,
     sink::file::{self, FileSink},
     store::{
         alerts::{self, AlertStore, Told},
         dead_letters::DeadLetters,
-        log::{self, Log},
+        log::{self, Log, Place},
         record::{Entry, Idle, Rows, RowsHead, RuleSet, conform, pack_lines, unpack_lines},
     },
 };
@@ -94,6 +98,10 @@ pub struct Parts {
     pub data: PathBuf,
     /// Feeds and rules, compiled.
     pub pipeline: Pipeline,
+    /// The rules as they were written, for readers.
+    pub rules: Vec<RuleFile>,
+    /// The directory below which they lie.
+    pub rules_dir: PathBuf,
     /// Hash over feeds and rules.
     pub rules_hash: String,
     /// The local key.
@@ -119,6 +127,7 @@ struct Engine {
     log: Log,
     pipeline: Pipeline,
     store: AlertStore,
+    desk: Arc<Desk>,
     dead: DeadLetters,
     sinks: Vec<Sink>,
     rule_ids: Vec<String>,
@@ -145,6 +154,7 @@ struct Sink {
 struct Taken {
     request: Request,
     head: RowsHead,
+    place: Place,
 }
 
 /// Opens everything and starts the engine's thread, which walks the log first. The handle works at once; requests wait
@@ -166,8 +176,12 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let feeds = parts.pipeline.specs().into();
     let zone = parts.pipeline.zone().clone();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
+    let secret = parts.secret.clone();
+    let desk = Desk::new(&parts.data, &parts.pipeline, parts.rules, &parts.rules_dir, secret);
+    desk.stored(store.last_marks(stream::REMEMBERED)?);
+    let desk = Arc::new(desk);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, &alerts_path));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&desk)));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
@@ -175,6 +189,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         rule_ids: parts.pipeline.plan().rules.iter().map(|r| r.id.clone()).collect(),
         pipeline: parts.pipeline,
         store,
+        desk,
         dead,
         sinks,
         rules_hash: parts.rules_hash,
@@ -340,7 +355,9 @@ impl Engine {
         }
         let with_rows = delivery.decoded.iter().map(|d| &d.rows).filter(|rows| rows.num_rows() > 0);
         let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
-        match self.log.append(&entry) {
+        let appended = self.log.append(&entry);
+        let place = self.log.last_place();
+        match appended {
             Ok(()) if delivery.ended => {
                 self.append_idle(delivery.feed, &delivery.partition, now_ms)?
             }
@@ -357,7 +374,7 @@ impl Engine {
             }
         }
         let Entry::Rows(Rows { head, .. }) = entry else { return Ok(None) };
-        Ok(Some(Taken { request, head }))
+        Ok(Some(Taken { request, head, place }))
     }
 
     /// Walks the rows of a logged request.
@@ -365,9 +382,9 @@ impl Engine {
         &mut self,
         taken: Taken,
     ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
-        let Taken { request: Request { delivery, answer: to }, head } = taken;
+        let Taken { request: Request { delivery, answer: to }, head, place } = taken;
         let (feed, ended) = (delivery.feed, delivery.ended);
-        let mut step = self.arrive(feed, &head, batches(delivery));
+        let mut step = self.arrive(feed, &head, batches(delivery), place);
         let answer = self.answer(&head, feed, &step);
         self.bury_refused(feed, &head, &mut step);
         if let (Some(key), Some(hash)) = (&head.idempotency_key, head.body_hash) {
@@ -385,13 +402,18 @@ impl Engine {
         (to, answer, told)
     }
 
-    fn arrive(&mut self, feed: usize, head: &RowsHead, batches: Vec<Batch>) -> Step {
+    fn arrive(&mut self, feed: usize, head: &RowsHead, batches: Vec<Batch>, place: Place) -> Step {
         self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
-        if batches.is_empty() {
-            return Step::default();
-        }
-        let arrived_ms = vec![head.arrived_ms];
-        self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
+        let rows: Vec<_> = batches.iter().map(|b| (b.rows.clone(), Arc::clone(&b.lines))).collect();
+        let step = if batches.is_empty() {
+            Step::default()
+        } else {
+            let arrived_ms = vec![head.arrived_ms];
+            self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
+        };
+        let logged = Logged { head, feed, place, batches: &rows };
+        self.desk.took(&logged, &step, self.pipeline.watermarks());
+        step
     }
 
     fn answer(&self, head: &RowsHead, feed: usize, step: &Step) -> Answer {
@@ -464,6 +486,7 @@ impl Engine {
     fn walk_idle(&mut self, feed: usize, partition: &str, arrival: u64, at_ms: i64) -> Vec<Told> {
         self.heard.remove(&(feed, partition.into()));
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
+        self.desk.went_idle(feed, partition, &step, self.pipeline.watermarks());
         self.told(step.alerts)
     }
 
@@ -474,7 +497,9 @@ impl Engine {
         let mut told = Vec::new();
         let mut unknown = BTreeMap::new();
         let mut rows = 0;
-        for entry in self.log.read_from(0)? {
+        let mut entries = self.log.read_from(0)?;
+        while let Some(entry) = entries.next() {
+            let place = entries.last_place();
             match entry? {
                 Entry::Rules(rules) => rules_hash = Some(rules.hash),
                 Entry::Idle(idle) => match self.feed(&idle.feed) {
@@ -486,13 +511,13 @@ impl Engine {
                 Entry::Rows(logged) => match self.feed(&logged.head.feed) {
                     Some(feed) => {
                         rows += logged.head.rows;
-                        told.extend(self.walk_again(feed, logged, stored_to)?);
+                        told.extend(self.walk_again(feed, logged, place, stored_to)?);
                     }
                     None => *unknown.entry(logged.head.feed).or_insert(0) += logged.head.rows,
                 },
             }
             if told.len() >= RECOVERED_AT_ONCE {
-                self.store.commit(&told, 0, true)?;
+                self.commit(&told, 0, true)?;
                 told.clear();
             }
         }
@@ -504,7 +529,7 @@ impl Engine {
             );
         }
         let position = self.log.next_arrival();
-        self.store.commit(&told, position, true)?;
+        self.commit(&told, position, true)?;
         self.stored_to = position;
         self.deliver();
         // Silence counts from now on: while forewarn was down nobody could be heard.
@@ -524,6 +549,7 @@ impl Engine {
         &mut self,
         feed: usize,
         logged: Rows,
+        place: Place,
         stored_to: u64,
     ) -> Result<Vec<Told>, Error> {
         let Rows { head, batches } = logged;
@@ -542,7 +568,7 @@ impl Engine {
             again.push(Batch { feed, partition, rows, lines: lines.into(), raw: None });
             from = to;
         }
-        let mut step = self.arrive(feed, &head, again);
+        let mut step = self.arrive(feed, &head, again, place);
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }
@@ -588,6 +614,9 @@ impl Engine {
         let told = |alert: Alert| {
             let rule = &self.rule_ids[alert.rule];
             Told {
+                known_ms: alert.known.1,
+                began_ms: alert.began_ms,
+                subject: self.desk.subject(&alert),
                 body: alert.to_json(rule, zone),
                 revision: alert.revision,
                 rule: rule.clone(),
@@ -606,14 +635,22 @@ impl Engine {
     fn tell(&mut self, told: Vec<Told>) {
         self.unsaved.extend(told);
         let position = self.log.next_arrival();
-        match self.store.commit(&self.unsaved, position, false) {
-            Ok(_) => {
-                self.stored_to = position;
-                self.unsaved.clear();
+        let unsaved = std::mem::take(&mut self.unsaved);
+        match self.commit(&unsaved, position, false) {
+            Ok(()) => self.stored_to = position,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "alerts are not stored yet");
+                self.unsaved = unsaved;
             }
-            Err(error) => tracing::error!(error = chain(&error), "alerts are not stored yet"),
         }
         self.deliver();
+    }
+
+    /// Stores revisions and lets those who follow know.
+    fn commit(&mut self, told: &[Told], position: u64, again: bool) -> Result<(), alerts::Error> {
+        let new = self.store.commit(told, position, again)?;
+        self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
+        Ok(())
     }
 
     fn deliver(&mut self) {

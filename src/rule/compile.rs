@@ -26,6 +26,7 @@ use super::{
     file::{Compare, Kind, MissingKey, RuleFile, Status},
     plan::{
         Aggregate, AlertPlan, ComparePlan, CompareWith, InstantPlan, Measure, Plan, Read, RulePlan,
+        Term,
     },
 };
 use crate::{
@@ -384,7 +385,16 @@ impl<'a> Builder<'a> {
         for term in Compiler::conjuncts(&when_expr) {
             let text = expr_to_sql(&term)
                 .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
-            terms.push((text, self.bind(&term, &df_values, when)?));
+            let holds = self.bind(&term, &df_values, when)?;
+            let sides = match &term {
+                Expr::BinaryExpr(b) if b.op.supports_propagation() => Some((
+                    self.bind(&b.left, &df_values, when)?,
+                    b.op.to_string(),
+                    self.bind(&b.right, &df_values, when)?,
+                )),
+                _ => None,
+            };
+            terms.push(Term { text, holds, sides });
         }
         let clear = match &file.clear {
             Some(sql) => Some(compile_condition(self, sql)?.1),
