@@ -4,8 +4,13 @@
 //! nearest rank. Kept as counts by length, to the second below an hour, to the minute below two days, to the hour below 60
 //! days, to the day beyond: bounded, and exact for dates. A record's first version counts, corrections do not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use arrow::array::RecordBatch;
+use hashbrown::HashSet;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::index::{instants, record_id};
 use crate::model::{
     schema::{ColumnType, FeedSchema},
     time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Zone},
@@ -57,13 +62,13 @@ impl Delays {
         &mut self,
         times: &[Option<Vec<Option<i64>>>],
         row: usize,
-        arrived_ms: i64,
+        arrived_ms: Option<i64>,
         zone: &Zone,
     ) {
         let at = |c: usize| times.get(c)?.as_ref()?.get(row).copied().flatten();
         let later = match self.to {
             Some(to) => at(to),
-            None => self.arrived.and_then(at).or(Some(arrived_ms)),
+            None => self.arrived.and_then(at).or(arrived_ms),
         };
         if let (Some(from), Some(to)) = (at(self.from), later) {
             // By the clock on the wall: from day to day it is whole days, also over a change of summer time.
@@ -102,6 +107,45 @@ impl Delays {
     }
 }
 
+/// The delays of one feed's records outside the engine: from files, or from a log that is read through.
+#[derive(Debug)]
+pub struct Measuring {
+    schema: Arc<FeedSchema>,
+    zone: Zone,
+    seen: HashSet<u64>,
+    delays: Vec<Delays>,
+}
+
+impl Measuring {
+    /// Nothing measured yet.
+    #[must_use]
+    pub fn new(schema: Arc<FeedSchema>, zone: Zone) -> Self {
+        let delays = Delays::of(&schema);
+        Self { schema, zone, seen: HashSet::new(), delays }
+    }
+
+    /// Takes rows in the feed's schema. `arrival` is the number of the first, `arrived_ms` when they arrived where that is
+    /// known.
+    pub fn take(&mut self, rows: &RecordBatch, arrival: u64, arrived_ms: Option<i64>) {
+        let times: Vec<_> =
+            rows.columns().iter().map(|c| instants(c.as_ref(), &self.zone)).collect();
+        for row in 0..rows.num_rows() {
+            let id = record_id(&self.schema, rows, row, arrival + row as u64);
+            if self.schema.record_id.is_empty() || self.seen.insert(xxh3_64(id.as_bytes())) {
+                for delays in &mut self.delays {
+                    delays.take(&times, row, arrived_ms, &self.zone);
+                }
+            }
+        }
+    }
+
+    /// What was measured, the arrival first.
+    #[must_use]
+    pub fn delays(&self) -> &[Delays] {
+        &self.delays
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +160,7 @@ mod tests {
         delays.add(-1);
         assert_eq!((delays.negative, delays.quantile(0.0)), (1, Some(-1_000)));
         delays.add(90 * MINUTE_MS + 59_000);
-        assert_eq!(delays.quantile(0.02), Some(90 * MINUTE_MS));
+        assert_eq!(delays.quantile(0.019), Some(90 * MINUTE_MS));
         assert_eq!(delays.longest(), Some(100 * DAY_MS));
     }
 }

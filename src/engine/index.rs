@@ -193,7 +193,7 @@ impl Index {
                     now.last_event_ms = now.last_event_ms.max(Some(event_ms));
                     if first {
                         for delays in &mut feed.delays {
-                            delays.take(&columns.times, row, head.arrived_ms, &self.zone);
+                            delays.take(&columns.times, row, Some(head.arrived_ms), &self.zone);
                         }
                     }
                 }
