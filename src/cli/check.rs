@@ -10,10 +10,7 @@ use anyhow::{Context, bail};
 use forewarn::{
     feed::{FeedSpec, spec},
     model::{diagnostic::Diagnostic, time::Zone},
-    rule::{
-        self,
-        check::{self, FeedFacts},
-    },
+    rule::{self, check},
 };
 
 use super::report::{self, Format};
@@ -55,22 +52,8 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let feeds_dir = feeds_dir(args, paths);
     let (feeds, feed_findings) = feeds(&feeds_dir, &zone)?;
-    let facts: Vec<FeedFacts<'_>> = feeds
-        .iter()
-        .map(|f| FeedFacts {
-            allowed_lateness_ms: f.allowed_lateness_ms,
-            ..FeedFacts::new(&f.schema)
-        })
-        .collect();
-    let (mut rules, mut findings) = rule::load(&rule_files);
-    // The others of the directory: tests may name them, and none may say the same twice.
-    let others = rule::rule_paths(&args.rules).unwrap_or_default();
+    let (_, mut findings) = super::checked(&rule_files, &args.rules, &feeds);
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-    let others: Vec<PathBuf> =
-        others.into_iter().filter(|o| !rule_files.iter().any(|p| same(p, o))).collect();
-    rules.splice(0..0, rule::load(&others).0);
-    findings
-        .extend(check::check(&rules, &facts).into_iter().filter(|d| rule_files.contains(&d.file)));
     findings
         .extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));
     findings.extend(strays(&feed_files, &feeds_dir, &zone));

@@ -13,10 +13,12 @@ use forewarn::{
         disorder::Disorder,
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        score::{Raised, Score},
     },
     feed::FeedSpec,
     model::{batch::DeadLetter, secret::Secret, time::Zone},
     sink::found::{FoundFiles, RuleName},
+    source::demo::incident::Incident,
 };
 use serde_json::{Map, Value, json};
 
@@ -27,9 +29,12 @@ pub(crate) struct Replay {
     /// with .gz or .zst behind it if compressed
     #[arg(long = "input", value_name = "FEED=PATH", required = true)]
     inputs: Vec<String>,
-    /// Directory of rules, with feed files in its `feeds`
-    #[arg(long, default_value = "rules", value_name = "DIR")]
-    rules: PathBuf,
+    /// Configuration that says rules, zone and data where the options do not; forewarn.yaml where there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of rules, with feed files in its `feeds` [default: rules]
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// Directory of the feed files, if not `feeds` in the rules' directory
     #[arg(long, value_name = "DIR")]
     feeds: Option<PathBuf>,
@@ -45,9 +50,12 @@ pub(crate) struct Replay {
     /// The present: events dated further ahead than their feed's max_skew are refused
     #[arg(long, value_name = "TIME")]
     now: Option<String>,
-    /// Zone in which days begin
-    #[arg(long, default_value = "Asia/Shanghai")]
-    zone: String,
+    /// Close the windows that hold the last events too, as if nothing more would come; else they are "open"
+    #[arg(long)]
+    close_open: bool,
+    /// Zone in which days begin [default: Asia/Shanghai]
+    #[arg(long)]
+    zone: Option<String>,
     /// Shards that work side by side; does not change the result
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
@@ -60,9 +68,13 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
-    /// Directory with the local key of pseudonyms and seals
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    /// Incidents that should be found, like truth.ndjson of `forewarn simulate`: counts what was found and missed, false
+    /// alarms and lead time
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Directory with the local key of pseudonyms and seals [default: data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// No progress bar and no summary
     #[arg(long, short)]
     quiet: bool,
@@ -71,12 +83,16 @@ pub(crate) struct Replay {
 #[expect(clippy::disallowed_methods, reason = "the command line is where clocks are read")]
 pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let zone = Zone::parse(&args.zone)?;
-    let feeds_dir = args.feeds.clone().unwrap_or_else(|| args.rules.join("feeds"));
-    let Some((specs, rules)) = super::load(&args.rules, &feeds_dir, &zone)? else {
+    let config = super::config(args.config.as_deref())?;
+    let zone = args.zone.as_deref().map_or(Ok(config.zone), Zone::parse)?;
+    let rules_dir = args.rules.clone().unwrap_or(config.rules);
+    let data = args.data.clone().unwrap_or(config.data);
+    let feeds_dir = args.feeds.clone().unwrap_or_else(|| rules_dir.join("feeds"));
+    let Some((specs, rules)) = super::load(&rules_dir, &feeds_dir, &zone)? else {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
+    let labels = args.labels.as_deref().map(|path| labels(path, &zone)).transpose()?;
     let used: Vec<FeedSpec> = specs;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options =
@@ -101,9 +117,10 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         from_ms: instant(&args.from, "from")?,
         to_ms: instant(&args.to, "to")?,
         now_ms: instant(&args.now, "now")?.unwrap_or_else(super::now_ms),
+        close_open: args.close_open,
         batch_rows: args.batch_rows.max(1),
         disorder: Disorder { shuffle: args.shuffle, duplicates: args.duplicates },
-        secret: secret(&pipeline, &args.data)?,
+        secret: secret(&pipeline, &data)?,
     };
     let names = pipeline.plan().rules.iter().map(|r| RuleName {
         id: r.id.clone(),
@@ -123,12 +140,27 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let score = labels.map(|incidents| {
+        let alerts = out.found.alerts();
+        let rules = &pipeline.plan().rules;
+        let raised: Vec<Raised<'_>> =
+            alerts.iter().map(|a| Raised::new(&rules[a.rule].id, a)).collect();
+        Score::of(&incidents, &raised, done.until_ms.unwrap_or(i64::MAX))
+    });
+    if let Some(score) = &score {
+        summary["labels"] = json!({
+            "found": score.found.len(), "missed": score.missed.len(), "open": score.open.len(), "related": score.related.len(),
+            "false_alarms": score.false_alarms.len(), "taken_back": score.taken_back, "recall": score.recall(),
+            "precision": score.precision(), "lead_days": score.lead_days(),
+        });
+    }
     let path = args.out.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
     if !args.quiet {
-        io::stdout().write_all(for_people(&summary, &args.out).as_bytes())?;
+        let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
+        io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -163,6 +195,13 @@ impl Sink for Out {
     fn progress(&mut self, bytes: u64) {
         self.bar.set_position(bytes);
     }
+}
+
+/// The incidents of a label file.
+fn labels(path: &Path, zone: &Zone) -> anyhow::Result<Vec<Incident>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("label file {} cannot be read", path.display()))?;
+    Incident::read_all(&text, zone).with_context(|| format!("label file {}", path.display()))
 }
 
 /// `FEED=PATH` arguments; a directory stands for its files.

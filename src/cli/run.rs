@@ -1,18 +1,12 @@
 //! `forewarn run`: the engine with its sources, HTTP and sinks, until it is told to stop.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use forewarn::{
     api,
     engine::{
-        config::{Config, Error as ConfigError, FileSource},
+        config::{Config, FileSource},
         handle::{Handle, Health},
         pipeline::{Options, Pipeline},
         run::{self, Parts},
@@ -23,8 +17,6 @@ use forewarn::{
 };
 use tokio::net::TcpListener;
 
-/// Read where `--config` names no other file.
-const CONFIG: &str = "forewarn.yaml";
 /// How often it is looked whether the engine has stopped by itself.
 const WATCH: Duration = Duration::from_millis(500);
 
@@ -61,15 +53,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let config = match config(&args) {
-        Ok(config) => config,
-        Err(error) => {
-            if let Some(ConfigError::Findings { findings, .. }) = error.downcast_ref() {
-                super::print_findings(findings);
-            }
-            return Err(error);
-        }
-    };
+    let config = config(&args)?;
     let feeds = args.feeds.clone().unwrap_or_else(|| config.rules.join("feeds"));
     let Some((specs, rules)) = super::load(&config.rules, &feeds, &config.zone)? else {
         return Ok(ExitCode::from(2));
@@ -102,8 +86,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
 /// File, environment, then arguments.
 fn config(args: &RunArgs) -> anyhow::Result<Config> {
-    let default = Some(Path::new(CONFIG)).filter(|p| p.exists());
-    let mut config = Config::load(args.config.as_deref().or(default), std::env::vars())?;
+    let mut config = super::config(args.config.as_deref())?;
     let set = |to: &mut PathBuf, from: &Option<PathBuf>| {
         if let Some(from) = from {
             to.clone_from(from);

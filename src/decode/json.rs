@@ -45,7 +45,7 @@ impl Keys {
     fn guess(&self, i: usize, rest: &[u8]) -> Option<(&[Target], usize)> {
         let guess = self.guesses.get(i)?;
         let meant = rest.starts_with(guess.written.as_bytes());
-        meant.then(|| (guess.targets.as_slice(), guess.written.len()))
+        meant.then_some((guess.targets.as_slice(), guess.written.len()))
     }
 
     /// Where the `i`-th field of a line goes.

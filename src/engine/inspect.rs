@@ -52,8 +52,9 @@ impl Pipeline {
     /// The windows of `rule` that end at these local times, for the key with this canonical text. `None` for rules without
     /// windows of a fixed length, and when no record of the key is known.
     pub fn course(&mut self, rule: usize, key: &str, ends: &[i64]) -> Option<Course> {
-        let peers = self.peers(rule, |_| ends.to_vec());
-        self.shards_mut().iter_mut().find_map(|s| s.course(rule, key, ends, &peers))
+        let shards = self.shards_mut();
+        let peers = shards.peers(rule, |_| ends.to_vec());
+        shards.iter_mut().find_map(|s| s.course(rule, key, ends, &peers))
     }
 
     /// Looks at the window of `rule` that holds the instant `at_ms`, or the one that ends there, for the key with this

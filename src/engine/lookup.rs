@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::{
+    incoming::content_hash,
     index::{EntryAt, Index, instants, record_id},
-    pipeline::content_hash,
     view::EvidenceRecord,
 };
 use crate::{

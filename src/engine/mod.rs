@@ -1,11 +1,14 @@
 //! The walk itself, and everything that runs it.
 
+mod admit;
 pub mod config;
 pub mod correct;
 pub mod delays;
 pub mod desk;
 pub mod disorder;
+mod due;
 pub mod handle;
+mod incoming;
 pub mod index;
 pub mod inspect;
 mod instant;
@@ -14,13 +17,20 @@ pub mod lookup;
 pub mod pipeline;
 pub mod read_file;
 pub mod recount;
+mod recover;
 mod remembered;
 pub mod replay;
 pub mod rule_test;
 pub mod run;
+pub mod score;
 mod sessions;
 pub mod shard;
+mod shards;
+mod silence;
 pub mod sources;
+pub mod step;
 pub mod stream;
+mod take;
+mod tell;
 pub mod view;
 pub mod windows;

@@ -63,6 +63,8 @@ pub struct ReplayOptions {
     pub to_ms: Option<i64>,
     /// The present: rows dated further ahead than the feed's `max_skew` are refused.
     pub now_ms: i64,
+    /// In the end also close the windows that hold the last events, as if nothing more would come.
+    pub close_open: bool,
     /// Rows per batch at most.
     pub batch_rows: usize,
     /// Another order of the same rows, for checking that it does not matter.
@@ -188,6 +190,9 @@ pub fn replay(
     if let Some(until) = until {
         done.until_ms = Some(until);
         take(pipeline.advance(until), sink, &mut done)?;
+        if options.close_open {
+            take(pipeline.advance(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
+        }
     }
     take(pipeline.finish(), sink, &mut done)?;
     Ok(done)

@@ -106,6 +106,19 @@ impl Dedup {
         }
     }
 
+    /// Whether the row says what is known already: the same version with the same content.
+    pub fn is_copy(
+        &self,
+        id: u128,
+        version: Version,
+        content: impl Fn((u64, u32)) -> u128,
+    ) -> bool {
+        self.known.get(&id).is_some_and(|old| {
+            (old.number, old.operation) == (version.number, version.operation)
+                && content(old.place) == content(version.place)
+        })
+    }
+
     /// Forgets records whose event time lies before `before_ms`.
     pub fn forget(&mut self, before_ms: i64) {
         let keep = self.calendar.split_off(&before_ms.div_euclid(self.step_ms));
@@ -193,6 +206,10 @@ mod tests {
         let v = Version { event_ms: 5_000, ..version(0, Operation::Insert, 1) };
         assert_eq!(dedup.decide(1, v, |_| 9).0, Decision::New);
         assert_eq!(dedup.decide(1, v, |_| 9).0, Decision::Duplicate);
+        let later = Version { place: (1, 1), ..v };
+        assert!(dedup.is_copy(1, later, |_| 9) && !dedup.is_copy(2, later, |_| 9));
+        assert!(!dedup.is_copy(1, later, |(piece, _)| u128::from(piece)), "other content");
+        assert!(!dedup.is_copy(1, Version { number: 1, ..later }, |_| 9), "another version");
         dedup.forget(10_000);
         assert!(dedup.is_empty());
     }

@@ -141,3 +141,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rules_are_checked_wherever_they_are_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    std::fs::create_dir_all(rules.join("feeds")).unwrap();
+    std::fs::write(rules.join("feeds/f.yaml"), "feed: f\ntitle: {zh: 甲, en: F}\nevent_time: at\ncolumns:\n  at: timestamp\n  firm: text\n").unwrap();
+    // Compiles, and can never fire.
+    let rule = "rule: never\ntitle: {zh: 乙, en: Never}\nkind: window\nfeed: f\nkey: [firm]\nwindow: {tumbling: 1d}\nmeasures: {n: count(*)}\nwhen: n >= 3 and 1 = 2\nseverity: low\n";
+    std::fs::write(rules.join("never.yaml"), rule).unwrap();
+    std::fs::write(dir.path().join("f.ndjson"), "").unwrap();
+    let forewarn = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(args)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, report) = {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(["check", "--rules", "rules"])
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(code, Some(1));
+    // All findings but the last line, which counts files.
+    let (findings, _) = report.trim_end().rsplit_once('\n').unwrap();
+    assert!(findings.contains("rule::impossible") && findings.contains("never.yaml:8"), "{report}");
+    for args in [
+        &["replay", "--input", "f=f.ndjson", "--out", "out"][..],
+        &["run", "--listen", "127.0.0.1:0"],
+        &["explain", "A-1", "--data", "data"],
+    ] {
+        let (code, said) = forewarn(args);
+        assert!(said.contains(findings), "{args:?}: {said}\ncheck: {report}");
+        assert_eq!(code, Some(2), "{args:?}: {said}");
+    }
+    let (code, said) = forewarn(&["test", "rules"]);
+    assert!(said.contains("rule::impossible"), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+    // What is owed to readers stops `check` alone; it is told, each with its place.
+    std::fs::write(rules.join("never.yaml"), rule.replace(" and 1 = 2", "")).unwrap();
+    let (code, said) = forewarn(&["replay", "--input", "f=f.ndjson", "--out", "out"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warning: rules/never.yaml:1: "), "{said}");
+    assert!(said.contains("do not stop the rules"), "{said}");
+}

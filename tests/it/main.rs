@@ -5,13 +5,17 @@
     reason = "a test that cannot set up its world fails"
 )]
 
+mod api;
 mod broken_files;
 mod dead_letters;
 mod diagnostics;
 mod feeds;
 mod house;
 mod http;
+mod lateness;
 mod readme;
 mod real;
+mod replay_options;
 mod rule_tests;
 mod samples;
+mod simulate;

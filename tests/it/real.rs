@@ -122,6 +122,7 @@ fn replay(feed: &str, file: &Path, rules: &[&str], change: impl Fn(FeedSpec) -> 
     let options = Options { zone: zone(), shards: 2, eager: false };
     let mut pipeline = Pipeline::try_new(specs, &rules, options).unwrap();
     let how = ReplayOptions {
+        close_open: false,
         from_ms: None,
         to_ms: None,
         now_ms: NOW_MS,

@@ -22,11 +22,13 @@ use forewarn::{
     rule,
 };
 
+/// Keeps what a replay finds.
 #[derive(Default)]
-struct Found {
+pub(crate) struct Found {
     /// Latest revision of each alert.
-    alerts: BTreeMap<String, Alert>,
-    dead: BTreeMap<&'static str, u32>,
+    pub(crate) alerts: BTreeMap<String, Alert>,
+    /// Dead letters by class.
+    pub(crate) dead: BTreeMap<&'static str, u32>,
 }
 
 impl Sink for Found {
@@ -70,6 +72,7 @@ fn all_six_rules_fire_and_two_alerts_are_taken_back() {
     let options = Options { zone: zone.clone(), shards: 2, eager: false };
     let mut pipeline = Pipeline::try_new(specs, &rules, options).unwrap();
     let how = ReplayOptions {
+        close_open: false,
         from_ms: None,
         to_ms: None,
         now_ms: zone.parse_instant("2026-11-01").unwrap(),

@@ -71,6 +71,19 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
     findings
 }
 
+/// Findings about what a live rule owes its readers, not about what it means: `forewarn check` refuses such a rule, the
+/// engine runs it.
+#[must_use]
+pub fn is_editorial(code: &str) -> bool {
+    matches!(
+        code,
+        "rule::id_not_filename"
+            | "rule::no_firing_test"
+            | "rule::no_silent_test"
+            | "rule::zh_or_en_missing"
+    )
+}
+
 /// Puts findings in the order of files and places.
 pub fn sort(findings: &mut [Diagnostic]) {
     findings.sort_by(|a, b| (&a.file, a.span.start, a.code).cmp(&(&b.file, b.span.start, b.code)));
