@@ -25,13 +25,12 @@ const APPLICATION_ID: i64 = 0x6677_726e;
 /// Most alerts on one page.
 pub const PAGE_MAX: usize = 1_000;
 
+/// Version 1, whose alerts held their bodies.
 const SCHEMA: &str = "
 CREATE TABLE alerts (
     id TEXT PRIMARY KEY, rule TEXT NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
     fired_ms INTEGER NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX alerts_by_time ON alerts (fired_ms DESC, id DESC);
-CREATE INDEX alerts_by_rule ON alerts (rule, fired_ms DESC, id DESC);
 CREATE TABLE revisions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,
     UNIQUE (id, revision)
@@ -40,15 +39,19 @@ CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), arrival INTEGER 
 CREATE TABLE delivered (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
-/// Version 2: what lists are filtered and sorted by. Filled from the bodies where the table has rows already.
+/// Version 2: alerts hold what lists are filtered and sorted by, and which revision is the latest; its body is there. So a
+/// search reads narrow rows only. Filled from what version 1 kept.
 const LISTS: &str = "
-ALTER TABLE alerts ADD COLUMN known_ms INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE alerts ADD COLUMN began_ms INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE alerts ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE alerts ADD COLUMN ucc TEXT;
-ALTER TABLE alerts ADD COLUMN name TEXT;
-ALTER TABLE alerts ADD COLUMN region TEXT;
-ALTER TABLE alerts ADD COLUMN text TEXT NOT NULL DEFAULT '';
+ALTER TABLE alerts RENAME TO alerts_1;
+DROP INDEX IF EXISTS alerts_by_time;
+DROP INDEX IF EXISTS alerts_by_rule;
+CREATE TABLE alerts (
+    id TEXT PRIMARY KEY, rule TEXT NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
+    rank INTEGER NOT NULL, fired_ms INTEGER NOT NULL, known_ms INTEGER NOT NULL, began_ms INTEGER NOT NULL,
+    seq INTEGER NOT NULL, ucc TEXT, region TEXT, name TEXT, key TEXT NOT NULL, text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alerts_by_time ON alerts (fired_ms DESC, id DESC);
+CREATE INDEX alerts_by_rule ON alerts (rule, fired_ms DESC, id DESC);
 CREATE INDEX alerts_by_known ON alerts (known_ms DESC, id DESC);
 CREATE INDEX alerts_by_began ON alerts (began_ms DESC, id DESC);
 CREATE INDEX alerts_by_rank ON alerts (rank DESC, fired_ms DESC, id DESC);
@@ -429,11 +432,14 @@ impl AlertReader {
             cells.extend(values);
         }
         let columns = sort.columns();
-        let order: String = columns.iter().map(|c| format!("{c} DESC, ")).collect();
+        let order: String = columns.iter().map(|c| format!("a.{c} DESC, ")).collect();
+        // The page first, then its bodies: nothing else of the revisions is read.
         let sql = format!(
-            "SELECT body, ucc, name, region, id, {} FROM alerts WHERE {} ORDER BY {order}id DESC LIMIT ?",
-            columns.join(", "),
-            all(&terms)
+            "SELECT r.body, a.ucc, a.name, a.region, a.id, {shown} FROM
+             (SELECT * FROM alerts AS a WHERE {terms} ORDER BY {order}a.id DESC LIMIT ?) AS a
+             JOIN revisions AS r ON r.seq = a.seq ORDER BY {order}a.id DESC",
+            shown = columns.iter().map(|c| format!("a.{c}")).collect::<Vec<_>>().join(", "),
+            terms = all(&terms)
         );
         // One more than asked for tells whether there is a next page.
         cells.push((limit as i64 + 1).into());
@@ -463,7 +469,8 @@ impl AlertReader {
     /// # Errors
     /// [`Error::Sqlite`].
     pub fn kept(&self, id: &str) -> Result<Option<Kept>, Error> {
-        let sql = "SELECT body, ucc, name, region FROM alerts WHERE id = ?1";
+        let sql = "SELECT r.body, a.ucc, a.name, a.region FROM alerts AS a
+                   JOIN revisions AS r ON r.seq = a.seq WHERE a.id = ?1";
         let row = |r: &Row<'_>| {
             let subject = Subject { ucc: r.get(1)?, name: r.get(2)?, region: r.get(3)? };
             Ok(Kept { body: r.get(0)?, subject })
@@ -547,34 +554,44 @@ fn create(db: &mut Connection, found: i64) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// What lists need of alerts that were stored before lists needed it.
+/// What version 1 kept, as lists need it.
 fn fill_lists(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut all = db.prepare("SELECT id, key, severity, body FROM alerts")?;
-    let rows = all.query_map([], |r| {
-        Ok((
-            r.get::<_, String>(0)?,
-            r.get::<_, String>(1)?,
-            r.get::<_, String>(2)?,
-            r.get::<_, String>(3)?,
-        ))
-    })?;
-    for row in rows.collect::<Result<Vec<_>, _>>()? {
-        let (id, key, severity, body) = row;
+    let mut all = db.prepare(
+        "SELECT a.id, a.rule, a.key, a.state, a.severity, a.fired_ms, a.body, r.seq FROM alerts_1 AS a
+         JOIN revisions AS r ON r.id = a.id AND r.revision = a.revision",
+    )?;
+    let row = |r: &Row<'_>| {
+        let body: String = r.get(6)?;
         let body: Map<String, Value> = serde_json::from_str(&body).unwrap_or_default();
         let at = |field: &str| {
             let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
             Zone::utc().parse_instant(text).unwrap_or(0)
         };
-        let key_values: Map<String, Value> = serde_json::from_str(&key).unwrap_or_default();
+        let (state, severity): (String, String) = (r.get(3)?, r.get(4)?);
+        let key: String = r.get(2)?;
+        let values: Map<String, Value> = serde_json::from_str(&key).unwrap_or_default();
         let is_ucc = |v: &&str| ucc::check(v).is_ok();
-        let code = key_values.values().filter_map(Value::as_str).find(is_ucc);
-        let rank = Severity::parse(&severity).map_or(0, rank);
-        let sql = "UPDATE alerts SET known_ms = ?2, began_ms = ?3, rank = ?4, ucc = ?5, text = ?6
-                   WHERE id = ?1";
-        let text = searched(&id, &key, None, &body);
-        db.execute(sql, params![id, at("known_at"), at("began_at"), rank, code, text])?;
+        let code = values.values().filter_map(Value::as_str).find(is_ucc).map(str::to_owned);
+        let told = Told {
+            id: r.get(0)?,
+            revision: 0,
+            rule: r.get(1)?,
+            key,
+            state: State::parse(&state).unwrap_or(State::Resolved),
+            severity: Severity::parse(&severity).unwrap_or(Severity::Low),
+            fired_ms: r.get(5)?,
+            known_ms: at("known_at"),
+            began_ms: at("began_at"),
+            subject: Subject { ucc: code, ..Subject::default() },
+            body,
+        };
+        Ok((told, r.get::<_, i64>(7)?))
+    };
+    for told in all.query_map([], row)?.collect::<Result<Vec<_>, _>>()? {
+        list(db, &told.0, told.1)?;
     }
-    Ok(())
+    drop(all);
+    db.execute_batch("DROP TABLE alerts_1")
 }
 
 fn rank(severity: Severity) -> i64 {
@@ -610,34 +627,37 @@ fn store(
     let sql = "INSERT INTO revisions (id, revision, body) VALUES (?1, ?2, ?3)";
     db.prepare_cached(sql)?.execute(params![told.id, told.revision, body])?;
     let seq = db.last_insert_rowid();
-    let sql = "INSERT INTO alerts (id, rule, key, state, severity, fired_ms, revision, body,
-               known_ms, began_ms, rank, ucc, name, region, text)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    list(db, &told, seq)?;
+    Ok(Some((seq, told)))
+}
+
+/// Lists an alert as its latest revision has it, which is stored under `seq`.
+fn list(db: &Transaction<'_>, told: &Told, seq: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO alerts (id, rule, state, severity, rank, fired_ms, known_ms, began_ms, seq, ucc, region,
+               name, key, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
-               fired_ms = excluded.fired_ms, revision = excluded.revision, body = excluded.body,
-               known_ms = excluded.known_ms, began_ms = excluded.began_ms, rank = excluded.rank,
-               ucc = coalesce(excluded.ucc, ucc), name = coalesce(excluded.name, name),
-               region = coalesce(excluded.region, region), text = excluded.text";
-    let (state, severity) = (told.state.word(), told.severity.word());
+               rank = excluded.rank, fired_ms = excluded.fired_ms, known_ms = excluded.known_ms,
+               began_ms = excluded.began_ms, seq = excluded.seq, ucc = coalesce(excluded.ucc, ucc),
+               region = coalesce(excluded.region, region), name = coalesce(excluded.name, name),
+               text = excluded.text";
     let subject = &told.subject;
     db.prepare_cached(sql)?.execute(params![
         told.id,
         told.rule,
-        told.key,
-        state,
-        severity,
+        told.state.word(),
+        told.severity.word(),
+        rank(told.severity),
         told.fired_ms,
-        told.revision,
-        body,
         told.known_ms,
         told.began_ms,
-        rank(told.severity),
+        seq,
         subject.ucc,
-        subject.name,
         subject.region,
+        subject.name,
+        told.key,
         searched(&told.id, &told.key, subject.name.as_deref(), &told.body),
     ])?;
-    Ok(Some((seq, told)))
+    Ok(())
 }
 
 /// The filter as SQL terms and their values, in order.
@@ -876,6 +896,8 @@ mod tests {
         db.execute_batch(SCHEMA).unwrap();
         db.pragma_update(None, "user_version", 1).unwrap();
         let body = json!({"id": "a1", "known_at": "2026-03-05T08:00:00+08:00", "message": {"zh": "激增", "en": "Surge"}});
+        let sql = "INSERT INTO revisions (id, revision, body) VALUES ('a1', 1, ?1)";
+        db.execute(sql, [body.to_string()]).unwrap();
         let sql = "INSERT INTO alerts VALUES ('a1', 'surge', ?1, 'firing', 'high', 7, 1, ?2)";
         let key = r#"{"ucc":"91430100MA4L00002U"}"#;
         db.execute(sql, params![key, body.to_string()]).unwrap();

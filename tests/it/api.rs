@@ -128,7 +128,7 @@ fn ids(page: &Value) -> Vec<String> {
 fn surge(firms: std::ops::Range<u32>, day: u32, region: &str) -> Vec<Value> {
     let more = json!({ "region": region });
     firms
-        .flat_map(|f| (0..3).map(move |i| (f, f * 10 + i)))
+        .flat_map(|f| (0..3).map(move |i| (f, 1_000 + f * 10 + i)))
         .map(|(f, no)| order(no, &on(day), f, &more))
         .collect()
 }
