@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     config::Limits,
+    desk::Desk,
     handle::{Handle, Health, Request, Shared},
     intake::Intake,
     pipeline::Pipeline,
@@ -30,6 +31,7 @@ use super::{
 };
 use crate::{
     model::secret::Secret,
+    rule::file::RuleFile,
     sink::file,
     store::{
         alerts,
@@ -86,6 +88,10 @@ pub struct Parts {
     pub data: PathBuf,
     /// Feeds and rules, compiled.
     pub pipeline: Pipeline,
+    /// The rules as they were written, for readers.
+    pub rules: Vec<RuleFile>,
+    /// The directory below which they lie.
+    pub rules_dir: PathBuf,
     /// Hash over feeds and rules.
     pub rules_hash: String,
     /// The local key.
@@ -112,6 +118,7 @@ pub(super) struct Engine {
     pub(super) log: Log,
     pub(super) pipeline: Pipeline,
     pub(super) teller: Teller,
+    pub(super) desk: Arc<Desk>,
     pub(super) dead: DeadLetters,
     pub(super) rules_hash: String,
     pub(super) limits: Limits,
@@ -136,17 +143,22 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     }
     let rule_ids = parts.pipeline.plan().rules.iter().map(|r| r.id.clone()).collect();
     let zone = parts.pipeline.zone().clone();
-    let teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone())?;
+    let secret = parts.secret.clone();
+    let desk = Desk::new(&parts.data, &parts.pipeline, parts.rules, &parts.rules_dir, secret);
+    let desk = Arc::new(desk);
+    let teller =
+        Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), Arc::clone(&desk))?;
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, &alerts_path));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&desk)));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
         log,
         pipeline: parts.pipeline,
         teller,
+        desk,
         dead,
         rules_hash: parts.rules_hash,
         limits: parts.limits,

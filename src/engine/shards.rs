@@ -159,7 +159,7 @@ impl Shards {
     }
 
     /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers.
-    fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
+    pub(super) fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
         if !self.plan.rules[r].has_peers() {
             return Vec::new();
         }

@@ -65,6 +65,7 @@ impl Engine {
     ) -> Vec<Told> {
         self.heard.remove(&(feed, partition.into()));
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
+        self.desk.went_idle(feed, partition, &step, self.pipeline.watermarks());
         self.teller.told(step.alerts)
     }
 }

@@ -4,13 +4,20 @@
 //! then every revision in every sink. What fails is tried again at the next occasion: the rows are in the log, so nothing
 //! is lost if that never comes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::run::{Error, chain};
+use super::{
+    desk::Desk,
+    run::{Error, chain},
+    stream,
+};
 use crate::{
     model::{alert::Alert, time::Zone},
     sink::file::FileSink,
-    store::alerts::{AlertStore, Told},
+    store::alerts::{self, AlertStore, Told},
 };
 
 /// Revisions read for a sink at once.
@@ -22,6 +29,7 @@ pub(super) struct Teller {
     sinks: Vec<Sink>,
     rule_ids: Vec<String>,
     zone: Zone,
+    desk: Arc<Desk>,
     /// Alerts that could not be stored yet.
     unsaved: Vec<Told>,
     /// Arrival number behind what is stored.
@@ -43,11 +51,13 @@ impl Teller {
         sinks: &[PathBuf],
         rule_ids: Vec<String>,
         zone: Zone,
+        desk: Arc<Desk>,
     ) -> Result<Self, Error> {
         let store = AlertStore::open(alerts)?;
+        desk.stored(store.last_marks(stream::REMEMBERED)?);
         let sinks = sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
         let stored_to = store.position()?;
-        Ok(Self { store, sinks, rule_ids, zone, unsaved: Vec::new(), stored_to })
+        Ok(Self { store, sinks, rule_ids, zone, desk, unsaved: Vec::new(), stored_to })
     }
 
     /// Arrival number behind what is stored.
@@ -60,6 +70,9 @@ impl Teller {
         let told = |alert: Alert| {
             let rule = &self.rule_ids[alert.rule];
             Told {
+                known_ms: alert.known.1,
+                began_ms: alert.began_ms,
+                subject: self.desk.subject(&alert),
                 body: alert.to_json(rule, &self.zone),
                 revision: alert.revision,
                 rule: rule.clone(),
@@ -75,13 +88,13 @@ impl Teller {
 
     /// Stores revisions that the log brought again, those that are new; their position comes with [`Self::recovered`].
     pub(super) fn tell_again(&mut self, told: &[Told]) -> Result<(), Error> {
-        self.store.commit(told, 0, true)?;
+        self.commit(told, 0, true)?;
         Ok(())
     }
 
     /// The log is walked up to `position`, with these last revisions.
     pub(super) fn recovered(&mut self, told: &[Told], position: u64) -> Result<(), Error> {
-        self.store.commit(told, position, true)?;
+        self.commit(told, position, true)?;
         self.stored_to = position;
         self.deliver();
         Ok(())
@@ -95,14 +108,22 @@ impl Teller {
     /// Stores revisions with the position behind them and hands them to the sinks.
     pub(super) fn tell(&mut self, told: Vec<Told>, position: u64) {
         self.unsaved.extend(told);
-        match self.store.commit(&self.unsaved, position, false) {
-            Ok(_) => {
-                self.stored_to = position;
-                self.unsaved.clear();
+        let unsaved = std::mem::take(&mut self.unsaved);
+        match self.commit(&unsaved, position, false) {
+            Ok(()) => self.stored_to = position,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "alerts are not stored yet");
+                self.unsaved = unsaved;
             }
-            Err(error) => tracing::error!(error = chain(&error), "alerts are not stored yet"),
         }
         self.deliver();
+    }
+
+    /// Stores revisions and lets those who follow know.
+    fn commit(&mut self, told: &[Told], position: u64, again: bool) -> Result<(), alerts::Error> {
+        let new = self.store.commit(told, position, again)?;
+        self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
+        Ok(())
     }
 
     fn deliver(&mut self) {

@@ -5,6 +5,7 @@
     reason = "a test that cannot set up its world fails"
 )]
 
+mod api;
 mod broken_files;
 mod dead_letters;
 mod diagnostics;
@@ -12,6 +13,7 @@ mod differential;
 mod feeds;
 mod house;
 mod http;
+mod lateness;
 mod readme;
 mod real;
 mod replay_options;

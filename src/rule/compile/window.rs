@@ -29,7 +29,7 @@ use crate::{
     rule::{
         expr::{Compiler, Growth, aggregate_column, lower_bounds, monotone},
         file::{Compare, RuleFile},
-        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan},
+        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan, Term},
         scope::Resolved,
     },
 };
@@ -82,7 +82,16 @@ impl Builder<'_> {
         for term in Compiler::conjuncts(when) {
             let text = expr_to_sql(&term)
                 .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
-            terms.push((text, self.bind(&term, &over, when_sql)?));
+            let holds = self.bind(&term, &over, when_sql)?;
+            let sides = match &term {
+                Expr::BinaryExpr(b) if b.op.supports_propagation() => Some((
+                    self.bind(&b.left, &over, when_sql)?,
+                    b.op.to_string(),
+                    self.bind(&b.right, &over, when_sql)?,
+                )),
+                _ => None,
+            };
+            terms.push(Term { text, holds, sides });
         }
         let clear = file.clear.as_ref().zip(meant.clear.as_ref());
         let clear = clear.map(|(sql, e)| self.bind(e, &over, sql)).transpose()?;
