@@ -3,12 +3,15 @@
 //! In: a prepared batch. Out: the version of each row, and pieces: runs of rows that stand between two changes of the past
 //! or two closed windows. A row that is refused stays in its piece and is passed over there.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 
 use crate::{
-    feed::dedup::{Operation, Version},
+    feed::{
+        dedup::{Operation, Version},
+        parts::records,
+    },
     model::{
         hash::{combine, hash_column},
         schema::FeedSchema,
@@ -25,6 +28,8 @@ pub(super) struct Incoming {
     /// Number of the piece that is being gathered.
     pub(super) piece: u64,
     versions: Versions,
+    /// Where records have several rows: runs of rows of one record, with its identity and the row behind them.
+    runs: Option<Vec<(u128, u32)>>,
     /// Whether a row of it was looked at; the first one is where its pieces begin.
     started: bool,
     /// First row not yet in a piece.
@@ -54,6 +59,7 @@ impl Incoming {
             partition,
             piece,
             versions: Versions::of(schema, &prepared),
+            runs: records(schema, &prepared.rows.batch).map(|r| runs(&r)),
             started: false,
             from: 0,
             to: 0,
@@ -129,6 +135,15 @@ impl Incoming {
         self.versions.of_row(r, (self.piece, row), self.prepared.rows.event_ms[r])
     }
 
+    /// The record of a row and the rows of it that stand together here, where records have several rows.
+    pub(super) fn record(&self, row: u32) -> Option<(u128, Range<usize>)> {
+        let runs = self.runs.as_ref()?;
+        let i = runs.partition_point(|(_, to)| *to <= row);
+        let from = i.checked_sub(1).map_or(0, |before| runs[before].1);
+        let (record, to) = *runs.get(i)?;
+        Some((record, from as usize..to as usize))
+    }
+
     /// The row as it came, or as a line of NDJSON where it came in columns.
     pub(super) fn raw(&self, schema: &FeedSchema, row: u32) -> Vec<u8> {
         let p = &self.prepared;
@@ -159,6 +174,16 @@ impl Versions {
             };
         Version { number, operation, place, event_ms }
     }
+}
+
+fn runs(records: &[u128]) -> Vec<(u128, u32)> {
+    let mut to = 0;
+    let runs = records.chunk_by(|a, b| a == b);
+    runs.map(|run| {
+        to += run.len() as u32;
+        (run[0], to)
+    })
+    .collect()
 }
 
 /// The earliest event time of a piece's rows that were not refused.

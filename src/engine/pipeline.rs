@@ -20,7 +20,7 @@ use crate::{
     feed::{dedup::Version, spec::FeedSpec},
     model::{diagnostic::Diagnostic, signal::Cause, time::Zone},
     pane::{
-        kept::Piece,
+        kept::{Found, Piece},
         prepare::{Prepared, Preparer},
         store::StoreSize,
     },
@@ -183,21 +183,25 @@ impl Pipeline {
         self.last = arrived;
         let (f, (arrival, at_ms)) = (batches[b].feed(), arrived);
         let times = (event_ms, at_ms);
-        match self.feeds[f].judge(batches, (b, row), times, &mut self.step.counts[f]) {
+        let cause = Cause { at_ms: event_ms, arrival, arrived_ms: at_ms };
+        let verdict = self.feeds[f].judge(batches, (b, row), times, &mut self.step.counts[f]);
+        let is_news = !matches!(verdict, Verdict::Known);
+        match verdict {
             Verdict::Dead(letter) => {
                 batches[b].refuse(row);
                 let partition = batches[b].prepared.partition.clone();
                 return self.step.dead.push((f, partition, letter));
             }
-            Verdict::Known => return batches[b].refuse(row),
-            Verdict::Tombstone => batches[b].refuse(row),
+            Verdict::Known | Verdict::Tombstone => batches[b].refuse(row),
             Verdict::Counts => {}
             Verdict::Changes { old, withdrawn } => {
-                let cause = Cause { at_ms: event_ms, arrival, arrived_ms: at_ms };
                 self.correct(batches, (b, row), old, withdrawn, cause);
             }
         }
-        if self.feeds[f].observe(batches[b].partition, event_ms) {
+        for old in self.feeds[f].left_over(&batches[b], row) {
+            self.take_off(batches, f, &old, cause);
+        }
+        if is_news && self.feeds[f].observe(batches[b].partition, event_ms) {
             self.add(batches);
             self.close(arrived);
         }
@@ -256,13 +260,23 @@ impl Pipeline {
             new_alone = Some(alone(&mut self.preparers, &batch.prepared.rows, row));
             new = Some((self.cut(batch), batch.prepared.clone()));
         }
-        let old = old.and_then(|version| {
-            let found = self.feeds[f].find(&version)?;
-            let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
-            Some((found, alone))
-        });
+        let old = old.and_then(|version| self.counted(f, &version));
         let earlier = self.note_history(f, cause.at_ms);
         self.shards.correct(f, &Correction { old, new, new_alone, cause }, earlier);
+    }
+
+    /// A row that counts no longer, although none takes its place.
+    fn take_off(&mut self, batches: &mut [Incoming], f: usize, old: &Version, cause: Cause) {
+        self.add(batches);
+        let old = self.counted(f, old);
+        self.shards.correct(f, &Correction { old, new: None, new_alone: None, cause }, None);
+    }
+
+    /// A row that was counted, and the same prepared alone.
+    fn counted(&mut self, f: usize, version: &Version) -> Option<(Found, Prepared)> {
+        let found = self.feeds[f].find(version)?;
+        let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
+        Some((found, alone))
     }
 
     fn incoming(&mut self, prepared: Arc<Prepared>) -> Incoming {

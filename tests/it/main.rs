@@ -11,6 +11,7 @@ mod diagnostics;
 mod feeds;
 mod house;
 mod http;
+mod parts;
 mod readme;
 mod real;
 mod replay_options;
