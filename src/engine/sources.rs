@@ -16,13 +16,13 @@ use std::{
 };
 
 use super::{
-    config::FileSource,
+    config::{FileSource, StdinSource},
     handle::{Delivery, Handle, Refused},
     read_file::ReadFile,
     run::Positions,
 };
 use crate::{
-    decode::{Format, Input, OpenOptions, open},
+    decode::{Input, OpenOptions, open},
     model::batch::Decoded,
     source::{
         file::{Position, Ready, Watch},
@@ -50,7 +50,7 @@ impl Sources {
     pub fn start(
         handle: &Handle,
         files: &[FileSource],
-        stdin: Option<&str>,
+        stdin: Option<&StdinSource>,
         positions: &Positions,
     ) -> Result<Self, Refused> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -74,10 +74,10 @@ impl Sources {
             };
             jobs.push(Box::new(move || files.run()));
         }
-        if let Some(name) = stdin {
-            let feed = handle.intake().feed(name)?;
-            let handle = handle.clone();
-            jobs.push(Box::new(move || read_stdin(&handle, feed)));
+        if let Some(source) = stdin {
+            let feed = handle.intake().feed(&source.feed)?;
+            let (handle, source) = (handle.clone(), source.clone());
+            jobs.push(Box::new(move || read_stdin(&handle, feed, &source)));
         }
         let spawn = |job| thread::Builder::new().name("source".into()).spawn(job);
         let threads = jobs.into_iter().filter_map(|job| match spawn(job) {
@@ -228,8 +228,12 @@ impl FileReader {
     }
 }
 
-fn read_stdin(handle: &Handle, feed: usize) {
-    let options = OpenOptions { eager: true, ..handle.intake().options(feed, Format::Ndjson) };
+fn read_stdin(handle: &Handle, feed: usize, source: &StdinSource) {
+    let options = OpenOptions {
+        eager: true,
+        compression: source.compression,
+        ..handle.intake().options(feed, source.format)
+    };
     let delivery = |decoded, ended| Delivery {
         feed,
         partition: stdin::PARTITION.into(),

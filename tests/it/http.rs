@@ -510,6 +510,54 @@ fn personal_values_and_wrong_starts() {
     assert!(error.contains("listen"), "{error}");
 }
 
+#[test]
+fn standard_input_takes_the_formats_that_files_have() {
+    let csv =
+        "no,at,firm\nT1,2026-03-02 10:00,甲\nT2,2026-03-03 10:00,甲\nT3,2026-03-04 10:00,甲\n";
+    let gzip = |text: &str| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(text.as_bytes()).unwrap();
+        out.finish().unwrap()
+    };
+    let ndjson = [record(1, 2, "甲"), record(2, 3, "甲"), record(3, 4, "甲")].concat();
+    let arrow = {
+        use arrow::array::StringArray;
+        let column = |texts: [&str; 3]| std::sync::Arc::new(StringArray::from(texts.to_vec())) as _;
+        let days = ["2026-03-02", "2026-03-03", "2026-03-04"];
+        let batch = arrow::array::RecordBatch::try_from_iter([
+            ("no", column(["T1", "T2", "T3"])),
+            ("at", column(days)),
+            ("firm", column(["甲"; 3])),
+        ])
+        .unwrap();
+        let mut writer =
+            arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    for (arguments, bytes) in [
+        (["--stdin", "complaints:csv"], csv.as_bytes().to_vec()),
+        (["--input", "complaints=-:csv.gz"], gzip(csv)),
+        (["--stdin", "complaints:ndjson.zst"], zstd::encode_all(ndjson.as_bytes(), 0).unwrap()),
+        (["--input", "complaints=-"], ndjson.clone().into_bytes()),
+        (["--stdin", "complaints:arrow"], arrow),
+    ] {
+        let house = House::new();
+        let mut engine = house.start_with(&arguments, Stdio::piped());
+        engine.child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        wait("three records make an alert", || engine.alerts().len() == 1);
+        assert_eq!(engine.alerts()[0]["values"]["n"], 3, "{arguments:?}");
+    }
+    let house = House::new();
+    let out = house.command(&["--stdin", "complaints:xlsx"]).stdin(Stdio::null()).output().unwrap();
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("\"xlsx\" is no format, write ndjson, csv, arrow or parquet"),
+        "{error}"
+    );
+}
+
 fn holds(path: &Path, text: &str) -> bool {
     let bytes = fs::read(path).unwrap();
     bytes.windows(text.len()).any(|w| w == text.as_bytes())
