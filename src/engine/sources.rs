@@ -32,6 +32,8 @@ use crate::{
 
 /// How often files are looked at.
 const POLL: Duration = Duration::from_millis(500);
+/// How long a source waits before it tries a disk again that took nothing.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often a source looks whether it shall stop.
 const STOP: Duration = Duration::from_millis(50);
 
@@ -171,11 +173,22 @@ impl FileReader {
         };
         let mut read = false;
         while !self.stopping() {
+            let taken = file.position().clone();
             match file.next(ready) {
                 Ok(Some(piece)) => {
                     read = true;
                     let done = piece.position.done;
-                    self.deliver(&partition, piece.decoded, &piece.position, done)?;
+                    match self.deliver(&partition, piece.decoded, &piece.position, done) {
+                        Ok(()) => {}
+                        Err(error @ Refused::Disk { .. }) => {
+                            tracing::error!(path = partition, %error, "file is read again");
+                            thread::sleep(AGAIN);
+                            self.positions.insert(partition.clone(), taken);
+                            let Some(again) = self.start(&ready.path, &partition) else { break };
+                            file = again;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -248,11 +261,14 @@ fn read_stdin(handle: &Handle, feed: usize, source: &StdinSource) {
     };
     for decoded in stream {
         match decoded {
-            Ok(decoded) => {
-                if handle.deliver(delivery(vec![decoded], false)).is_err() {
-                    return;
+            Ok(decoded) => loop {
+                // What was read cannot be read again.
+                match handle.deliver(delivery(vec![decoded.clone()], false)) {
+                    Ok(_) | Err(Refused::TooLong { .. }) => break,
+                    Err(Refused::Disk { .. }) => thread::sleep(AGAIN),
+                    Err(_) => return,
                 }
-            }
+            },
             Err(error) => tracing::error!(%error, "standard input cannot be read to its end"),
         }
     }
