@@ -1,4 +1,5 @@
-//! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records).
+//! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records; how many signals it found since
+//! its log began).
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
@@ -16,7 +17,9 @@ pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Value>, P
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", title, detail)
     };
     match handle.health() {
-        Health::Ready => Ok(Json(json!({ "status": "ready" }))),
+        Health::Ready => {
+            Ok(Json(json!({ "status": "ready", "signals": handle.signals().total() })))
+        }
         Health::Recovering => {
             Err(not_ready("the engine is walking its log, try again soon".into()))
         }

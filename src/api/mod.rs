@@ -8,6 +8,7 @@ mod alerts;
 mod health;
 mod ingest;
 mod problem;
+mod signals;
 
 use std::{future::Future, io};
 
@@ -29,6 +30,7 @@ pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
         .route("/api/v1/alerts", get(alerts::list))
         .route("/api/v1/alerts/{id}", get(alerts::one))
         .route("/api/v1/alerts/{id}/revisions", get(alerts::revisions))
+        .route("/api/v1/rules/{rule}/signals", get(signals::of_rule))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_path)

@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::intake::Intake;
 pub use super::intake::Refused;
+use super::{intake::Intake, signals::Signals};
 pub use crate::source::push::Push;
 pub use crate::store::alerts::{Error as StoreError, Filter, PAGE_MAX, Page};
 use crate::{model::batch::Decoded, source::push, store::alerts::AlertReader};
@@ -94,6 +94,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) struct Shared {
     intake: Intake,
+    pub(super) signals: Arc<Signals>,
     health: Mutex<Health>,
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
@@ -103,9 +104,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, alerts_path: &Path) -> Self {
+    pub(super) fn new(intake: Intake, signals: Arc<Signals>, alerts_path: &Path) -> Self {
         Self {
             intake,
+            signals,
             health: Mutex::new(Health::Recovering),
             closing: Notify::new(),
             alerts: Mutex::new(None),
@@ -175,6 +177,12 @@ impl Handle {
     /// Lets the engine take what waits and end, although there are other handles.
     pub fn close(&self) {
         self.shared.closing.notify_one();
+    }
+
+    /// The signals of the run.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.shared.signals
     }
 
     /// What sources decode with.

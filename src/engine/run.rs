@@ -26,6 +26,7 @@ use super::{
     intake::Intake,
     pipeline::Pipeline,
     remembered::Remembered,
+    signals::Signals,
     tell::Teller,
 };
 use crate::{
@@ -112,6 +113,7 @@ pub(super) struct Engine {
     pub(super) log: Log,
     pub(super) pipeline: Pipeline,
     pub(super) teller: Teller,
+    pub(super) signals: Arc<Signals>,
     pub(super) dead: DeadLetters,
     pub(super) rules_hash: String,
     pub(super) limits: Limits,
@@ -140,13 +142,15 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, &alerts_path));
+    let signals = Arc::new(Signals::new(parts.pipeline.plan(), parts.pipeline.zone().clone()));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&signals), &alerts_path));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
         log,
         pipeline: parts.pipeline,
         teller,
+        signals,
         dead,
         rules_hash: parts.rules_hash,
         limits: parts.limits,

@@ -75,6 +75,7 @@ impl Engine {
     ) -> Vec<Told> {
         self.heard.remove(&(feed, partition.into()));
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
+        self.signals.take(step.signals);
         self.teller.told(step.alerts)
     }
 }

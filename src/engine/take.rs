@@ -190,7 +190,10 @@ impl Engine {
             return Step::default();
         }
         let arrived_ms = vec![head.arrived_ms];
-        self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
+        let arrival = Arrival { batches, order: None, first: head.first, arrived_ms };
+        let mut step = self.pipeline.arrive(arrival);
+        self.signals.take(std::mem::take(&mut step.signals));
+        step
     }
 
     /// What is answered: what was found before the walk and in it.

@@ -672,6 +672,41 @@ fn a_full_disk_refuses_whole_requests_and_the_engine_goes_on_when_there_is_room(
     drop(engine);
 }
 
+#[test]
+fn final_signals_of_a_run_can_be_read_also_those_of_shadow_rules() {
+    let house = House::new();
+    let shadow = RULE.replace("rule: many_complaints", "rule: some_complaints\nstatus: shadow");
+    let shadow = shadow.replace("n >= 3", "n >= 2").replace("n >= 5", "n >= 4");
+    fs::write(house.path("rules/some_complaints.yaml"), shadow).unwrap();
+    let engine = house.start(&[]);
+    engine.push(&[], &[record(1, 2, "甲"), record(2, 3, "甲"), record(3, 3, "乙")].concat());
+    let path = "/api/v1/rules/some_complaints/signals";
+    assert_eq!(engine.get(path).body["total"], 0, "a late record could still change them");
+    // Beyond the lateness of thirty days.
+    let far = json!({"no": "T9", "at": "2026-04-20T10:00:00+08:00", "firm": "丙"}).to_string();
+    engine.push(&[], &far);
+    let found = engine.get(path).body;
+    assert_eq!((&found["status"], &found["total"]), (&json!("shadow"), &json!(6)), "{found}");
+    assert_eq!(
+        found["signals"][0],
+        json!({
+            "rule": "some_complaints", "version": 1, "key": {"firm": "甲"},
+            "window": {"start": "2026-03-02T00:00:00+08:00", "end": "2026-03-09T00:00:00+08:00"},
+            "severity": "medium", "values": {"n": 2, "people": 2},
+        })
+    );
+    let one = engine.get(&format!("{path}?limit=1")).body;
+    assert_eq!(one["signals"].as_array().unwrap().len(), 1);
+    assert_eq!(engine.get("/readyz").body, json!({"status": "ready", "signals": 6}));
+    let none = engine.get("/api/v1/rules/many_complaint/signals");
+    assert_eq!((none.status, &none.body["did_you_mean"]), (404, &json!("many_complaints")));
+    assert_eq!(engine.get(&format!("{path}?limit=0")).status, 400);
+    // They are found again in the log.
+    engine.kill();
+    let engine = house.start(&[]);
+    assert_eq!(engine.get(path).body, found);
+}
+
 fn holds(path: &Path, text: &str) -> bool {
     let bytes = fs::read(path).unwrap();
     bytes.windows(text.len()).any(|w| w == text.as_bytes())
