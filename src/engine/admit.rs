@@ -33,6 +33,9 @@ use crate::{
     rule::plan::{Plan, Read, RulePlan},
 };
 
+/// Known records are forgotten when they are this part of all that are remembered, or more.
+const FORGET_PART: i64 = 16;
+
 /// One feed in event time.
 pub(super) struct Feed {
     pub(super) partitions: Partitions,
@@ -43,6 +46,8 @@ pub(super) struct Feed {
     records: Records,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
+    /// Pieces are looked through again when the watermark has come this far.
+    next_forget_ms: i64,
     /// (every, origin, delay) of the windows that read the feed.
     grids: Vec<(i64, i64, i64)>,
     /// Instant of the next window end that the watermark will pass.
@@ -99,6 +104,7 @@ impl Feed {
             rows_keep_ms: rows_keep(number, spec, plan),
             records: Records::of(spec),
             pieces: BTreeMap::new(),
+            next_forget_ms: i64::MIN,
             grids: grids(number, plan),
             next_cut_ms: i64::MIN,
             closed_to_ms: i64::MIN,
@@ -214,13 +220,17 @@ impl Feed {
             closed = closed.max(self.zone.to_utc(end - every));
         }
         (self.next_cut_ms, self.closed_to_ms) = (next, self.closed_to_ms.max(closed));
+        if watermark < self.next_forget_ms {
+            return;
+        }
         let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
         match &mut self.records {
-            Records::None => {}
+            Records::None => return,
             Records::Single(dedup) => dedup.forget(forget),
             Records::Several(parts) => parts.forget(forget),
         }
         self.pieces.retain(|_, p| p.last_ms >= forget);
+        self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
     }
 
     /// Whether the row says what is known already.

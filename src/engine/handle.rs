@@ -272,7 +272,9 @@ mod tests {
         let feeds = [FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
         let intake = Intake::new(feeds.into(), Zone::utc(), Secret::new([0; 32]), 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
-        (Handle::new(sender, Arc::new(Shared::new(intake, Path::new("nowhere.db")))), queue)
+        let signals = Arc::new(Signals::new(&[], Zone::utc()));
+        let shared = Shared::new(intake, signals, Path::new("nowhere.db"));
+        (Handle::new(sender, Arc::new(shared)), queue)
     }
 
     fn push() -> Push {

@@ -28,7 +28,7 @@ pub(super) struct Incoming {
     /// Number of the piece that is being gathered.
     pub(super) piece: u64,
     versions: Versions,
-    /// Where records have several rows: runs of rows of one record, with its identity and the row behind them.
+    /// Where records have several rows: runs of rows of one version of a record, with its identity and the row behind them.
     runs: Option<Vec<(u128, u32)>>,
     /// Whether a row of it was looked at; the first one is where its pieces begin.
     started: bool,
@@ -55,11 +55,12 @@ impl Incoming {
         piece: u64,
     ) -> Self {
         let n = prepared.rows.event_ms.len();
+        let versions = Versions::of(schema, &prepared);
         Self {
             partition,
             piece,
-            versions: Versions::of(schema, &prepared),
-            runs: records(schema, &prepared.rows.batch).map(|r| runs(&r)),
+            runs: records(schema, &prepared.rows.batch).map(|r| runs(&r, &versions)),
+            versions,
             started: false,
             from: 0,
             to: 0,
@@ -135,7 +136,7 @@ impl Incoming {
         self.versions.of_row(r, (self.piece, row), self.prepared.rows.event_ms[r])
     }
 
-    /// The record of a row and the rows of it that stand together here, where records have several rows.
+    /// The record of a row and the rows of its version that stand together here, where records have several rows.
     pub(super) fn record(&self, row: u32) -> Option<(u128, Range<usize>)> {
         let runs = self.runs.as_ref()?;
         let i = runs.partition_point(|(_, to)| *to <= row);
@@ -176,14 +177,17 @@ impl Versions {
     }
 }
 
-fn runs(records: &[u128]) -> Vec<(u128, u32)> {
-    let mut to = 0;
-    let runs = records.chunk_by(|a, b| a == b);
-    runs.map(|run| {
-        to += run.len() as u32;
-        (run[0], to)
-    })
-    .collect()
+/// Runs of rows of one version of one record, with the row behind each.
+fn runs(records: &[u128], versions: &Versions) -> Vec<(u128, u32)> {
+    let strength = |row: usize| {
+        let version = versions.of_row(row, (0, 0), 0);
+        (version.number, version.operation)
+    };
+    let ends = |row: &usize| {
+        let next = row + 1;
+        next == records.len() || records[next] != records[*row] || strength(next) != strength(*row)
+    };
+    (0..records.len()).filter(ends).map(|row| (records[row], row as u32 + 1)).collect()
 }
 
 /// The earliest event time of a piece's rows that were not refused.

@@ -142,7 +142,8 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let signals = Arc::new(Signals::new(parts.pipeline.plan(), parts.pipeline.zone().clone()));
+    let signals =
+        Arc::new(Signals::new(&parts.pipeline.plan().rules, parts.pipeline.zone().clone()));
     let shared = Arc::new(Shared::new(intake, Arc::clone(&signals), &alerts_path));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();

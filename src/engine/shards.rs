@@ -16,6 +16,9 @@ use crate::{
     rule::{evaluate::PeerValues, plan::Plan},
 };
 
+/// Rows from which on it is worth waking other threads.
+const ROWS_FOR_THREADS: u32 = 512;
+
 /// The engine's state of all keys.
 pub(super) struct Shards {
     plan: Arc<Plan>,
@@ -42,7 +45,8 @@ impl Shards {
     /// Adds pieces, and looks at the open windows they fall into.
     pub(super) fn add(&mut self, pieces: &[(Arc<Piece>, Arc<Prepared>)]) {
         let eager = self.eager;
-        self.each(|s| {
+        let rows: u32 = pieces.iter().map(|(p, _)| p.to - p.from).sum();
+        self.each(rows >= ROWS_FOR_THREADS, |s| {
             for (piece, prepared) in pieces {
                 s.add(piece, prepared);
             }
@@ -61,10 +65,10 @@ impl Shards {
         for (r, to) in with_peers {
             let peers = self.peers(r, |s| s.ends(r, to));
             if !peers.is_empty() {
-                self.each(|s| s.close(r, to, cause, &peers));
+                self.each(true, |s| s.close(r, to, cause, &peers));
             }
         }
-        self.each(|s| {
+        self.each(true, |s| {
             for (r, to) in &alone {
                 s.close(*r, *to, cause, &Vec::new());
             }
@@ -76,16 +80,16 @@ impl Shards {
     /// Takes in a row of `feed` that changes the past, and says again what the windows that it touches say. `earlier`:
     /// where the feed's history was taken to begin, if the row is from before that.
     pub(super) fn correct(&mut self, feed: usize, correction: &Correction, earlier: Option<i64>) {
-        self.each(|s| s.apply(correction));
+        self.each(false, |s| s.apply(correction));
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
             if !rule.feeds.contains(&feed) || rule.window.is_none() {
                 continue;
             }
             let peers = self.peers(r, |s| s.touched_ends(r, correction));
-            self.each(|s| s.revise(r, correction, &peers));
+            self.each(false, |s| s.revise(r, correction, &peers));
             if let Some(earlier) = earlier {
-                self.each(|s| s.history_moved(r, earlier, correction.cause));
+                self.each(true, |s| s.history_moved(r, earlier, correction.cause));
             }
         }
     }
@@ -105,16 +109,16 @@ impl Shards {
 
     /// Looks at all open windows.
     pub(super) fn look_open(&mut self) {
-        self.each(Shard::look_open);
+        self.each(true, Shard::look_open);
     }
 
     /// Makes final what is open: signals of open windows, evidence of alerts that still fire.
     pub(super) fn finish(&mut self) {
         for r in 0..self.plan.rules.len() {
             let peers = self.peers(r, |s| s.open_ends(r));
-            self.each(|s| s.keep_open(r, &peers));
+            self.each(true, |s| s.keep_open(r, &peers));
         }
-        self.each(Shard::finish);
+        self.each(true, Shard::finish);
     }
 
     /// Moves what the shards have to tell into `step`.
@@ -173,10 +177,12 @@ impl Shards {
             .collect()
     }
 
-    fn each(&mut self, work: impl Fn(&mut Shard) + Sync + Send) {
-        match self.list.as_mut_slice() {
-            [one] => work(one),
-            many => many.par_iter_mut().for_each(work),
+    /// Lets each shard work, side by side where there is much to do.
+    fn each(&mut self, much: bool, work: impl Fn(&mut Shard) + Sync + Send) {
+        if much && self.list.len() > 1 {
+            self.list.par_iter_mut().for_each(work);
+        } else {
+            self.list.iter_mut().for_each(work);
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     model::{signal::Signal, time::Zone},
-    rule::plan::Plan,
+    rule::plan::RulePlan,
 };
 
 /// Signals kept of each rule.
@@ -37,10 +37,10 @@ struct OfRule {
 }
 
 impl Signals {
-    /// None yet of the plan's rules.
+    /// None yet of these rules, which are those of the plan.
     #[must_use]
-    pub fn new(plan: &Plan, zone: Zone) -> Self {
-        let rules = plan.rules.iter().map(|r| OfRule {
+    pub fn new(rules: &[RulePlan], zone: Zone) -> Self {
+        let rules = rules.iter().map(|r| OfRule {
             id: r.id.clone(),
             version: r.version,
             status: r.status.word(),

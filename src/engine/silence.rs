@@ -28,7 +28,8 @@ impl Engine {
             if let Err(error) = self.log_silence(&silent, now_ms) {
                 // They stay silent; the next tick tries again.
                 tracing::error!(error = chain(&error), "silence cannot be logged yet");
-                return Ok(self.roll_back());
+                self.roll_back();
+                return Ok(());
             }
             for (feed, partition) in &silent {
                 told.extend(self.walk_idle(*feed, partition, self.log.next_arrival(), now_ms));

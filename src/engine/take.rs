@@ -54,18 +54,22 @@ impl Engine {
             let Some(request) = self.remember(request, now_ms) else { continue };
             match self.append(request, now_ms) {
                 Ok(one) => taken.push(one),
-                Err((request, refused @ Refused::Disk { .. })) => {
+                Err(not) if matches!(not.1, Refused::Disk { .. }) => {
+                    let (request, refused) = *not;
                     let all = taken.into_iter().map(|one| one.request).chain([request]);
-                    return Ok(self.give_up(all.chain(waiting), &refused));
+                    self.give_up(all.chain(waiting), &refused);
+                    return Ok(());
                 }
-                Err((request, refused)) => {
+                Err(not) => {
+                    let (request, refused) = *not;
                     let _ = request.answer.send(Err(refused));
                 }
             }
         }
         if let Err(error) = self.log.sync() {
             let all = taken.into_iter().map(|one| one.request);
-            return Ok(self.give_up(all, &disk(&error)));
+            self.give_up(all, &disk(&error));
+            return Ok(());
         }
         let mut told = Vec::new();
         let mut answers = Vec::with_capacity(taken.len());
@@ -113,7 +117,7 @@ impl Engine {
     }
 
     /// Writes the rows of a request to the log, or says why that cannot be.
-    fn append(&mut self, request: Request, now_ms: i64) -> Result<Taken, (Request, Refused)> {
+    fn append(&mut self, request: Request, now_ms: i64) -> Result<Taken, Box<(Request, Refused)>> {
         let delivery = &request.delivery;
         let name = self.pipeline.specs()[delivery.feed].name().to_owned();
         let dead = || delivery.decoded.iter().flat_map(|d| &d.dead);
@@ -135,7 +139,7 @@ impl Engine {
         };
         let letters: Vec<DeadLetter> = dead().cloned().collect();
         if let Err(error) = self.bury(delivery.feed, &head, &letters) {
-            return Err((request, disk(&error)));
+            return Err(Box::new((request, disk(&error))));
         }
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
@@ -152,9 +156,9 @@ impl Engine {
             Err(log::Error::Entry(error)) => {
                 let limit = self.limits.body_bytes_max;
                 tracing::warn!(error = chain(&error), "a request cannot be logged");
-                Err((request, Refused::TooLong { limit }))
+                Err(Box::new((request, Refused::TooLong { limit })))
             }
-            Err(error) => Err((request, disk(&error))),
+            Err(error) => Err(Box::new((request, disk(&error)))),
         }
     }
 

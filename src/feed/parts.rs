@@ -179,8 +179,11 @@ mod tests {
         Version { number, operation, place: (0, row), event_ms: 5_000 }
     }
 
-    /// Places of the rows that stand after these runs: (version, operation, identities with their places).
-    fn standing(runs: &[(i64, Operation, &[(u128, u32)])]) -> Vec<u32> {
+    /// Version, operation, identities with their places.
+    type Run<'a> = (i64, Operation, &'a [(u128, u32)]);
+
+    /// Places of the rows that stand after these runs.
+    fn standing(runs: &[Run<'_>]) -> Vec<u32> {
         let mut parts = Parts::new(1_000_000);
         let mut standing: Vec<u32> = Vec::new();
         for (number, operation, rows) in runs {

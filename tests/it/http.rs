@@ -559,47 +559,124 @@ fn standard_input_takes_the_formats_that_files_have() {
 }
 
 #[test]
+fn bad_input_is_answered_in_these_words() {
+    let house = House::new();
+    let config = house.path("forewarn.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text + "limits: {body_bytes_max: 2000}\n").unwrap();
+    let engine = house.start(&[]);
+    let problem = |path: &str, headers: &[&str], body: &[u8]| {
+        let reply = engine.request("POST", path, headers, body);
+        (reply.status, reply.body)
+    };
+    assert_eq!(
+        problem(EVENTS, &[], &[b' '; 3_000]),
+        (
+            413,
+            json!({
+                "type": "urn:forewarn:problem:body-too-long", "title": "The body is too long", "status": 413,
+                "detail": "body is longer than 2000 bytes, send smaller requests", "limit_bytes": 2000,
+            })
+        )
+    );
+    assert_eq!(
+        problem("/api/v1/feeds/complaint/events", &[], b"{}"),
+        (
+            404,
+            json!({
+                "type": "urn:forewarn:problem:unknown-feed", "title": "There is no such feed", "status": 404,
+                "detail": "there is no feed \"complaint\", known feeds: complaints", "known": ["complaints"],
+                "did_you_mean": "complaints",
+            })
+        )
+    );
+    assert_eq!(
+        problem(EVENTS, &["Content-Encoding: br"], b""),
+        (
+            415,
+            json!({
+                "type": "urn:forewarn:problem:unknown-encoding", "title": "The content encoding cannot be decoded",
+                "status": 415, "detail": "content encoding \"br\" cannot be decoded, send gzip, zstd or identity",
+            })
+        )
+    );
+    // Text that is none in its encoding, and a date in 2099, cost only their rows.
+    let mut body =
+        b"{\"no\":\"T1\",\"at\":\"2026-03-02T10:00:00+08:00\",\"firm\":\"\xff\xfe\"}\n".to_vec();
+    body.extend(b"{\"no\":\"T2\",\"at\":\"2099-01-01T00:00:00Z\",\"firm\":\"A\"}\n");
+    body.extend(record(3, 2, "甲").into_bytes());
+    let (status, answer) = problem(EVENTS, &[], &body);
+    assert_eq!(
+        (status, &answer["accepted"], &answer["dead_letters_total"]),
+        (200, &json!(1), &json!(2))
+    );
+    let letter = |i: usize| {
+        let letter = &answer["dead_letters"][i];
+        (letter["line"].as_u64().unwrap(), letter["message"].as_str().unwrap().to_owned())
+    };
+    let encoding = "byte 53 of the record is not text in the declared encoding";
+    assert_eq!(letter(0), (1, encoding.to_owned()));
+    let (line, future) = letter(1);
+    let expect = "feed \"complaints\": event time 2099-01-01T08:00:00+08:00 is more than 1h ahead of its arrival at 20";
+    assert!(line == 2 && future.starts_with(expect), "{future}");
+    // A CSV in the encoding that offices use is read, without being told.
+    let gb18030 = b"no,at,firm\nT5,2026-03-02 10:00,\xbc\xd7\nT6,2026-03-03 10:00,\xbc\xd7\n";
+    let (status, answer) = problem(EVENTS, &["Content-Type: text/csv"], gb18030);
+    assert_eq!((status, &answer["accepted"]), (200, &json!(2)), "{answer}");
+    assert_eq!(engine.alerts()[0]["key"], json!({"firm": "甲"}), "three of one firm");
+}
+
+#[test]
 fn a_full_queue_answers_429_and_takes_nothing_of_what_it_refused() {
     let house = House::new();
     let config = house.path("forewarn.yaml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text + "limits: {queue_max: 1}\n").unwrap();
     let engine = house.start(&[]);
-    // While somebody else holds the alert database the engine waits for it, with a request in hand.
-    let db = rusqlite::Connection::open(house.path("data/forewarn.db")).unwrap();
-    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // A long request has the only place while it is decoded and walked; whoever comes meanwhile is refused.
+    let long: String = (0..40_000).map(|no| record(no, 5, "甲")).collect();
     let address = engine.address.clone();
-    let alert = [record(1, 2, "甲"), record(2, 3, "甲"), record(3, 4, "甲")].concat();
-    thread::scope(|scope| {
-        let push = |body: String| {
-            let address = address.clone();
-            scope.spawn(move || request(&address, "POST", EVENTS, &[], body.as_bytes()).unwrap())
-        };
-        let in_hand = push(alert.clone());
-        thread::sleep(Duration::from_millis(700));
-        let in_queue = push(record(4, 5, "乙"));
-        thread::sleep(Duration::from_millis(700));
-        let refused = push(record(5, 5, "丙")).join().unwrap();
-        assert_eq!(refused.status, 429, "{}", refused.body);
-        assert_eq!(
-            refused.body,
-            json!({
-                "type": "urn:forewarn:problem:queue-full",
-                "title": "Too much is waiting",
-                "status": 429,
-                "detail": "1 requests are waiting already, try again in a second",
-            })
-        );
-        assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
-        db.execute_batch("ROLLBACK").unwrap();
-        for waiting in [in_hand, in_queue] {
-            assert_eq!(waiting.join().unwrap().status, 200);
+    let push_long = thread::spawn(move || {
+        loop {
+            let reply = request(&address, "POST", EVENTS, &[], long.as_bytes()).unwrap();
+            if reply.status != 429 {
+                return reply;
+            }
         }
     });
+    let mut taken = Vec::new();
+    let (no, refused) = (100_000..)
+        .find_map(|no| {
+            let reply = engine.push(&[], &record(no, 5, "乙"));
+            if reply.status == 429 {
+                return Some((no, reply));
+            }
+            assert_eq!((reply.status, &reply.body["accepted"]), (200, &json!(1)));
+            assert!(!push_long.is_finished(), "nothing was refused");
+            taken.push(no);
+            None
+        })
+        .unwrap();
+    assert_eq!(
+        refused.body,
+        json!({
+            "type": "urn:forewarn:problem:queue-full",
+            "title": "Too much is waiting",
+            "status": 429,
+            "detail": "1 requests are waiting already, try again in a second",
+        })
+    );
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    let reply = push_long.join().unwrap();
+    assert_eq!((reply.status, &reply.body["accepted"]), (200, &json!(40_000)), "{}", reply.body);
     // What was refused is news when it is sent again; what was taken is not.
-    let again = engine.push(&[], &(alert + &record(4, 5, "乙") + &record(5, 5, "丙"))).body;
-    assert_eq!((&again["accepted"], &again["duplicates"]), (&json!(1), &json!(4)), "{again}");
-    wait("the alert is stored", || engine.alerts().len() == 1);
+    let again: String = taken.iter().chain([&no]).map(|no| record(*no, 5, "乙")).collect();
+    let again = engine.push(&[], &again).body;
+    assert_eq!(
+        (&again["accepted"], &again["duplicates"]),
+        (&json!(1), &json!(taken.len())),
+        "{again}"
+    );
 }
 
 /// A small file system in memory, where the system lets us make one.

@@ -49,13 +49,14 @@ fn an_export_with_a_row_for_each_item_keeps_all_items() {
         fs::write(dir.path().join("samples.csv"), head.to_owned() + &rows.concat().concat())
             .unwrap();
     };
-    // The whole file twice: every row is known the second time.
-    write(&[&first, &first]);
+    // The whole file twice: every row is known the second time. A later one, so that the day of the alert is over.
+    let later = [row("S3", 9, "酸价", "不合格项", "/").replace(&maker, "/")];
+    write(&[&first, &first, &later]);
     let input = "sampling=samples.csv";
     let (feed, _, alerts) = replay(dir.path(), &rules, input, &[]);
     assert_eq!(
         (&feed["accepted"], &feed["duplicates"], &feed["corrections"], &feed["conflicts"]),
-        (&json!(5), &json!(5), &json!(0), &json!(0)),
+        (&json!(6), &json!(5), &json!(0), &json!(0)),
         "{feed}"
     );
     let alerts = lines(&alerts);

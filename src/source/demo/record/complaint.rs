@@ -52,7 +52,7 @@ pub(in super::super) const OBJECTS: [(&str, u16); 26] = [
     ("S13", 10),
     ("S18", 5),
 ];
-/// Classes that are in season, by month: a tenth of all orders is about them.
+/// Classes that are in season, by month.
 const SEASON: [[&str; 2]; 12] = [
     ["G14", "G01"],
     ["S09", "G14"],
@@ -68,7 +68,7 @@ const SEASON: [[&str; 2]; 12] = [
     ["S17", "G03"],
 ];
 /// Orders in season, in a thousand.
-pub(in super::super) const IN_SEASON: u64 = 100;
+const IN_SEASON: u64 = 60;
 const PROBLEMS: [(&str, u16); 12] = [
     ("ZL", 240),
     ("SH", 170),
@@ -224,7 +224,9 @@ impl Record for Complaint {
         let coded = respondent.is_some() && d.per_mille(700);
         let county = respondent.map_or_else(|| province::any_county(d), |b| b.county);
         let problem = if kind == "TS" { d.weighted(&PROBLEMS) } else { "" };
-        let month = super::super::calendar::month_and_day(place.day).0 as usize - 1;
+        // Seasons come and go over a month, or every first of a month would be a surge.
+        let day_of_season = place.day + d.within(-15, 15);
+        let month = super::super::calendar::month_and_day(day_of_season).0 as usize - 1;
         let object = match problem {
             "YF" => d.one(&TRADES_WITH_CARDS),
             "SA" => {
