@@ -254,7 +254,7 @@ fn a_rule_that_divides_by_zero_is_refused_and_a_guarded_one_disturbs_nothing() {
         for part in [
             "rule::unguarded_division",
             "/ by n - 2, which can be 0: the record would be lost to this rule",
-            "rules/often.yaml:9:24",
+            "rules/often.yaml:9:26",
             "write nullif(n - 2, 0)",
         ] {
             assert!(told.contains(part), "{command:?} {part}\n{told}");
