@@ -16,12 +16,13 @@ use super::{
 use crate::{
     feed::{
         dedup::{Decision, Dedup, Operation, Version},
+        parts::Parts,
         spec::FeedSpec,
         watermark::Partitions,
     },
     model::{
         batch::{DeadClass, DeadLetter},
-        schema::ColumnType,
+        schema::{ColumnType, FeedSchema},
         time::{DAY_MS, HOUR_MS, Zone, format_span},
         window::{PaneGrid, WindowSpec},
     },
@@ -42,7 +43,7 @@ pub(super) struct Feed {
     zone: Zone,
     /// Rows are kept for so long behind the watermark.
     pub(super) rows_keep_ms: i64,
-    dedup: Option<Dedup>,
+    records: Records,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
     /// Pieces are looked through again when the watermark has come this far.
@@ -59,6 +60,16 @@ pub(super) struct Feed {
     oldest_ms: i64,
     /// First column of unified social credit codes.
     ucc: Option<usize>,
+}
+
+/// The records that are known.
+enum Records {
+    /// Every row is a record of its own.
+    None,
+    /// Of one row each.
+    Single(Dedup),
+    /// Of several rows each.
+    Several(Parts),
 }
 
 /// What becomes of a row.
@@ -88,7 +99,7 @@ impl Feed {
         Self {
             partitions: Partitions::new(spec.out_of_order_ms),
             rows_keep_ms: rows_keep(number, spec, plan),
-            dedup: (!schema.record_id.is_empty()).then(|| Dedup::new(spec.dedup_for_ms)),
+            records: Records::of(spec),
             pieces: BTreeMap::new(),
             next_forget_ms: i64::MIN,
             grids: grids(number, plan),
@@ -127,12 +138,11 @@ impl Feed {
         }
         let mut old = None;
         let mut withdrawn = false;
-        if let Some(dedup) = &mut self.dedup {
+        if !matches!(self.records, Records::None) {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
             let content = |place| content_of(batches, &self.pieces, place);
-            let id = batch.prepared.rows.ids[row as usize];
-            let (decision, conflict) = dedup.decide(id, version, content);
+            let (decision, conflict) = self.records.decide(batch, row, version, content);
             counts.conflicts += u64::from(conflict);
             match decision {
                 Decision::New => {}
@@ -159,6 +169,17 @@ impl Feed {
         }
     }
 
+    /// Rows of lower versions that still count although their record has none of them any more; nothing but for the last of
+    /// the rows of a record that stand together.
+    pub(super) fn left_over(&mut self, batch: &Incoming, row: u32) -> Vec<Version> {
+        match (&mut self.records, batch.record(row)) {
+            (Records::Several(parts), Some((record, run))) if run.end == row as usize + 1 => {
+                parts.left_over(record)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Moves the watermark by a row; whether it passed the end of a window.
     pub(super) fn observe(&mut self, partition: usize, event_ms: i64) -> bool {
         self.partitions.observe(partition, event_ms)
@@ -167,7 +188,7 @@ impl Feed {
 
     /// Keeps a piece whose rows a later version may replace.
     pub(super) fn keep(&mut self, piece: &Arc<Piece>) {
-        if self.dedup.is_some() {
+        if !matches!(self.records, Records::None) {
             self.pieces.insert(piece.number, piece.clone());
         }
     }
@@ -180,8 +201,13 @@ impl Feed {
 
     /// Where the row of the version that was last decided about lies: what came before it may have begun a new piece.
     pub(super) fn placed(&mut self, batch: &Incoming, row: u32) {
-        if let Some(dedup) = &mut self.dedup {
-            dedup.placed(batch.prepared.rows.ids[row as usize], batch.version(row).place);
+        let place = batch.version(row).place;
+        match (&mut self.records, batch.prepared.rows.ids.get(row as usize), batch.record(row)) {
+            (Records::Single(dedup), Some(id), _) => dedup.placed(*id, place),
+            (Records::Several(parts), Some(id), Some((record, _))) => {
+                parts.placed(record, *id, place);
+            }
+            _ => {}
         }
     }
 
@@ -219,23 +245,31 @@ impl Feed {
             self.zone.to_utc(end) + delay
         };
         self.next_cut_ms = self.grids.iter().map(end_of).min().unwrap_or(i64::MAX);
-        if let Some(dedup) = &mut self.dedup
-            && watermark >= self.next_forget_ms
-        {
-            let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
-            dedup.forget(forget);
-            self.pieces.retain(|_, p| p.last_ms >= forget);
-            self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
+        if watermark < self.next_forget_ms {
+            return;
         }
+        let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
+        match &mut self.records {
+            Records::None => return,
+            Records::Single(dedup) => dedup.forget(forget),
+            Records::Several(parts) => parts.forget(forget),
+        }
+        self.pieces.retain(|_, p| p.last_ms >= forget);
+        self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
     }
 
     /// Whether the row says what is known already.
     fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
         let batch = &batches[b];
-        self.dedup.as_ref().is_some_and(|dedup| {
-            let content = |place| content_of(batches, &self.pieces, place);
-            dedup.is_copy(batch.prepared.rows.ids[row as usize], batch.version(row), content)
-        })
+        let content = |place| content_of(batches, &self.pieces, place);
+        let (id, version) = (batch.prepared.rows.ids[row as usize], batch.version(row));
+        match (&self.records, batch.record(row)) {
+            (Records::Single(dedup), _) => dedup.is_copy(id, version, content),
+            (Records::Several(parts), Some((record, _))) => {
+                parts.is_copy(record, id, version, content)
+            }
+            _ => false,
+        }
     }
 
     /// Whether a row changes windows that may be closed.
@@ -267,6 +301,37 @@ impl Feed {
         };
         let line = batch.prepared.lines.get(row as usize).copied().unwrap_or(0);
         DeadLetter { line, class, message, raw: batch.raw(&spec.schema, row) }
+    }
+}
+
+impl Records {
+    fn of(spec: &FeedSpec) -> Self {
+        let FeedSchema { record_id, parts, .. } = &*spec.schema;
+        if record_id.is_empty() {
+            Self::None
+        } else if parts.is_empty() || record_id.iter().all(|c| parts.contains(c)) {
+            Self::Single(Dedup::new(spec.dedup_for_ms))
+        } else {
+            Self::Several(Parts::new(spec.dedup_for_ms))
+        }
+    }
+
+    fn decide(
+        &mut self,
+        batch: &Incoming,
+        row: u32,
+        version: Version,
+        content: impl Fn((u64, u32)) -> u128,
+    ) -> (Decision, bool) {
+        let ids = &batch.prepared.rows.ids;
+        let id = ids[row as usize];
+        match (self, batch.record(row)) {
+            (Self::Single(dedup), _) => dedup.decide(id, version, content),
+            (Self::Several(parts), Some((record, run))) => {
+                parts.decide(record, id, version, &ids[run], content)
+            }
+            _ => (Decision::New, false),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     feed::{dedup::Version, spec::FeedSpec},
     model::{diagnostic::Diagnostic, signal::Cause, time::Zone},
     pane::{
-        kept::Piece,
+        kept::{Found, Piece},
         prepare::{Prepared, Preparer},
         store::StoreSize,
     },
@@ -198,6 +198,9 @@ impl Pipeline {
                 self.correct(batches, (b, row), old, withdrawn, cause);
             }
         }
+        for old in self.feeds[f].left_over(&batches[b], row) {
+            self.take_off(batches, f, &old, cause);
+        }
         if let Some(before) = earlier {
             self.add(batches);
             self.shards.history_moved(f, before, cause);
@@ -260,12 +263,22 @@ impl Pipeline {
             new_alone = Some(alone(&mut self.preparers, &batch.prepared.rows, row));
             new = Some((self.cut(batch), batch.prepared.clone()));
         }
-        let old = old.and_then(|version| {
-            let found = self.feeds[f].find(&version)?;
-            let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
-            Some((found, alone))
-        });
+        let old = old.and_then(|version| self.counted(f, &version));
         self.shards.correct(f, &Correction { old, new, new_alone, cause });
+    }
+
+    /// A row that counts no longer, although none takes its place.
+    fn take_off(&mut self, batches: &mut [Incoming], f: usize, old: &Version, cause: Cause) {
+        self.add(batches);
+        let old = self.counted(f, old);
+        self.shards.correct(f, &Correction { old, new: None, new_alone: None, cause });
+    }
+
+    /// A row that was counted, and the same prepared alone.
+    fn counted(&mut self, f: usize, version: &Version) -> Option<(Found, Prepared)> {
+        let found = self.feeds[f].find(version)?;
+        let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
+        Some((found, alone))
     }
 
     fn incoming(&mut self, prepared: Arc<Prepared>) -> Incoming {

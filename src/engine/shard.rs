@@ -388,6 +388,10 @@ pub fn record_id(plan: &Plan, found: &Found) -> Arc<str> {
     let parts: Vec<String> = schema
         .record_id
         .iter()
+        // A sample without a failing item is told by its number.
+        .filter(|c| {
+            !schema.parts.contains(c) || rows.batch.column(**c).is_valid(found.row as usize)
+        })
         .map(|c| match value_at(rows.batch.column(*c), found.row as usize) {
             Value::String(s) => s,
             other => other.to_string(),

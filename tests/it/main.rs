@@ -14,6 +14,7 @@ mod feeds;
 mod house;
 mod http;
 mod lateness;
+mod parts;
 mod readme;
 mod real;
 mod replay_options;
