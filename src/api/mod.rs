@@ -7,6 +7,7 @@
 mod alerts;
 mod health;
 mod ingest;
+mod metrics;
 mod problem;
 
 use std::{future::Future, io};
@@ -14,6 +15,7 @@ use std::{future::Future, io};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use tokio::net::TcpListener;
@@ -29,10 +31,12 @@ pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
         .route("/api/v1/alerts", get(alerts::list))
         .route("/api/v1/alerts/{id}", get(alerts::one))
         .route("/api/v1/alerts/{id}/revisions", get(alerts::revisions))
+        .route("/metrics", get(metrics::page))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(handle.clone(), metrics::measure))
         // Refusals are answers, not failures of the server.
         .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(handle)

@@ -69,10 +69,13 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let parts = Parts {
         pipeline,
+        rules,
         rules_hash,
         secret: super::local_key(&config.data)?,
         data: config.data.clone(),
         sinks: config.sinks.clone(),
+        outlets: config.outlets.clone(),
+        public_url: config.public_url(),
         limits: config.limits,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::intake::Intake;
 pub use super::intake::Refused;
+use super::{intake::Intake, metrics::Metrics};
 pub use crate::source::push::Push;
 pub use crate::store::alerts::{Error as StoreError, Filter, PAGE_MAX, Page};
 use crate::{model::batch::Decoded, source::push, store::alerts::AlertReader};
@@ -94,6 +94,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) struct Shared {
     intake: Intake,
+    metrics: Arc<Metrics>,
     health: Mutex<Health>,
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
@@ -103,9 +104,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, alerts_path: &Path) -> Self {
+    pub(super) fn new(intake: Intake, metrics: Arc<Metrics>, alerts_path: &Path) -> Self {
         Self {
             intake,
+            metrics,
             health: Mutex::new(Health::Recovering),
             closing: Notify::new(),
             alerts: Mutex::new(None),
@@ -167,7 +169,8 @@ impl Handle {
     /// [`Refused::Stopped`].
     pub fn deliver(&self, delivery: Delivery) -> Result<Answer, Refused> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.queue.blocking_send(Request { delivery, answer });
+        let send = || self.queue.blocking_send(Request { delivery, answer });
+        let sent = self.metrics().waiting(send);
         sent.map_err(|_| self.stopped())?;
         answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
     }
@@ -181,6 +184,19 @@ impl Handle {
     #[must_use]
     pub fn intake(&self) -> &Intake {
         &self.shared.intake
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What Prometheus reads, see [`Metrics::text`].
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let capacity = self.queue.max_capacity();
+        self.metrics().text(capacity - self.queue.capacity(), capacity)
     }
 
     /// Whether the engine takes requests.
@@ -251,6 +267,7 @@ impl Handle {
 mod tests {
     use super::*;
     use crate::{
+        engine::pipeline::{Options, Pipeline},
         feed::FeedSpec,
         model::{
             schema::{Column, ColumnType, FeedSchema},
@@ -261,10 +278,15 @@ mod tests {
 
     fn handle(queue_max: usize) -> (Handle, mpsc::Receiver<Request>) {
         let columns = vec![Column::new("at", ColumnType::Timestamp)];
-        let feeds = [FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
+        let feeds = vec![FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
+        let pipeline = Pipeline::try_new(feeds.clone(), &[], Options::default()).unwrap();
+        let metrics = Arc::new(Metrics::new(&pipeline, "", &[]));
         let intake = Intake::new(feeds.into(), Zone::utc(), Secret::new([0; 32]), 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
-        (Handle::new(sender, Arc::new(Shared::new(intake, Path::new("nowhere.db")))), queue)
+        (
+            Handle::new(sender, Arc::new(Shared::new(intake, metrics, Path::new("nowhere.db")))),
+            queue,
+        )
     }
 
     fn push() -> Push {

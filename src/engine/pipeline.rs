@@ -285,6 +285,12 @@ impl Pipeline {
         self.plan.rules.iter().map(of_rule).max().unwrap_or(0) + DAY_MS
     }
 
+    /// How many partitions of each feed hold nothing back, because they are silent.
+    #[must_use]
+    pub fn idle_partitions(&self) -> Vec<usize> {
+        self.feeds.iter().map(|f| f.partitions.idle_count()).collect()
+    }
+
     /// Takes in rows.
     pub fn arrive(&mut self, arrival: Arrival) -> Step {
         let Arrival { batches, order, first, arrived_ms } = arrival;
@@ -381,6 +387,13 @@ impl Pipeline {
         let sum = |r: usize| {
             self.shards.iter().fold((0, 0), |(f, n), s| (f + s.failures[r], n + s.not_ready[r]))
         };
+        (0..self.plan.rules.len()).map(sum).collect()
+    }
+
+    /// Keys evaluated in closed windows, by rule.
+    #[must_use]
+    pub fn evaluations(&self) -> Vec<u64> {
+        let sum = |r: usize| self.shards.iter().map(|s| s.evaluations[r]).sum();
         (0..self.plan.rules.len()).map(sum).collect()
     }
 

@@ -21,9 +21,11 @@ use tokio::{
 };
 
 use super::{
-    config::Limits,
+    config::{Limits, Outlet},
     handle::{Answer, Dead, Delivery, Handle, Health, Refused, Request, Shared},
     intake::Intake,
+    metrics::{Delivered, Metrics},
+    outlets::Outlets,
     pipeline::{Arrival, FeedCounts, Pipeline, Step},
     remembered::{Remembered, Seen},
 };
@@ -33,6 +35,7 @@ use crate::{
         batch::{Batch, DeadLetter},
         secret::Secret,
     },
+    rule::file::RuleFile,
     sink::file::{self, FileSink},
     store::{
         alerts::{self, AlertStore, Told},
@@ -94,12 +97,18 @@ pub struct Parts {
     pub data: PathBuf,
     /// Feeds and rules, compiled.
     pub pipeline: Pipeline,
+    /// The rules as they were written, for readers.
+    pub rules: Vec<RuleFile>,
     /// Hash over feeds and rules.
     pub rules_hash: String,
     /// The local key.
     pub secret: Secret,
     /// Files that get every revision.
     pub sinks: Vec<PathBuf>,
+    /// Sinks on the network.
+    pub outlets: Vec<Outlet>,
+    /// Where the console is reached, for links.
+    pub public_url: String,
     /// Limits.
     pub limits: Limits,
 }
@@ -121,6 +130,8 @@ struct Engine {
     store: AlertStore,
     dead: DeadLetters,
     sinks: Vec<Sink>,
+    outlets: Outlets,
+    metrics: Arc<Metrics>,
     rule_ids: Vec<String>,
     rules_hash: String,
     limits: Limits,
@@ -136,6 +147,8 @@ struct Engine {
 
 struct Sink {
     name: String,
+    /// What metrics call it.
+    word: String,
     file: FileSink,
     /// Number of the last revision that was delivered.
     seq: i64,
@@ -160,14 +173,25 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     if let Some(torn) = log.torn() {
         tracing::warn!(path = %torn.path.display(), bytes = torn.bytes, "log ended in half a record, cut it off");
     }
-    let store = AlertStore::open(&alerts_path)?;
-    let sinks =
-        parts.sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
+    let mut store = AlertStore::open(&alerts_path)?;
+    let outlets: Vec<String> = parts.outlets.iter().map(|o| o.name.clone()).collect();
+    let forgotten = store.post_to(outlets.clone())?;
+    if forgotten > 0 {
+        tracing::warn!(forgotten, "revisions waited for sinks that are not configured any more");
+    }
+    let words = (1..).map(|n| if n == 1 { "file".to_owned() } else { format!("file_{n}") });
+    let words: Vec<String> = words.take(parts.sinks.len()).collect();
+    let opened = parts.sinks.iter().zip(&words).map(|(path, word)| Sink::open(path, word, &store));
+    let sinks = opened.collect::<Result<_, _>>()?;
+    let names = [words.as_slice(), &outlets].concat();
+    let metrics = Arc::new(Metrics::new(&parts.pipeline, &parts.rules_hash, &names));
+    let outlets =
+        Outlets::start(parts.outlets, &parts.public_url, &parts.rules, &alerts_path, &metrics)?;
     let feeds = parts.pipeline.specs().into();
     let zone = parts.pipeline.zone().clone();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, &alerts_path));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&metrics), &alerts_path));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
@@ -177,6 +201,8 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         store,
         dead,
         sinks,
+        outlets,
+        metrics,
         rules_hash: parts.rules_hash,
         limits: parts.limits,
         remembered: Remembered::default(),
@@ -230,6 +256,7 @@ impl Engine {
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), Error> {
         self.recover()?;
+        self.metrics.begin(&self.pipeline, self.store.active()?);
         shared.set_health(Health::Ready);
         // Nobody may be waiting for them.
         let _ = found.send(self.positions.clone());
@@ -251,6 +278,7 @@ impl Engine {
                 }
             }
             self.tick(now_ms())?;
+            self.metrics.settle(&self.pipeline);
         }
     }
 
@@ -356,6 +384,7 @@ impl Engine {
                 return Err(error.into());
             }
         }
+        self.metrics.undecoded(delivery.feed, &letters);
         let Entry::Rows(Rows { head, .. }) = entry else { return Ok(None) };
         Ok(Some(Taken { request, head }))
     }
@@ -387,11 +416,17 @@ impl Engine {
 
     fn arrive(&mut self, feed: usize, head: &RowsHead, batches: Vec<Batch>) -> Step {
         self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
+        self.metrics.arrived(feed, &batches, head.arrived_ms, self.pipeline.zone());
         if batches.is_empty() {
             return Step::default();
         }
         let arrived_ms = vec![head.arrived_ms];
-        self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
+        let timer = self.metrics.evaluation_timer();
+        let arrival = Arrival { batches, order: None, first: head.first, arrived_ms };
+        let step = self.pipeline.arrive(arrival);
+        drop(timer);
+        self.metrics.stepped(&step);
+        step
     }
 
     fn answer(&self, head: &RowsHead, feed: usize, step: &Step) -> Answer {
@@ -463,7 +498,10 @@ impl Engine {
 
     fn walk_idle(&mut self, feed: usize, partition: &str, arrival: u64, at_ms: i64) -> Vec<Told> {
         self.heard.remove(&(feed, partition.into()));
+        let timer = self.metrics.evaluation_timer();
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
+        drop(timer);
+        self.metrics.stepped(&step);
         self.told(step.alerts)
     }
 
@@ -607,9 +645,13 @@ impl Engine {
         self.unsaved.extend(told);
         let position = self.log.next_arrival();
         match self.store.commit(&self.unsaved, position, false) {
-            Ok(_) => {
+            Ok(new) => {
                 self.stored_to = position;
                 self.unsaved.clear();
+                if !new.is_empty() {
+                    self.metrics.stored(&new, now_ms());
+                    self.outlets.nudge();
+                }
             }
             Err(error) => tracing::error!(error = chain(&error), "alerts are not stored yet"),
         }
@@ -618,7 +660,8 @@ impl Engine {
 
     fn deliver(&mut self) {
         for sink in &mut self.sinks {
-            if let Err(error) = sink.deliver(&mut self.store) {
+            if let Err(error) = sink.deliver(&mut self.store, &self.metrics) {
+                self.metrics.delivered(&sink.word, Delivered::Retried, 1);
                 tracing::error!(
                     sink = sink.name,
                     error = chain(&error),
@@ -631,7 +674,7 @@ impl Engine {
 
 impl Sink {
     /// Opens the file and finds the last revision that it has, or that it had before it was moved away.
-    fn open(path: &Path, store: &AlertStore) -> Result<Self, Error> {
+    fn open(path: &Path, word: &str, store: &AlertStore) -> Result<Self, Error> {
         let name = format!("file:{}", path.display());
         let file = FileSink::open(path)?;
         let in_file = match file.last() {
@@ -639,15 +682,18 @@ impl Sink {
             None => None,
         };
         let seq = store.delivered(&name)?.max(in_file.unwrap_or(0));
-        Ok(Self { name, file, seq })
+        Ok(Self { name, word: word.to_owned(), file, seq })
     }
 
-    fn deliver(&mut self, store: &mut AlertStore) -> Result<(), Error> {
+    fn deliver(&mut self, store: &mut AlertStore, metrics: &Metrics) -> Result<(), Error> {
         let before = self.seq;
         loop {
             let revisions = store.revisions_after(self.seq, DELIVERED_AT_ONCE)?;
             let Some((last, _)) = revisions.last() else { break };
+            let timer = metrics.delivery_timer(&self.word);
             self.file.deliver(revisions.iter().map(|(_, body)| body))?;
+            drop(timer);
+            metrics.delivered(&self.word, Delivered::Delivered, revisions.len() as u64);
             self.seq = *last;
         }
         if self.seq != before {
@@ -699,7 +745,7 @@ fn now_ms() -> i64 {
 }
 
 /// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut out = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

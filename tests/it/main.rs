@@ -6,6 +6,8 @@
 )]
 
 mod broken_files;
+mod compose;
+mod dashboards;
 mod dead_letters;
 mod diagnostics;
 mod feeds;
