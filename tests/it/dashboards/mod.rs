@@ -81,8 +81,9 @@ fn used() -> BTreeSet<String> {
 
 /// Whether a program of Debian's packages is there.
 fn has(program: &str) -> bool {
-    let run = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    let found = { run }.status().is_ok_and(|s| s.success());
+    let mut asked = Command::new(program);
+    asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    let found = asked.status().is_ok_and(|s| s.success());
     if !found {
         println!("SKIPPED: {program} is not installed");
     }
