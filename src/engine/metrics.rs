@@ -72,7 +72,7 @@ const ACTIVE: [State; 3] = [State::Pending, State::Firing, State::Suppressed];
 /// A revision that left the state as it was.
 const REVISED: &str = "revised";
 /// How long a look at the sizes of all state is good for.
-const SIZES_FOR: Duration = Duration::from_secs(15);
+const SIZES_FOR: Duration = Duration::from_secs(60);
 
 /// What became of one delivery to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -386,6 +386,9 @@ impl Metrics {
 
     /// Rows of `feed` have arrived.
     pub(super) fn arrived(&self, feed: usize, batches: &[Batch], arrived_ms: i64, zone: &Zone) {
+        if batches.is_empty() {
+            return;
+        }
         let feed = &self.feeds[feed];
         let lateness = feed.lateness.local();
         let mut last = i64::MIN;
@@ -558,7 +561,6 @@ impl Metrics {
     }
 
     /// Observes the time until the answer to a request begins. `route` is a template of the router, never a path.
-    #[must_use]
     pub fn request_timer(&self, route: &str) -> HistogramTimer {
         self.http_seconds.with_label_values(&[route]).start_timer()
     }

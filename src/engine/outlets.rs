@@ -88,14 +88,14 @@ impl Outlets {
                     Box::new(move || {
                         let mut again_ms = 0;
                         courier.run(&nudged, &stop, |courier, now_ms| {
-                            courier.to_alertmanager(&mut to, &mut again_ms, now_ms)
+                            courier.post_alerts(&mut to, &mut again_ms, now_ms)
                         });
                     })
                 }
                 OutletKind::Webhook { url, secrets, guard } => {
                     let to = Webhook::new(&url, secrets, guard);
                     Box::new(move || {
-                        courier.run(&nudged, &stop, |courier, _| courier.to_webhook(&to));
+                        courier.run(&nudged, &stop, |courier, _| courier.post_revisions(&to));
                     })
                 }
             };
@@ -161,7 +161,7 @@ impl Courier {
     }
 
     /// Sends what changed, and once a minute everything that fires.
-    fn to_alertmanager(
+    fn post_alerts(
         &mut self,
         to: &mut Alertmanager,
         again_ms: &mut i64,
@@ -227,7 +227,7 @@ impl Courier {
     }
 
     /// Sends what waits, one by one, in order.
-    fn to_webhook(&mut self, to: &Webhook) -> Result<i64, Error> {
+    fn post_revisions(&mut self, to: &Webhook) -> Result<i64, Error> {
         let waiting = self.outbox.waiting(&self.name, AT_ONCE)?;
         for one in &waiting {
             let Waiting { seq, id, revision, put_ms } = one;

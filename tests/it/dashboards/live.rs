@@ -208,16 +208,16 @@ fn a_scrape_fills_every_panel() {
     assert_eq!(said, series.to_string());
 }
 
-/// What Alertmanager's webhook receiver is told: one entry an alert and notification.
-fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
+/// A receiver of POSTs: what it heard, head and body of each.
+fn receiver(answer: fn(usize) -> &'static str) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&heard);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut reader = BufReader::new(stream.unwrap());
-            let mut length = 0;
+            let (mut head, mut length) = (String::new(), 0);
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line).unwrap();
@@ -227,16 +227,19 @@ fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
                 if line.trim().is_empty() {
                     break;
                 }
+                head.push_str(&line);
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            let ok = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-            reader.get_mut().write_all(ok.as_bytes()).unwrap();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            heard.lock().unwrap().extend(body["alerts"].as_array().cloned().unwrap_or_default());
+            let mut told = told.lock().unwrap();
+            let status = answer(told.len());
+            let reply =
+                format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            reader.get_mut().write_all(reply.as_bytes()).unwrap();
+            told.push((head, String::from_utf8(body).unwrap()));
         }
     });
-    (url, told)
+    (url, heard)
 }
 
 fn record(no: u32, day: u32, firm: &str) -> String {
@@ -256,7 +259,7 @@ fn an_alerts_whole_life_reaches_alertmanager() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    let (hook, told) = receiver();
+    let (hook, told) = receiver(|_| "200 OK");
     let port = free_port();
     write("rules/feeds/complaints.yaml", FEED);
     write("rules/many_complaints.yaml", RULE);
@@ -322,7 +325,10 @@ fn an_alerts_whole_life_reaches_alertmanager() {
     let notified = |severity: &str, status: &str| -> Option<Value> {
         let told = told.lock().unwrap();
         let fits = |a: &&Value| a["labels"]["severity"] == severity && a["status"] == status;
-        told.iter().find(fits).cloned()
+        let bodies = told.iter().map(|(_, body)| serde_json::from_str::<Value>(body).unwrap());
+        let alerts: Vec<Value> =
+            bodies.flat_map(|b| b["alerts"].as_array().cloned().unwrap_or_default()).collect();
+        alerts.iter().find(fits).cloned()
     };
     wait("people were told", || notified("medium", "firing").is_some());
 
@@ -355,6 +361,93 @@ fn an_alerts_whole_life_reaches_alertmanager() {
     let (deliveries, refused) = (delivered("delivered"), delivered("refused"));
     println!("{deliveries} delivered, {} retried", delivered("retried"));
     assert_eq!((refused, backlog()), (0.0, 0.0));
+}
+
+#[test]
+fn a_webhook_gets_every_revision_signed_and_a_restart_counts_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // The first attempt fails, the second one of the same delivery is taken; the third delivery is refused.
+    let (hook, heard) = receiver(|n| match n {
+        0 => "503 Away",
+        3 => "410 Gone",
+        _ => "200 OK",
+    });
+    write("rules/feeds/complaints.yaml", FEED);
+    write("rules/many_complaints.yaml", RULE);
+    write("new.secret", "s3cret\n");
+    write("old.secret", "0ld\n");
+    write(
+        "forewarn.yaml",
+        &format!(
+            "zone: Asia/Shanghai\nlisten: 127.0.0.1:0\nsinks:\n\
+             \x20 - {{kind: webhook, name: desk, url: \"{hook}\", secret_files: [new.secret, old.secret], allow: [127.0.0.1]}}\n"
+        ),
+    );
+    let (engine, url) = forewarn(dir.path());
+    let send = |body: &str| push(&url, "complaints", "application/x-ndjson", body.as_bytes());
+    send(&[record(1, 4, "甲"), record(2, 4, "甲"), record(3, 4, "甲")].concat());
+    send(&[record(4, 4, "甲"), record(5, 4, "甲")].concat());
+    send(&record(6, 20, "乙"));
+    let id = get_json(&format!("{url}/api/v1/alerts")).unwrap()["alerts"][0]["id"].clone();
+    let id = id.as_str().unwrap();
+    let revisions = get_json(&format!("{url}/api/v1/alerts/{id}/revisions")).unwrap();
+    let revisions = revisions["revisions"].as_array().unwrap().clone();
+    assert!(revisions.len() >= 3, "{revisions:?}");
+    wait("every revision was told", || heard.lock().unwrap().len() == revisions.len() + 1);
+    let text = |url: &str| get(&format!("{url}/metrics")).unwrap();
+    let value = |text: &str, name: &str| -> f64 {
+        text.lines().find_map(|l| l.strip_prefix(name)).expect(name).trim().parse().unwrap()
+    };
+    let backlog = "forewarn_sink_backlog{sink=\"desk\"}";
+    wait("nothing waits", || value(&text(&url), backlog) == 0.0);
+    let deliveries =
+        |result| format!("forewarn_sink_deliveries_total{{result=\"{result}\",sink=\"desk\"}}");
+    let now = text(&url);
+    let counted = ["retried", "refused", "delivered"].map(|r| value(&now, &deliveries(r)));
+    assert_eq!(counted, [1.0, 1.0, revisions.len() as f64 - 1.0]);
+
+    let heard = heard.lock().unwrap().clone();
+    assert_eq!(heard[0].1, heard[1].1, "the same delivery again");
+    for ((head, body), revision) in heard[1..].iter().zip(&revisions) {
+        assert_eq!(&serde_json::from_str::<Value>(body).unwrap(), revision);
+        let header = |name: &str| {
+            let of = |l: &str| {
+                Some(
+                    l.split_once(':')
+                        .filter(|(n, _)| n.eq_ignore_ascii_case(name))?
+                        .1
+                        .trim()
+                        .to_owned(),
+                )
+            };
+            head.lines().find_map(of).unwrap_or_else(|| panic!("{name} in {head}"))
+        };
+        let stamp = header("X-Forewarn-Timestamp");
+        let sign =
+            |secret: &[u8]| forewarn::sink::webhook::signature(secret, &stamp, body.as_bytes());
+        let expect = format!("{},{}", sign(b"s3cret"), sign(b"0ld"));
+        assert_eq!(header("X-Forewarn-Signature"), expect);
+        assert_eq!(header("X-Forewarn-Delivery"), format!("{id}:{}:desk", revision["revision"]));
+    }
+
+    // Walking the log again is no news, but what is there is shown.
+    send(&[record(11, 21, "丙"), record(12, 21, "丙"), record(13, 21, "丙")].concat());
+    let accepted = "forewarn_feed_events_total{feed=\"complaints\",result=\"accepted\"}";
+    let firing = "forewarn_alerts{severity=\"medium\",state=\"firing\"}";
+    let before = text(&url);
+    assert_eq!((value(&before, accepted), value(&before, firing)), (9.0, 1.0));
+    let watermark = "forewarn_feed_watermark_timestamp_seconds{feed=\"complaints\"}";
+    drop(engine);
+    let (_engine, url) = forewarn(dir.path());
+    let after = text(&url);
+    assert_eq!((value(&after, accepted), value(&after, firing)), (0.0, 1.0));
+    assert_eq!(value(&after, watermark), value(&before, watermark));
+    assert!(value(&after, watermark) > 1.7e9);
 }
 
 #[test]
