@@ -36,6 +36,8 @@ enum Command {
     Feed(cli::feed::Feed),
     /// List refused records, or write them back to be sent again
     DeadLetters(cli::dead_letters::DeadLettersArgs),
+    /// Write a made-up province's feeds as files, with incidents planted in them and the truth about them
+    Simulate(cli::simulate::Simulate),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
+        Command::Simulate(args) => cli::simulate::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
     };
     match result {

@@ -95,7 +95,7 @@ fn measure(data: &Data, row: &Row<'_>) {
         for file in data.files(row.format) {
             command.arg("--input").arg(format!("complaints={}", file.display()));
         }
-        assert!(command.status().unwrap().success());
+        assert!(command.stderr(std::process::Stdio::null()).status().unwrap().success());
         let seconds = began.elapsed().as_secs_f64();
         if seconds < best.0 {
             let summary = std::fs::read(out.join("summary.json")).unwrap();
@@ -105,7 +105,7 @@ fn measure(data: &Data, row: &Row<'_>) {
     }
     let (seconds, summary) = best;
     let signals: u64 =
-        summary["rules"].as_array().unwrap().iter().filter_map(|r| r["signals"].as_u64()).sum();
+        summary["rules"].as_object().unwrap().values().filter_map(|r| r["signals"].as_u64()).sum();
     println!(
         "{:<44} {seconds:>8.2} {:>12.0} {:>7.2} {:>9.0} {signals:>9}  {}",
         row.work,

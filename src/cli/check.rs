@@ -13,10 +13,7 @@ use forewarn::{
     rule::{self, check},
 };
 
-use super::{
-    facts,
-    report::{self, Format},
-};
+use super::report::{self, Format};
 
 /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
 #[derive(Debug, clap::Args)]
@@ -55,16 +52,8 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let feeds_dir = feeds_dir(args, paths);
     let (feeds, feed_findings) = feeds(&feeds_dir, &zone)?;
-    let facts = facts(&feeds);
-    let (mut rules, mut findings) = rule::load(&rule_files);
-    // The others of the directory: tests may name them, and none may say the same twice.
-    let others = rule::rule_paths(&args.rules).unwrap_or_default();
+    let (_, mut findings) = super::checked(&rule_files, &args.rules, &feeds);
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-    let others: Vec<PathBuf> =
-        others.into_iter().filter(|o| !rule_files.iter().any(|p| same(p, o))).collect();
-    rules.splice(0..0, rule::load(&others).0);
-    findings
-        .extend(check::check(&rules, &facts).into_iter().filter(|d| rule_files.contains(&d.file)));
     findings
         .extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));
     findings.extend(strays(&feed_files, &feeds_dir, &zone));

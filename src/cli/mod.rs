@@ -9,9 +9,14 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod simulate;
 pub(crate) mod test;
 
-use std::{io::Write, path::Path};
+use std::{
+    collections::HashSet,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use forewarn::{
@@ -47,27 +52,52 @@ pub(crate) fn load(
         );
     }
     let (specs, mut findings) = spec::load_dir(feeds, zone);
-    let (files, found) = rule::load_dir(rules);
+    let paths = rule::rule_paths(rules)
+        .with_context(|| format!("rules {} cannot be read", rules.display()))?;
+    let (files, found) = checked(&paths, rules, &specs);
     findings.extend(found);
-    findings.extend(rule_check::check(&files, &facts(&specs)));
+    if findings.iter().any(stops) {
+        print_findings(&findings);
+        return Ok(None);
+    }
+    report::mention(&findings);
+    Ok(Some((specs, files)))
+}
+
+/// The rules in these files, and all findings about them, in order. `home`: the directory of all rules; tests may name the
+/// others there, and none may say the same twice.
+pub(crate) fn checked(
+    paths: &[PathBuf],
+    home: &Path,
+    feeds: &[FeedSpec],
+) -> (Vec<RuleFile>, Vec<Diagnostic>) {
+    let (named, mut findings) = rule::load(paths);
+    let place = |p: &PathBuf| p.canonicalize().unwrap_or_else(|_| p.clone());
+    let places: HashSet<PathBuf> = paths.iter().map(place).collect();
+    let mut others = rule::rule_paths(home).unwrap_or_default();
+    others.retain(|p| !places.contains(&place(p)));
+    let mut all = rule::load(&others).0;
+    let first = all.len();
+    all.extend(named);
+    let ours: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let found = rule_check::check(&all, &facts(feeds));
+    // Of a rule or of a test beside it.
+    let of_these = |d: &Diagnostic| {
+        ours.contains(d.file.as_path()) || paths.iter().any(|rule| rule::is_of(&d.file, rule))
+    };
+    findings.extend(found.into_iter().filter(of_these));
     rule_check::sort(&mut findings);
     findings.dedup();
-    let all = findings.len();
-    findings.retain(|f| f.level == Level::Error && !rule_check::is_editorial(f.code));
-    if findings.is_empty() {
-        if all > 0 {
-            let text =
-                "finding(s) that do not stop the rules; `forewarn check` shows them in place";
-            let _ = writeln!(std::io::stderr(), "{all} {text}");
-        }
-        return Ok(Some((specs, files)));
-    }
-    print_findings(&findings);
-    Ok(None)
+    (all.split_off(first), findings)
+}
+
+/// Whether a rule with this finding is not run.
+pub(crate) fn stops(finding: &Diagnostic) -> bool {
+    finding.level == Level::Error && !rule_check::is_editorial(finding.code)
 }
 
 /// What rules need to know of the feeds.
-pub(crate) fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
+fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
     feeds
         .iter()
         .map(|f| FeedFacts {
@@ -89,16 +119,11 @@ pub(crate) fn config(path: Option<&Path>) -> anyhow::Result<Config> {
     })
 }
 
-/// Findings as a short list; `forewarn check` prints them in full.
+/// Findings as `forewarn check` shows them, on standard error.
 pub(crate) fn print_findings(findings: &[Diagnostic]) {
-    let mut err = std::io::stderr().lock();
-    for f in findings {
-        let line = std::fs::read_to_string(&f.file)
-            .map_or(0, |t| t[..f.span.start.min(t.len())].matches('\n').count() + 1);
-        let _ =
-            writeln!(err, "{}:{line}: {} [{}] {}", f.file.display(), f.message, f.code, f.label);
-    }
-    let _ = writeln!(err, "{} finding(s); `forewarn check` shows them in place", findings.len());
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // Where nobody can be told nothing is lost by going on.
+    let _ = std::io::stderr().write_all(report::places(findings, colour).as_bytes());
 }
 
 /// The present, milliseconds since 1970.

@@ -11,11 +11,13 @@ use anyhow::{Context, bail};
 use forewarn::{
     engine::{
         disorder::Disorder,
+        labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        score::{Raised, Score},
     },
     feed::FeedSpec,
-    model::{batch::DeadLetter, secret::Secret, time::Zone},
+    model::{batch::DeadLetter, secret::Secret, signal::Key, time::Zone},
     sink::found::{FoundFiles, RuleName},
 };
 use serde_json::{Map, Value, json};
@@ -66,6 +68,10 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
+    /// Incidents that should be found: truth.ndjson of `forewarn simulate`, or a table of rule, its key columns, from, until,
+    /// harm. Counts what was found and missed, false alarms and lead time
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Directory with the local key of pseudonyms and seals [default: data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -98,6 +104,9 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    let incidents =
+        args.labels.as_deref().map(|path| labels::read(path, &finders(&pipeline), &zone));
+    let incidents = incidents.transpose()?;
     let instant = |text: &Option<String>, name: &str| {
         match text {
         Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
@@ -133,12 +142,31 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    let summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
+    let score = incidents.map(|incidents| {
+        let alerts = out.found.alerts();
+        let rules = &pipeline.plan().rules;
+        let keys: Vec<Key> = alerts.iter().map(|a| labels::text_key(&a.key)).collect();
+        let raised: Vec<Raised<'_>> = alerts
+            .iter()
+            .zip(&keys)
+            .map(|(a, key)| Raised { key, ..Raised::new(&rules[a.rule].id, a) })
+            .collect();
+        Score::of(&incidents, &raised, done.until_ms.unwrap_or(i64::MAX))
+    });
+    if let Some(score) = &score {
+        summary["labels"] = json!({
+            "found": score.found.len(), "missed": score.missed.len(), "open": score.open.len(), "related": score.related.len(),
+            "false_alarms": score.false_alarms.len(), "taken_back": score.taken_back, "recall": score.recall(),
+            "precision": score.precision(), "lead_days": score.lead_days(),
+        });
+    }
     let path = args.out.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
     if !args.quiet {
-        io::stdout().write_all(for_people(&summary, &args.out).as_bytes())?;
+        let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
+        io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -173,6 +201,12 @@ impl Sink for Out {
     fn progress(&mut self, bytes: u64) {
         self.bar.set_position(bytes);
     }
+}
+
+/// The rules, with the names of their keys.
+fn finders(pipeline: &Pipeline) -> Vec<Finder> {
+    let rules = pipeline.plan().rules.iter();
+    rules.map(|r| Finder { rule: r.id.clone(), key: r.key_names.clone() }).collect()
 }
 
 /// `FEED=PATH` arguments; a directory stands for its files.

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +20,9 @@ use serde_json::{Value, json};
 
 /// Columns of a report that goes to no terminal.
 const WIDTH: usize = 100;
+
+/// Findings that stop nothing are named up to so many when rules are loaded.
+const MENTIONED_MAX: usize = 20;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,6 +69,36 @@ fn text_of(value: &Value) -> String {
 }
 
 fn human(findings: &[Diagnostic], files: usize, colour: bool, sources: &mut Sources) -> String {
+    let mut out = in_place(findings, colour, sources);
+    let _ = writeln!(out, "{}: {}", some(files, "file"), total(findings));
+    out
+}
+
+/// The findings with the lines in question, and how many there are.
+pub(crate) fn places(findings: &[Diagnostic], colour: bool) -> String {
+    let mut out = in_place(findings, colour, &mut Sources::default());
+    let _ = writeln!(out, "{}", total(findings));
+    out
+}
+
+/// Says on standard error that there are findings which stop nothing: the first ones, a line each.
+pub(crate) fn mention(findings: &[Diagnostic]) {
+    if findings.is_empty() {
+        return;
+    }
+    let mut sources = Sources::default();
+    let mut out = String::new();
+    for d in findings.iter().take(MENTIONED_MAX) {
+        let (line, _) = line_column(&sources.text(&d.file), d.span.start);
+        let _ = writeln!(out, "warning: {}:{line}: {} [{}]", d.file.display(), d.message, d.code);
+    }
+    let text = "that do not stop the rules; `forewarn check` shows them in place";
+    let _ = writeln!(out, "{} {text}", some(findings.len(), "finding"));
+    // Where nobody can be told nothing is lost by going on.
+    let _ = io::stderr().write_all(out.as_bytes());
+}
+
+fn in_place(findings: &[Diagnostic], colour: bool, sources: &mut Sources) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH);
     let mut out = String::new();
@@ -79,15 +113,12 @@ fn human(findings: &[Diagnostic], files: usize, colour: bool, sources: &mut Sour
         }
         out.push('\n');
     }
-    let (errors, warnings) = count(findings);
-    let _ = writeln!(
-        out,
-        "{}: {}, {}",
-        some(files, "file"),
-        some(errors, "error"),
-        some(warnings, "warning")
-    );
     out
+}
+
+fn total(findings: &[Diagnostic]) -> String {
+    let (errors, warnings) = count(findings);
+    format!("{}, {}", some(errors, "error"), some(warnings, "warning"))
 }
 
 fn some(n: usize, what: &str) -> String {

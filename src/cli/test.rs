@@ -12,10 +12,7 @@ use anyhow::{Context, bail};
 use forewarn::{
     engine::rule_test::{self, Verdict},
     feed::{FeedSpec, spec},
-    model::{
-        diagnostic::{Diagnostic, Level},
-        time::Zone,
-    },
+    model::{diagnostic::Diagnostic, time::Zone},
     rule::{self, file::RuleFile},
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -48,11 +45,15 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     let mut errors = Vec::new();
     for path in &args.paths {
-        let feeds = match &args.feeds {
-            Some(dir) => dir.clone(),
-            None => feeds_near(path)?,
+        let (feeds, home) = match &args.feeds {
+            Some(dir) => (dir.clone(), path.clone()),
+            None => {
+                let feeds = feeds_near(path)?;
+                let home = feeds.parent().unwrap_or(path).to_owned();
+                (feeds, home)
+            }
         };
-        let (rules, specs) = load(path, &feeds, &zone, &mut errors)?;
+        let (rules, specs) = load(path, &feeds, &home, &zone, &mut errors)?;
         for mut rule in rules {
             rule.tests.retain(|t| {
                 args.only
@@ -92,18 +93,21 @@ pub(crate) fn run(args: &Test) -> anyhow::Result<ExitCode> {
     Ok(if failed == 0 && errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Rules under `path` and the feeds they read; errors of either are added to `errors`.
+/// Rules under `path`, checked beside those under `home`, and the feeds they read; errors of either are added to `errors`.
 fn load(
     path: &Path,
     feeds: &Path,
+    home: &Path,
     zone: &Zone,
     errors: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<(Vec<RuleFile>, Vec<FeedSpec>)> {
     let files = rule::rule_paths(path)
         .with_context(|| format!("rules {} cannot be read", path.display()))?;
-    let (rules, found) = rule::load(&files);
-    let (specs, more) = spec::load_dir(feeds, zone);
-    errors.extend(found.into_iter().chain(more).filter(|f| f.level == Level::Error));
+    let (specs, found) = spec::load_dir(feeds, zone);
+    let (rules, more) = super::checked(&files, home, &specs);
+    errors.extend(
+        found.into_iter().filter(super::stops).chain(more.into_iter().filter(super::stops)),
+    );
     Ok((rules, specs))
 }
 

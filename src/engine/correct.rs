@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     model::{
+        batch::Batch,
         signal::{Cause, Outcome, Truth},
         value::row_text,
         window::WindowSpec,
     },
     pane::{
         kept::{Found, Piece},
-        prepare::{NO_PANE, Prepared},
+        prepare::{NO_PANE, Prepared, Preparer, Rows},
         store::shard_of,
     },
     rule::{
@@ -45,6 +46,17 @@ impl Correction {
     }
 }
 
+/// One row prepared alone.
+pub(super) fn alone(preparers: &mut [Preparer], rows: &Rows, row: u32) -> Prepared {
+    preparers[rows.feed].prepare(Batch {
+        feed: rows.feed,
+        partition: "".into(),
+        rows: rows.batch.slice(row as usize, 1),
+        lines: Arc::from([0]),
+        raw: None,
+    })
+}
+
 impl Shard {
     /// First half: what open windows say before the change, then the change itself.
     pub(super) fn apply(&mut self, correction: &Correction) {
@@ -57,15 +69,7 @@ impl Shard {
             // Whoever holds the key now must still find it after its last row is gone.
             let (store, preparers) = (&mut self.store, &mut self.preparers);
             store.remove(found, alone, &mut |kept: &Found| {
-                let rows = &kept.piece.rows;
-                let batch = crate::model::batch::Batch {
-                    feed: rows.feed,
-                    partition: "".into(),
-                    rows: rows.batch.slice(kept.row as usize, 1),
-                    lines: Arc::from([0]),
-                    raw: None,
-                };
-                preparers[rows.feed].prepare(batch)
+                self::alone(preparers, &kept.piece.rows, kept.row)
             });
             self.correct_instants(Some((found, alone)), correction.cause);
         }

@@ -386,9 +386,6 @@ impl Metrics {
 
     /// Rows of `feed` have arrived.
     pub(super) fn arrived(&self, feed: usize, batches: &[Batch], arrived_ms: i64, zone: &Zone) {
-        if batches.is_empty() {
-            return;
-        }
         let feed = &self.feeds[feed];
         let lateness = feed.lateness.local();
         let mut last = i64::MIN;

@@ -168,13 +168,15 @@ impl Courier {
         now_ms: i64,
     ) -> Result<i64, Error> {
         let waiting = self.outbox.waiting(&self.name, AT_ONCE)?;
-        let mut by_alert: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+        let mut by_alert: BTreeMap<&str, (u32, Vec<i64>)> = BTreeMap::new();
         for one in &waiting {
-            by_alert.entry(&one.id).or_default().push(one.seq);
+            by_alert.entry(&one.id).or_insert((one.revision, Vec::new())).1.push(one.seq);
         }
         let (mut alerts, mut seqs) = (Vec::new(), Vec::new());
-        for (id, numbers) in by_alert {
-            alerts.push(to.changed(&self.outbox.revisions(id)?, now_ms));
+        for (id, (first, numbers)) in by_alert {
+            // With the one before, whose label set Alertmanager knows.
+            let revisions = self.outbox.revisions(id, first.saturating_sub(1))?;
+            alerts.push(to.changed(&revisions, now_ms));
             seqs.push(numbers);
         }
         let resend = now_ms >= *again_ms;

@@ -173,6 +173,13 @@ pub fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i32> {
 /// `2026-03-05` of days since 1970-01-01 (proleptic Gregorian).
 #[must_use]
 pub fn format_day(day: i32) -> String {
+    let (y, m, d) = civil_from_days(day);
+    format!("{y:04}-{m:02}-{d:02}")
+}
+
+/// Year, month and day of days since 1970-01-01 (proleptic Gregorian).
+#[must_use]
+pub fn civil_from_days(day: i32) -> (i64, u32, u32) {
     // Civil-from-days after H. Hinnant, "chrono-compatible low-level date algorithms".
     let z = i64::from(day) + 719_468;
     let era = z.div_euclid(146_097);
@@ -181,8 +188,7 @@ pub fn format_day(day: i32) -> String {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let (d, m) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let y = yoe + era * 400 + i64::from(m <= 2);
-    format!("{y:04}-{m:02}-{d:02}")
+    (yoe + era * 400 + i64::from(m <= 2), m as u32, d as u32)
 }
 
 /// Reads a duration as authors write it: `7d`, `8h`, `30m`, `45s`, `500ms`, `2w`. Returns milliseconds, above zero.

@@ -7,11 +7,12 @@
 //! among rules is built on.
 
 use std::{
+    collections::HashMap,
     ops::{ControlFlow, Range},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use datafusion::{
     common::{
         DFSchema, DataFusionError,
@@ -50,6 +51,18 @@ pub fn aggregate_column(i: usize) -> String {
 pub struct Compiler {
     state: SessionState,
     functions: Functions,
+    /// What compiled before: rules repeat each other's keys, measures and filters.
+    known: Mutex<HashMap<Meaning, Expr>>,
+}
+
+/// What decides the expression of a text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Meaning {
+    text: String,
+    columns: Fields,
+    params: Vec<(String, ScalarValue)>,
+    /// Over aggregates of rows, not over single rows.
+    aggregate: bool,
 }
 
 impl Default for Compiler {
@@ -81,7 +94,7 @@ impl Compiler {
         functions.scalar.extend(good.into_iter().map(|(name, _)| name.clone()));
         functions.not_immutable.extend(bad.into_iter().map(|(name, _)| name.clone()));
         functions.aggregate.extend(state.aggregate_functions().keys().cloned());
-        Self { state, functions }
+        Self { state, functions, known: Mutex::default() }
     }
 
     /// An expression over single rows.
@@ -180,11 +193,24 @@ impl Compiler {
         params: &[(String, ScalarValue)],
         aggregate: bool,
     ) -> Result<Expr, Vec<Diagnostic>> {
+        let meaning = Meaning {
+            text: sql.text.clone(),
+            columns: schema.fields().clone(),
+            params: params.to_vec(),
+            aggregate,
+        };
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expr) = known().get(&meaning) {
+            return Ok(expr.clone());
+        }
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let scope = Scope { columns: &columns, params, functions: &self.functions, aggregate };
         let tree = sql::parse(sql, &scope)?;
         let expr = self.plan(&tree, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
-        self.finish(expr, schema).map_err(|e| self.locate(sql, &tree, schema, &e))
+        let expr = self.finish(expr, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
+        // Findings have places and are made anew each time.
+        known().insert(meaning, expr.clone());
+        Ok(expr)
     }
 
     fn plan(&self, tree: &ast::Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {

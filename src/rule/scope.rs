@@ -163,6 +163,7 @@ impl Work<'_> {
             .reraise
             .as_ref()
             .and_then(|sql| self.boolean(sql, Over::Values(&reraise_values)));
+        self.peers();
         let params = self.params.clone();
         Some(Resolved {
             feed,
@@ -266,6 +267,25 @@ impl Work<'_> {
         out
     }
 
+    /// Peers are found by columns of the rule's key.
+    fn peers(&mut self) {
+        let rule = self.rule;
+        for compare in &rule.compares {
+            let Compare::Peers { key } = &compare.with else { continue };
+            for column in key.iter().filter(|c| rule.key_names().all(|k| k != c.value)) {
+                let near = did_you_mean(&column.value, rule.key_names());
+                let label = near.map_or(String::new(), |n| format!("did you mean {n:?}?"));
+                let message = format!(
+                    "peers are keyed by {:?}, which is not in the rule's key",
+                    column.value
+                );
+                let finding =
+                    Diagnostic::error("rule::unknown_column", column.span.clone(), message);
+                self.findings.push(finding.label(label));
+            }
+        }
+    }
+
     fn values(&self, measures: &[Measure]) -> DFSchema {
         let mut fields: Vec<Field> =
             measures.iter().map(|m| Field::new(&m.name, m.data_type.clone(), true)).collect();
@@ -334,7 +354,8 @@ fn aggregate_growth(aggregate: &Expr, feed: &FeedSchema) -> Growth {
     }
 }
 
-fn never_negative(expr: &Expr, feed: &FeedSchema) -> bool {
+/// Whether values of an expression over a feed's rows are known never to be negative.
+pub(super) fn never_negative(expr: &Expr, feed: &FeedSchema) -> bool {
     match expr {
         Expr::Column(c) => {
             let column = feed.columns.iter().find(|f| f.name == c.name);

@@ -94,7 +94,7 @@ impl Alertmanager {
     }
 
     /// What to send of an alert that changed: its state, and the end of label sets it had before. `revisions` are bodies,
-    /// oldest first. Nothing for one that only pends.
+    /// oldest first: the last one that Alertmanager knows, and all behind it. Nothing for one that only pends.
     pub fn changed(&mut self, revisions: &[Map<String, Value>], now_ms: i64) -> Vec<Item> {
         let Some((latest, before)) = revisions.split_last() else { return Vec::new() };
         let was_told = |body: &Map<String, Value>| state(body) != Some(State::Pending);

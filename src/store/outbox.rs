@@ -101,12 +101,14 @@ impl Outbox {
         read().map_err(|e| self.error("reading the outbox", e))
     }
 
-    /// The bodies of an alert's revisions, oldest first.
+    /// The bodies of an alert's revisions from `from` on, oldest first.
     ///
     /// # Errors
     /// [`Error::Sqlite`], [`Error::Body`].
-    pub fn revisions(&self, id: &str) -> Result<Vec<Map<String, Value>>, Error> {
-        self.bodies("SELECT id, body FROM revisions WHERE id = ?1 ORDER BY revision", [id])
+    pub fn revisions(&self, id: &str, from: u32) -> Result<Vec<Map<String, Value>>, Error> {
+        let sql =
+            "SELECT id, body FROM revisions WHERE id = ?1 AND revision >= ?2 ORDER BY revision";
+        self.bodies(sql, params![id, from])
     }
 
     /// The body of one revision; `None` where it is not stored.
@@ -123,12 +125,14 @@ impl Outbox {
         found.map(|body| self.parse(id, &body)).transpose()
     }
 
-    /// The bodies of all alerts that fire.
+    /// The bodies of all alerts that fire, without the lists of their records.
     ///
     /// # Errors
     /// [`Error::Sqlite`], [`Error::Body`].
     pub fn firing(&self) -> Result<Vec<Map<String, Value>>, Error> {
-        self.bodies("SELECT id, body FROM alerts WHERE state = 'firing' ORDER BY id", [])
+        let sql = "SELECT id, json_remove(body, '$.evidence') FROM alerts
+                   WHERE state = 'firing' ORDER BY id";
+        self.bodies(sql, [])
     }
 
     /// Takes out what was delivered.
@@ -233,7 +237,8 @@ mod tests {
         let waiting = outbox.waiting("am", 10).unwrap();
         assert_eq!(names(&waiting), ["a-1:1", "b-1:1", "a-1:2"]);
         assert_eq!(outbox.backlog("am").unwrap(), (3, Some(waiting[0].put_ms)));
-        assert_eq!(outbox.revisions("a-1").unwrap().len(), 2);
+        assert_eq!(outbox.revisions("a-1", 1).unwrap().len(), 2);
+        assert_eq!(outbox.revisions("a-1", 2).unwrap().len(), 1);
         assert_eq!(outbox.body("a-1", 2).unwrap().unwrap()["state"], "resolved");
         assert_eq!(outbox.firing().unwrap().len(), 1);
 

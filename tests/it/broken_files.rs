@@ -160,20 +160,34 @@ fn rules_are_checked_wherever_they_are_loaded() {
             .unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
+    let (code, report) = {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(["check", "--rules", "rules"])
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(code, Some(1));
+    // All findings but the last line, which counts files.
+    let (findings, _) = report.trim_end().rsplit_once('\n').unwrap();
+    assert!(findings.contains("rule::impossible") && findings.contains("never.yaml:8"), "{report}");
     for args in [
         &["replay", "--input", "f=f.ndjson", "--out", "out"][..],
         &["run", "--listen", "127.0.0.1:0"],
+        &["explain", "A-1", "--data", "data"],
     ] {
         let (code, said) = forewarn(args);
-        assert!(
-            said.contains("never.yaml:8") && said.contains("rule::impossible"),
-            "{args:?}: {said}"
-        );
-        assert!(matches!(code, Some(1 | 2)), "{args:?}: {code:?}");
+        assert!(said.contains(findings), "{args:?}: {said}\ncheck: {report}");
+        assert_eq!(code, Some(2), "{args:?}: {said}");
     }
-    // What is owed to readers stops `check` alone.
+    let (code, said) = forewarn(&["test", "rules"]);
+    assert!(said.contains("rule::impossible"), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+    // What is owed to readers stops `check` alone; it is told, each with its place.
     std::fs::write(rules.join("never.yaml"), rule.replace(" and 1 = 2", "")).unwrap();
     let (code, said) = forewarn(&["replay", "--input", "f=f.ndjson", "--out", "out"]);
     assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warning: rules/never.yaml:1: "), "{said}");
     assert!(said.contains("do not stop the rules"), "{said}");
 }

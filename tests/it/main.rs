@@ -18,3 +18,4 @@ mod real;
 mod replay_options;
 mod rule_tests;
 mod samples;
+mod simulate;

@@ -22,11 +22,13 @@ use forewarn::{
     rule,
 };
 
+/// Keeps what a replay finds.
 #[derive(Default)]
-struct Found {
+pub(crate) struct Found {
     /// Latest revision of each alert.
-    alerts: BTreeMap<String, Alert>,
-    dead: BTreeMap<&'static str, u32>,
+    pub(crate) alerts: BTreeMap<String, Alert>,
+    /// Dead letters by class.
+    pub(crate) dead: BTreeMap<&'static str, u32>,
 }
 
 impl Sink for Found {

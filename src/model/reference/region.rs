@@ -199,6 +199,16 @@ pub fn name(code: &str) -> Option<&'static str> {
     current.or_else(|| TABLES.retired.get(county.as_str()).map(|r| r.name))
 }
 
+/// Codes and names of the listed counties whose code begins with `prefix`, in the order of their codes.
+#[must_use]
+pub fn counties(prefix: &str) -> Vec<(&'static str, &'static str)> {
+    let listed = TABLES.current.iter().map(|(code, name)| (*code, *name));
+    let wanted = |code: &str| code.starts_with(prefix) && level(code) == Some(Level::County);
+    let mut out: Vec<_> = listed.filter(|(code, _)| wanted(code)).collect();
+    out.sort_unstable();
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,12 +148,7 @@ pub fn check_organisation(code: &str) -> Result<(), Fault> {
             let value = value.ok_or(Fault::Alphabet { found: c, position: i + 1 })?;
             sum += ORG_WEIGHTS.get(i).map_or(0, |w| w * value);
         }
-        let expected = match 11 - sum % 11 {
-            10 => 'X',
-            11 => '0',
-            r => char::from(b'0' + r as u8),
-        };
-        last_is(code, expected)
+        last_is(code, char::from(organisation_end(sum)))
     })
 }
 
@@ -216,8 +211,7 @@ fn check_folded(code: &str) -> Result<(), Fault> {
         }
         sum += u16::from(value) * w;
     }
-    // The outer remainder matters: a sum that 31 divides demands the character of value 0.
-    let expected = ALPHABET[usize::from((31 - sum % 31) % 31)];
+    let expected = end(sum);
     if bytes[17] == expected {
         return Ok(());
     }
@@ -225,6 +219,38 @@ fn check_folded(code: &str) -> Result<(), Fault> {
         return Err(first_foreign(code));
     }
     last_is(code, char::from(expected))
+}
+
+/// The last character of a code whose other characters have this weighted sum.
+fn end(sum: u16) -> u8 {
+    // The outer remainder matters: a sum that 31 divides demands the character of value 0.
+    ALPHABET[usize::from((31 - sum % 31) % 31)]
+}
+
+/// The last character of an organisation code whose other characters have this weighted sum.
+fn organisation_end(sum: u32) -> u8 {
+    match 11 - sum % 11 {
+        10 => b'X',
+        11 => b'0',
+        r => b'0' + r as u8,
+    }
+}
+
+/// The code with both check characters, for made-up businesses: `head` is department, kind and region, `organisation`
+/// the first eight characters of the organisation code, each as the value of its character (0 to 30; 31 wraps to 0).
+#[must_use]
+pub fn compose(head: [u8; 8], organisation: [u8; 8]) -> [u8; 18] {
+    let mut code = [b'0'; 18];
+    for (c, value) in code.iter_mut().zip(head.into_iter().chain(organisation)) {
+        *c = ALPHABET[usize::from(value % 31)];
+    }
+    // Letters count from 10 without gaps in an organisation code, where the other alphabet leaves five out.
+    let in_36 = |c: u8| u32::from(if c.is_ascii_digit() { c - b'0' } else { c - b'A' + 10 });
+    code[16] =
+        organisation_end(code[8..16].iter().zip(ORG_WEIGHTS).map(|(c, w)| in_36(*c) * w).sum());
+    let value = |c: &u8| u16::from(VALUES[usize::from(*c)]);
+    code[17] = end(code.iter().zip(WEIGHTS).map(|(c, w)| value(c) * w).sum());
+    code
 }
 
 fn first_foreign(code: &str) -> Fault {
@@ -280,6 +306,17 @@ mod tests {
             _ => check_registration(code),
         };
         result.map_or_else(Fault::word, |()| "")
+    }
+
+    #[test]
+    fn composed_codes_are_valid() {
+        for i in 0..=255_u8 {
+            let head = [9, 1, 4, 3, 0, 1, 0, i];
+            let code = compose(head, [29, 29, i / 7, i, 30, i / 3, i ^ 21, 255 - i]);
+            let text = std::str::from_utf8(&code).unwrap();
+            assert_eq!(check(text), Ok(()), "{text}");
+            assert_eq!(check_organisation(&text[8..17]), Ok(()), "{text}");
+        }
     }
 
     #[test]

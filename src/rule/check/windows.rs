@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 
-use super::{FeedFacts, Judge, names::all_sql, near};
+use super::{FeedFacts, Judge, names::all_sql};
 use crate::{
     model::{
         time::format_span,
@@ -30,28 +30,17 @@ impl Judge<'_> {
                 self.error("rule::impossible", at, message, "use sliding or tumbling windows");
                 continue;
             }
-            if let Compare::Peers { key } = &compare.with {
-                for column in key {
-                    if !rule.key_names().any(|k| k == column.value) {
-                        let label = near(&column.value, rule.key_names());
-                        let message = format!(
-                            "peers are keyed by {:?}, which is not in the rule's key",
-                            column.value
-                        );
-                        self.error("rule::unknown_column", column.span.clone(), message, label);
-                    }
-                }
-                if rule.key_names().all(|k| key.iter().any(|c| c.value == k)) {
-                    let message = format!(
-                        "compare {name:?} has the whole key: every key would be its own peers"
-                    );
-                    self.error(
-                        "rule::no_effect",
-                        at.clone(),
-                        message,
-                        "leave out at least one key column",
-                    );
-                }
+            if let Compare::Peers { key } = &compare.with
+                && rule.key_names().all(|k| key.iter().any(|c| c.value == k))
+            {
+                let message =
+                    format!("compare {name:?} has the whole key: every key would be its own peers");
+                self.error(
+                    "rule::no_effect",
+                    at.clone(),
+                    message,
+                    "leave out at least one key column",
+                );
             }
             let prefix = format!("{name}.");
             // What did not compile still shows what its author meant to use.

@@ -208,8 +208,11 @@ fn a_scrape_fills_every_panel() {
     assert_eq!(said, series.to_string());
 }
 
-/// A receiver of POSTs: what it heard, head and body of each.
-fn receiver(answer: fn(usize) -> &'static str) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
+/// Head and body of each request.
+type Heard = Arc<Mutex<Vec<(String, String)>>>;
+
+/// A receiver of POSTs that answers the n-th of them so; its address, and what it heard.
+fn receiver(answer: fn(usize) -> &'static str) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let heard = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,301 @@
+//! Admit: one feed in event time, and what it says of each row.
+//!
+//! In: the rows of the feed one by one, in the order of their arrival. Out: a [`Verdict`] on each, and when the watermark
+//! passes the end of a window. A row is too late by its own partition, a duplicate by its record's versions; it changes
+//! the past when it replaces a row that was counted, or falls into a window that may be closed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::array::Array;
+
+use super::{
+    incoming::{Incoming, content_hash},
+    step::FeedCounts,
+    windows::next_end,
+};
+use crate::{
+    feed::{
+        dedup::{Decision, Dedup, Operation, Version},
+        spec::FeedSpec,
+        watermark::Partitions,
+    },
+    model::{
+        batch::{DeadClass, DeadLetter},
+        schema::ColumnType,
+        time::{DAY_MS, HOUR_MS, Zone, format_span},
+        window::WindowSpec,
+    },
+    pane::{
+        kept::{Found, Piece},
+        prepare::{NO_PANE, Prepared},
+    },
+    rule::plan::{Plan, Read, RulePlan},
+};
+
+/// Known records are forgotten when they are this part of all that are remembered, or more.
+const FORGET_PART: i64 = 16;
+
+/// One feed in event time.
+pub(super) struct Feed {
+    pub(super) partitions: Partitions,
+    spec: FeedSpec,
+    zone: Zone,
+    /// Rows are kept for so long behind the watermark.
+    pub(super) rows_keep_ms: i64,
+    dedup: Option<Dedup>,
+    /// Pieces whose rows a later version may replace, by number.
+    pieces: BTreeMap<u64, Arc<Piece>>,
+    /// Pieces are looked through again when the watermark has come this far.
+    next_forget_ms: i64,
+    /// (every, origin, delay) of the windows that read the feed.
+    grids: Vec<(i64, i64, i64)>,
+    /// Instant of the next window end that the watermark will pass.
+    next_cut_ms: i64,
+    /// Rows before this instant change the past.
+    closed_to_ms: i64,
+    /// Lanes on other time columns: (lane, delay, local time up to which their windows are closed).
+    other_times: Vec<(usize, i64, i64)>,
+    /// First column of unified social credit codes.
+    ucc: Option<usize>,
+}
+
+/// What becomes of a row.
+pub(super) enum Verdict {
+    /// Too late, or dated too far ahead: it does not move the watermark either.
+    Dead(DeadLetter),
+    /// Its content is known, or a higher version of it.
+    Known,
+    /// It counts, in windows that are open.
+    Counts,
+    /// The tombstone of a record that counts nowhere.
+    Tombstone,
+    /// It changes the past.
+    Changes {
+        /// The version that no longer counts.
+        old: Option<Version>,
+        /// Whether it takes the record back, so that nothing counts instead.
+        withdrawn: bool,
+    },
+}
+
+impl Feed {
+    pub(super) fn new(number: usize, spec: &FeedSpec, zone: &Zone, plan: &Plan) -> Self {
+        let schema = &spec.schema;
+        let lanes = &plan.panes.feeds[number].lanes;
+        let other =
+            lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time).map(|(i, l)| {
+                let delay =
+                    schema.delays.iter().find(|(c, _)| *c == l.time).map_or(0, |(_, ms)| *ms);
+                (i, delay, i64::MIN)
+            });
+        Self {
+            partitions: Partitions::new(spec.out_of_order_ms),
+            rows_keep_ms: rows_keep(number, spec, plan),
+            dedup: (!schema.record_id.is_empty()).then(|| Dedup::new(spec.dedup_for_ms)),
+            pieces: BTreeMap::new(),
+            next_forget_ms: i64::MIN,
+            grids: grids(number, plan),
+            next_cut_ms: i64::MIN,
+            closed_to_ms: i64::MIN,
+            other_times: other.collect(),
+            ucc: schema.columns.iter().position(|c| c.kind == ColumnType::Ucc),
+            spec: spec.clone(),
+            zone: zone.clone(),
+        }
+    }
+
+    /// Decides about a row of batch `b` that arrived at `at_ms`.
+    pub(super) fn judge(
+        &mut self,
+        batches: &[Incoming],
+        (b, row): (usize, u32),
+        (event_ms, at_ms): (i64, i64),
+        counts: &mut FeedCounts,
+    ) -> Verdict {
+        let batch = &batches[b];
+        if event_ms > at_ms.saturating_add(self.spec.max_skew_ms) {
+            counts.future += 1;
+            return Verdict::Dead(self.letter(batch, row, DeadClass::Future, at_ms));
+        }
+        let own = self.partitions.own(batch.partition);
+        if event_ms < own.saturating_sub(self.spec.allowed_lateness_ms) {
+            // A file that is sent again is no news, however late.
+            if self.is_copy(batches, b, row) {
+                counts.duplicates += 1;
+                return Verdict::Known;
+            }
+            counts.late += 1;
+            return Verdict::Dead(self.letter(batch, row, DeadClass::Late, own));
+        }
+        let mut old = None;
+        let mut withdrawn = false;
+        if let Some(dedup) = &mut self.dedup {
+            let version = batch.version(row);
+            withdrawn = version.operation == Operation::Withdraw;
+            let content = |place| content_of(batches, &self.pieces, place);
+            let id = batch.prepared.rows.ids[row as usize];
+            let (decision, conflict) = dedup.decide(id, version, content);
+            counts.conflicts += u64::from(conflict);
+            match decision {
+                Decision::New => {}
+                Decision::Replace(replaced) => {
+                    counts.corrections += 1;
+                    // A withdrawn version was taken off when its tombstone came.
+                    old = Some(replaced).filter(|o| o.operation != Operation::Withdraw);
+                }
+                Decision::Duplicate | Decision::Older => {
+                    counts.duplicates += 1;
+                    return Verdict::Known;
+                }
+            }
+        }
+        counts.accepted += 1;
+        let column = self.ucc.map(|ucc| batch.prepared.rows.batch.column(ucc));
+        counts.unattributed += u64::from(column.is_some_and(|c| c.is_null(row as usize)));
+        match (old, withdrawn) {
+            (None, true) => Verdict::Tombstone,
+            (None, false) if !self.is_past(event_ms, &batch.prepared, row as usize) => {
+                Verdict::Counts
+            }
+            (old, withdrawn) => Verdict::Changes { old, withdrawn },
+        }
+    }
+
+    /// Moves the watermark by a row; whether it passed the end of a window.
+    pub(super) fn observe(&mut self, partition: usize, event_ms: i64) -> bool {
+        self.partitions.observe(partition, event_ms)
+            && self.partitions.watermark() >= self.next_cut_ms
+    }
+
+    /// Keeps a piece whose rows a later version may replace.
+    pub(super) fn keep(&mut self, piece: &Arc<Piece>) {
+        if self.dedup.is_some() {
+            self.pieces.insert(piece.number, piece.clone());
+        }
+    }
+
+    /// Where the row of a version is kept.
+    pub(super) fn find(&self, version: &Version) -> Option<Found> {
+        let (piece, row) = version.place;
+        Some(Found { piece: self.pieces.get(&piece)?.clone(), row })
+    }
+
+    /// Local day in which the feed's history begins, as far as this event tells.
+    pub(super) fn history_day(&self, event_ms: i64) -> i64 {
+        let local = self.zone.to_local(self.spec.history_from_ms.unwrap_or(event_ms));
+        local.div_euclid(DAY_MS) * DAY_MS
+    }
+
+    /// Where the next cut is, now that the watermark's windows are closed; and what can be forgotten.
+    pub(super) fn settle(&mut self) {
+        let watermark = self.partitions.watermark();
+        if watermark == i64::MIN {
+            return;
+        }
+        let (mut next, mut closed) = (i64::MAX, i64::MIN);
+        for (every, origin, delay) in &self.grids {
+            let end = next_end(self.zone.to_local(watermark - delay), *every, *origin);
+            next = next.min(self.zone.to_utc(end) + delay);
+            closed = closed.max(self.zone.to_utc(end - every));
+        }
+        (self.next_cut_ms, self.closed_to_ms) = (next, self.closed_to_ms.max(closed));
+        if let Some(dedup) = &mut self.dedup
+            && watermark >= self.next_forget_ms
+        {
+            let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
+            dedup.forget(forget);
+            self.pieces.retain(|_, p| p.last_ms >= forget);
+            self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
+        }
+    }
+
+    /// Whether the row says what is known already.
+    fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
+        let batch = &batches[b];
+        self.dedup.as_ref().is_some_and(|dedup| {
+            let content = |place| content_of(batches, &self.pieces, place);
+            dedup.is_copy(batch.prepared.rows.ids[row as usize], batch.version(row), content)
+        })
+    }
+
+    /// Whether a row changes windows that may be closed.
+    fn is_past(&self, event_ms: i64, prepared: &Prepared, row: usize) -> bool {
+        event_ms < self.closed_to_ms
+            || self.other_times.iter().any(|(lane, _, closed_to)| {
+                let pane = prepared.rows.panes[*lane][row];
+                pane != NO_PANE && i64::from(pane) < *closed_to
+            })
+    }
+
+    /// Why a row is refused, in the office's words.
+    fn letter(&self, batch: &Incoming, row: u32, class: DeadClass, limit: i64) -> DeadLetter {
+        let (spec, zone) = (&self.spec, &self.zone);
+        let event = zone.format(batch.prepared.rows.event_ms[row as usize]);
+        let message = match class {
+            DeadClass::Future => format!(
+                "feed {:?}: event time {event} is more than {} ahead of its arrival at {}",
+                spec.name(),
+                format_span(spec.max_skew_ms),
+                zone.format(limit)
+            ),
+            _ => format!(
+                "feed {:?}: event time {event} is more than {} behind the watermark {} of its partition",
+                spec.name(),
+                format_span(spec.allowed_lateness_ms),
+                zone.format(limit)
+            ),
+        };
+        let line = batch.prepared.lines.get(row as usize).copied().unwrap_or(0);
+        DeadLetter { line, class, message, raw: batch.raw(&spec.schema, row) }
+    }
+}
+
+/// Hash of the content of a row of the arrival in work or of a piece that is kept; 0 where it is neither.
+fn content_of(
+    batches: &[Incoming],
+    pieces: &BTreeMap<u64, Arc<Piece>>,
+    (piece, row): (u64, u32),
+) -> u128 {
+    let rows = batches.iter().find(|b| b.piece == piece).map(|b| &b.prepared.rows);
+    let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
+    rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
+}
+
+/// Where the windows that read a feed end.
+fn grids(feed: usize, plan: &Plan) -> Vec<(i64, i64, i64)> {
+    let mut out = Vec::new();
+    for rule in plan.rules.iter().filter(|r| r.feeds.contains(&feed)) {
+        let grid = match rule.window {
+            Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
+                (every_ms, origin_ms, rule.delay_ms)
+            }
+            // Sessions end where their rows end; hours are near enough to look.
+            Some(WindowSpec::Session { .. }) => (HOUR_MS, 0, rule.delay_ms),
+            None => (DAY_MS, 0, 0),
+        };
+        if !out.contains(&grid) {
+            out.push(grid);
+        }
+    }
+    if out.is_empty() {
+        out.push((DAY_MS, 0, 0));
+    }
+    out
+}
+
+/// How long rows of a feed are kept behind its watermark: own windows, lateness, and what resolves late.
+fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
+    let of_rule = |r: &RulePlan| {
+        let every = match r.window {
+            Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
+            _ => HOUR_MS,
+        };
+        let second_tier = r.aggregates.iter().any(|a| matches!(a.read, Read::FromRows(_)));
+        let lookback = if second_tier { r.lookback_ms } else { 0 };
+        let width = r.window.map_or(0, WindowSpec::width_max);
+        width + 2 * every + r.alert.keep_ms + lookback + r.delay_ms
+    };
+    let rules =
+        plan.rules.iter().filter(|r| r.feeds.contains(&feed)).map(of_rule).max().unwrap_or(0);
+    (rules + spec.allowed_lateness_ms + DAY_MS).max(spec.dedup_for_ms)
+}

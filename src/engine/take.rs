@@ -1,0 +1,244 @@
+//! Take: requests from the queue into the log, through the walk, and answered.
+//!
+//! In: a group of requests that waited. Out: their rows in the log with one fsync, their alerts told, an answer to each.
+//! Dead letters and log are on disk before the pipeline sees a row; a request that was taken before is answered as it was.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use super::{
+    handle::{Answer, Dead, Delivery, Refused, Request},
+    pipeline::{Arrival, FeedCounts, Step},
+    remembered::Seen,
+    run::{Engine, Error, chain},
+};
+use crate::{
+    model::batch::{Batch, DeadLetter},
+    store::{
+        alerts::Told,
+        log,
+        record::{Entry, Rows, RowsHead, pack_lines},
+    },
+};
+
+/// A request that is in the log and not yet answered.
+struct Taken {
+    request: Request,
+    head: RowsHead,
+}
+
+impl Engine {
+    /// Takes a group of requests with one fsync.
+    pub(super) fn take(&mut self, mut group: Vec<Request>, now_ms: i64) -> Result<(), Error> {
+        while !group.is_empty() {
+            let (mut now, mut later) = (Vec::new(), Vec::new());
+            let mut keys = HashSet::new();
+            for request in group {
+                // A repetition in the same group is answered when the first one is.
+                let key = request.delivery.idempotency.as_ref().map(|(key, _)| key.clone());
+                let first = key.is_none_or(|key| keys.insert((request.delivery.feed, key)));
+                (if first { &mut now } else { &mut later }).push(request);
+            }
+            self.take_new(now, now_ms)?;
+            group = later;
+        }
+        Ok(())
+    }
+
+    fn take_new(&mut self, group: Vec<Request>, now_ms: i64) -> Result<(), Error> {
+        let mut taken = Vec::with_capacity(group.len());
+        for request in group {
+            if let Some(request) = self.remember(request, now_ms) {
+                taken.extend(self.append(request, now_ms)?);
+            }
+        }
+        self.log.sync()?;
+        let mut told = Vec::new();
+        let mut answers = Vec::with_capacity(taken.len());
+        for one in taken {
+            let (to, answer, alerts) = self.walk(one);
+            told.extend(alerts);
+            answers.push((to, answer));
+        }
+        if !told.is_empty() {
+            self.teller.tell(told, self.log.next_arrival());
+        }
+        for (to, answer) in answers {
+            // Who asked may be gone; the rows are taken all the same.
+            let _ = to.send(Ok(answer));
+        }
+        Ok(())
+    }
+
+    /// Answers a request that was taken before; returns one that was not.
+    fn remember(&mut self, request: Request, now_ms: i64) -> Option<Request> {
+        let Some((key, hash)) = &request.delivery.idempotency else { return Some(request) };
+        let answer = match self.remembered.look_up(request.delivery.feed, key, *hash, now_ms) {
+            Seen::New => return Some(request),
+            Seen::Same(answer) => Ok(answer),
+            Seen::Other => Err(Refused::KeyReused(key.clone())),
+        };
+        let _ = request.answer.send(answer);
+        None
+    }
+
+    /// Writes the rows of a request to the log; `None` when it cannot be logged and was told so.
+    fn append(&mut self, request: Request, now_ms: i64) -> Result<Option<Taken>, Error> {
+        let delivery = &request.delivery;
+        let name = self.pipeline.specs()[delivery.feed].name().to_owned();
+        let dead = || delivery.decoded.iter().flat_map(|d| &d.dead);
+        let listed = dead().take(self.limits.dead_letters_listed_max);
+        let lines: Vec<u64> = delivery.decoded.iter().flat_map(|d| &d.lines).copied().collect();
+        let (idempotency_key, body_hash) = delivery.idempotency.clone().unzip();
+        let head = RowsHead {
+            feed: name,
+            partition: delivery.partition.to_string(),
+            first: self.log.next_arrival(),
+            rows: lines.len() as u64,
+            arrived_ms: now_ms,
+            lines: pack_lines(&lines),
+            idempotency_key,
+            body_hash,
+            position: delivery.position.clone(),
+            dead: listed.map(|d| (d.line, d.class.word().to_owned(), d.message.clone())).collect(),
+            dead_total: dead().count() as u64,
+        };
+        let letters: Vec<DeadLetter> = dead().cloned().collect();
+        if !self.bury(delivery.feed, &head, &letters) {
+            let why = "dead letters cannot be written, see the server's log".to_owned();
+            let _ = request.answer.send(Err(Refused::Stopped(why)));
+            return Ok(None);
+        }
+        if let Some(position) = &head.position {
+            self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
+        }
+        let with_rows = delivery.decoded.iter().map(|d| &d.rows).filter(|rows| rows.num_rows() > 0);
+        let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
+        match self.log.append(&entry) {
+            Ok(()) if delivery.ended => {
+                self.append_idle(delivery.feed, &delivery.partition, now_ms)?
+            }
+            Ok(()) => {}
+            Err(log::Error::Entry(error)) => {
+                let limit = self.limits.body_bytes_max;
+                tracing::warn!(error = chain(&error), "a request cannot be logged");
+                let _ = request.answer.send(Err(Refused::TooLong { limit }));
+                return Ok(None);
+            }
+            Err(error) => {
+                let _ = request.answer.send(Err(Refused::Stopped(chain(&error))));
+                return Err(error.into());
+            }
+        }
+        self.metrics.undecoded(delivery.feed, &letters);
+        let Entry::Rows(Rows { head, .. }) = entry else { return Ok(None) };
+        Ok(Some(Taken { request, head }))
+    }
+
+    /// Walks the rows of a logged request.
+    fn walk(
+        &mut self,
+        taken: Taken,
+    ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
+        let Taken { request: Request { delivery, answer: to }, head } = taken;
+        let (feed, ended) = (delivery.feed, delivery.ended);
+        let mut step = self.arrive(feed, &head, batches(delivery));
+        let answer = self.answer(&head, feed, &step);
+        self.bury_refused(feed, &head, &mut step);
+        if let (Some(key), Some(hash)) = (&head.idempotency_key, head.body_hash) {
+            self.remembered.insert(feed, key, hash, head.arrived_ms, answer.clone());
+        }
+        let mut told = self.teller.told(step.alerts);
+        if ended {
+            told.extend(self.walk_idle(
+                feed,
+                &head.partition,
+                head.first + head.rows,
+                head.arrived_ms,
+            ));
+        }
+        (to, answer, told)
+    }
+
+    /// Rows of one request through the walk.
+    pub(super) fn arrive(&mut self, feed: usize, head: &RowsHead, batches: Vec<Batch>) -> Step {
+        self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
+        if batches.is_empty() {
+            return Step::default();
+        }
+        self.metrics.arrived(feed, &batches, head.arrived_ms, self.pipeline.zone());
+        let arrived_ms = vec![head.arrived_ms];
+        let timer = self.metrics.evaluation_timer();
+        let arrival = Arrival { batches, order: None, first: head.first, arrived_ms };
+        let step = self.pipeline.arrive(arrival);
+        drop(timer);
+        self.metrics.stepped(&step);
+        step
+    }
+
+    /// What is answered: what was found before the walk and in it.
+    pub(super) fn answer(&self, head: &RowsHead, feed: usize, step: &Step) -> Answer {
+        let counts: FeedCounts = step.counts.get(feed).copied().unwrap_or_default();
+        let mut dead_letters: Vec<Dead> = head
+            .dead
+            .iter()
+            .map(|(line, class, message)| Dead {
+                line: *line,
+                class: class.clone(),
+                message: message.clone(),
+            })
+            .chain(step.dead.iter().map(|(_, _, d)| Dead {
+                line: d.line,
+                class: d.class.word().to_owned(),
+                message: d.message.clone(),
+            }))
+            .collect();
+        dead_letters.sort();
+        dead_letters.truncate(self.limits.dead_letters_listed_max);
+        Answer {
+            accepted: counts.accepted,
+            duplicates: counts.duplicates,
+            dead_letters,
+            dead_letters_total: head.dead_total + step.dead.len() as u64,
+            repeated: false,
+        }
+    }
+
+    /// Writes refused rows to the dead letters; `false` when that failed.
+    fn bury(&mut self, feed: usize, head: &RowsHead, letters: &[DeadLetter]) -> bool {
+        if letters.is_empty() {
+            return true;
+        }
+        let sealed = self.pipeline.specs()[feed].schema.has_personal();
+        let (dead, partition) = (&mut self.dead, &head.partition);
+        let written = dead
+            .append(&head.feed, sealed, partition, head.arrived_ms, letters)
+            .and_then(|_| dead.sync());
+        if let Err(error) = &written {
+            let n = letters.len();
+            tracing::error!(error = chain(error), n, "dead letters are not written");
+        }
+        written.is_ok()
+    }
+
+    /// The rows that a step refused. They are in the log, so that they are not lost where this fails.
+    pub(super) fn bury_refused(&mut self, feed: usize, head: &RowsHead, step: &mut Step) {
+        let letters: Vec<DeadLetter> = step.dead.drain(..).map(|(_, _, letter)| letter).collect();
+        self.bury(feed, head, &letters);
+    }
+}
+
+fn batches(delivery: Delivery) -> Vec<Batch> {
+    let Delivery { feed, partition, decoded, .. } = delivery;
+    let filled = decoded.into_iter().filter(|d| d.rows.num_rows() > 0);
+    filled
+        .map(|d| Batch {
+            feed,
+            partition: Arc::clone(&partition),
+            rows: d.rows,
+            lines: d.lines.into(),
+            raw: d.raw.map(Arc::new),
+        })
+        .collect()
+}

@@ -1,0 +1,45 @@
+//! What becomes of a rule's signals: times, messages, and what is shown of the record that fired.
+
+use super::Builder;
+use crate::{
+    model::yaml::Spanned,
+    rule::{file::RuleFile, message::Template, plan::AlertPlan},
+};
+
+impl Builder<'_> {
+    pub(super) fn alert(&self, file: &RuleFile, feed: usize) -> AlertPlan {
+        let a = &file.alert;
+        let schema = self.schemas[feed];
+        let template =
+            |t: &Option<Spanned<String>>| t.as_ref().and_then(|t| Template::parse(&t.value).ok());
+        let messages = (template(&a.message.zh), template(&a.message.en));
+        let mut columns: Vec<(String, usize)> = Vec::new();
+        let mut add = |name: &str| {
+            let own = schema.position(name);
+            // `{ucc_name}`: what people call a key column, from the column the feed names for it.
+            let alias = || {
+                let base = name.strip_suffix("_name")?;
+                let key = schema.position(base)?;
+                schema.names.iter().find(|(k, _)| *k == key).map(|(_, n)| *n)
+            };
+            if let Some(i) = own.or_else(alias)
+                && !columns.iter().any(|(n, _)| n == name)
+            {
+                columns.push((name.to_owned(), i));
+            }
+        };
+        a.group.iter().for_each(|g| add(&g.value));
+        a.show.iter().for_each(|g| add(&g.value));
+        for t in [&messages.0, &messages.1].into_iter().flatten() {
+            t.names().for_each(|(name, _)| add(name));
+        }
+        let keys: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
+        columns.retain(|(n, _)| !keys.contains(&n.as_str()));
+        AlertPlan {
+            hold_ms: a.hold_ms,
+            keep_ms: a.keep_ms,
+            context: (!columns.is_empty()).then_some((feed, columns)),
+            messages,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Instant rules: a filter over single rows, and what is shown of the row that passes.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use datafusion::{common::Column, logical_expr::Expr};
+
+use super::{Builder, Findings, name_text};
+use crate::{
+    model::yaml::Sql,
+    rule::{
+        file::RuleFile,
+        plan::{InstantPlan, RulePlan},
+        scope::Resolved,
+    },
+};
+
+impl Builder<'_> {
+    pub(super) fn instant(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+    ) -> Result<RulePlan, Findings> {
+        let feed = meant.feed;
+        let mut atoms = self.atoms(feed, file.filter.as_ref(), meant.filter.as_ref())?;
+        atoms.extend(self.atoms(feed, file.when.as_ref(), meant.when.as_ref())?);
+        let filter = self.filter(feed, atoms);
+        let (keying, space) = self.own_keying(file, feed, &meant.key)?;
+        let mut values = Vec::new();
+        let is_column = |name: &&str| self.schemas[feed].position(name).is_some();
+        for name in file.alert.show.iter().map(|s| s.value.as_str()).filter(is_column) {
+            let expr = Expr::Column(Column::new_unqualified(name));
+            values.push((name.to_owned(), self.bind(&expr, &meant.rows, &Sql::bare(name))?));
+        }
+        let severity = self.ladder(file, meant, &meant.rows)?;
+        let fields: Vec<Field> =
+            values.iter().map(|(n, e)| Field::new(n, e.data_type().clone(), true)).collect();
+        Ok(RulePlan {
+            feeds: vec![feed],
+            value_texts: fields.iter().map(name_text).collect(),
+            value_schema: Arc::new(Schema::new(fields)),
+            severity,
+            instant: Some(InstantPlan { feed, filter, keying, values }),
+            ..self.plain(file, feed, space)
+        })
+    }
+}

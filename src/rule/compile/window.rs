@@ -1,0 +1,306 @@
+//! Window rules: measures over shared slices, compares with other windows, and conditions over both.
+//!
+//! In: a rule and what its expressions mean. Out: its plan. Whether it may fire before its window closes is decided here,
+//! because it depends on how the aggregates are read.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::{
+    common::{
+        Column,
+        tree_node::{Transformed, TreeNode},
+    },
+    logical_expr::Expr,
+    sql::unparser::expr_to_sql,
+};
+
+use super::{
+    Builder, Findings, aggregate::Source, df_schema, name_text, position_or_push, slices::Ask,
+};
+use crate::{
+    model::{
+        diagnostic::Diagnostic,
+        expression::Expression,
+        window::WindowSpec,
+        yaml::{Spanned, Sql},
+    },
+    pane::plan::Link,
+    rule::{
+        expr::{Compiler, Growth, aggregate_column, lower_bounds, monotone},
+        file::{Compare, RuleFile},
+        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan},
+        scope::Resolved,
+    },
+};
+
+/// The aggregates of a rule's measures, in the order of the measures.
+struct Gathered {
+    aggregates: Vec<Aggregate>,
+    /// By aggregate: whether it can only grow with more rows.
+    growing: Vec<bool>,
+    /// The same aggregates by the peers' key, per compare; empty for those with others.
+    by_peers: Vec<Vec<Aggregate>>,
+    /// Position of each measure's first aggregate.
+    offsets: Vec<usize>,
+    slices: Vec<usize>,
+    feeds: Vec<usize>,
+    delay_ms: i64,
+}
+
+/// What conditions see: measures, then the columns of the compares.
+struct Values {
+    fields: Vec<Field>,
+    compares: Vec<ComparePlan>,
+    /// By column: how it changes while the window fills.
+    growth: Vec<Growth>,
+}
+
+impl Builder<'_> {
+    pub(super) fn window(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+    ) -> Result<RulePlan, Findings> {
+        let Some(window) = file.window.as_ref().map(|w| w.value) else {
+            return Err(vec![missing(file, "window", "window: {sliding: 7d, every: 1d}")]);
+        };
+        let Some((when_sql, when)) = file.when.as_ref().zip(meant.when.as_ref()) else {
+            return Err(vec![missing(file, "when", "when: n >= 10")]);
+        };
+        let shifts: Vec<i64> = file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect();
+        let lookback_ms = shifts.iter().copied().max().unwrap_or(0);
+        let ask = Ask { window, shifts };
+        let (_, space) = self.own_keying(file, meant.feed, &meant.key)?;
+        let mut gathered = self.gather(file, meant, &ask)?;
+        let (aggregate_schema, measures) = self.measures(file, meant, &gathered)?;
+        let values = self.values(file, meant, &measures, &mut gathered)?;
+        let value_schema: SchemaRef = Arc::new(Schema::new(values.fields.clone()));
+        let over = df_schema(&value_schema)?;
+
+        let mut terms = Vec::new();
+        for term in Compiler::conjuncts(when) {
+            let text = expr_to_sql(&term)
+                .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
+            terms.push((text, self.bind(&term, &over, when_sql)?));
+        }
+        let clear = file.clear.as_ref().zip(meant.clear.as_ref());
+        let clear = clear.map(|(sql, e)| self.bind(e, &over, sql)).transpose()?;
+        let reraise = file.alert.reraise.as_ref().zip(meant.reraise.as_ref());
+        let reraise = reraise.map(|(sql, e)| self.reraise(e, &values.fields, sql)).transpose()?;
+
+        let class =
+            |name: &str| value_schema.index_of(name).map_or(Growth::Other, |i| values.growth[i]);
+        let mut conditions = meant.severity.iter().filter_map(|(_, e)| e.as_ref()).chain([when]);
+        let early =
+            matches!(window, WindowSpec::Sliding { .. }) && conditions.all(|c| monotone(c, &class));
+        let bound = |(name, bound): (String, f64)| {
+            let measure = measures.iter().find(|m| m.name == name)?;
+            Some((measure.value.column()?, bound))
+        };
+        let bounds: Vec<(usize, f64)> = lower_bounds(when).into_iter().filter_map(bound).collect();
+        self.note_hot(&gathered.slices, &gathered.aggregates, &bounds);
+        Ok(RulePlan {
+            window: Some(window),
+            slices: gathered.slices,
+            feeds: gathered.feeds,
+            delay_ms: gathered.delay_ms,
+            aggregates: gathered.aggregates,
+            aggregate_schema,
+            measures,
+            compares: values.compares,
+            value_texts: values.fields.iter().map(name_text).collect(),
+            value_schema,
+            lookback_ms,
+            when: Some(self.bind(when, &over, when_sql)?),
+            terms,
+            clear,
+            severity: self.ladder(file, meant, &over)?,
+            reraise,
+            early,
+            bounds,
+            ..self.plain(file, meant.feed, space)
+        })
+    }
+
+    /// Finds a slice for every aggregate of every measure, and of its peers.
+    fn gather(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+        ask: &Ask,
+    ) -> Result<Gathered, Findings> {
+        let mut out = Gathered {
+            aggregates: Vec::new(),
+            growing: Vec::new(),
+            by_peers: file.compares.iter().map(|_| Vec::new()).collect(),
+            offsets: Vec::new(),
+            slices: Vec::new(),
+            feeds: Vec::new(),
+            delay_ms: 0,
+        };
+        for (m, measure) in file.measures.iter().zip(&meant.measures) {
+            let feed = measure.feed;
+            let mut atoms = Vec::new();
+            if feed == meant.feed {
+                atoms.extend(self.atoms(feed, file.filter.as_ref(), meant.filter.as_ref())?);
+            }
+            atoms.extend(self.atoms(feed, m.filter.as_ref(), measure.filter.as_ref())?);
+            let key = self.own_keying(file, feed, &measure.key)?;
+            let time = self.time_column(file, feed);
+            let source = Source { feed, key, time, atoms: &atoms, ask, sql: &m.value };
+            out.delay_ms = out.delay_ms.max(self.delay(feed, time));
+            position_or_push(&mut out.feeds, feed);
+            out.offsets.push(out.aggregates.len());
+            for aggregate in &measure.aggregates {
+                let (own, grows) = self.aggregate(source, aggregate)?;
+                position_or_push(&mut out.slices, own.slice);
+                for (i, c) in file.compares.iter().enumerate() {
+                    if let Compare::Peers { key } = &c.with {
+                        let key = self.keying(file, feed, &measure.key, &positions(file, key))?;
+                        let peers = self.aggregate(Source { key, ..source }, aggregate)?;
+                        out.by_peers[i].push(peers.0);
+                    }
+                }
+                out.aggregates.push(own);
+                out.growing.push(grows);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The measures over the schema of all aggregates.
+    fn measures(
+        &self,
+        file: &RuleFile,
+        meant: &Resolved,
+        gathered: &Gathered,
+    ) -> Result<(SchemaRef, Vec<Measure>), Findings> {
+        let field = |(i, a): (usize, &Aggregate)| {
+            Field::new(aggregate_column(i), a.data_type.clone(), true)
+        };
+        let fields: Vec<Field> = gathered.aggregates.iter().enumerate().map(field).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let over = df_schema(&schema)?;
+        let mut measures = Vec::new();
+        for ((m, measure), offset) in
+            file.measures.iter().zip(&meant.measures).zip(&gathered.offsets)
+        {
+            let Some(value) = &measure.value else { continue };
+            let value = renumber(value, *offset, measure.aggregates.len());
+            let value = self.bind(&value, &over, &m.value)?;
+            measures.push(Measure { name: m.name.value.clone(), value });
+        }
+        Ok((schema, measures))
+    }
+
+    fn values(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+        measures: &[Measure],
+        gathered: &mut Gathered,
+    ) -> Result<Values, Findings> {
+        let field = |m: &Measure| Field::new(&m.name, m.value.data_type().clone(), true);
+        let grows = |m: &Measure| m.value.column().is_some_and(|c| gathered.growing[c]);
+        let growth = |m: &Measure| if grows(m) { Growth::Growing } else { Growth::Other };
+        let mut out = Values {
+            fields: measures.iter().map(field).collect(),
+            growth: measures.iter().map(growth).collect(),
+            compares: Vec::new(),
+        };
+        for (i, c) in file.compares.iter().enumerate() {
+            let by_peers = std::mem::take(&mut gathered.by_peers[i]);
+            let with = self.compare(file, meant, &c.with, by_peers)?;
+            let growth = match with {
+                CompareWith::Peers { .. } => Growth::Other,
+                CompareWith::Shift(_) | CompareWith::History { .. } => Growth::Fixed,
+            };
+            for m in measures {
+                let kind = match with {
+                    CompareWith::History { .. } => DataType::Float64,
+                    _ => m.value.data_type().clone(),
+                };
+                out.fields.push(Field::new(format!("{}.{}", c.name.value, m.name), kind, true));
+                out.growth.push(growth);
+            }
+            let measures = (0..measures.len()).collect();
+            out.compares.push(ComparePlan { name: c.name.value.clone(), with, measures });
+        }
+        Ok(out)
+    }
+
+    fn compare(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+        with: &Compare,
+        aggregates: Vec<Aggregate>,
+    ) -> Result<CompareWith, Findings> {
+        Ok(match with {
+            Compare::Shift { shift_ms } => CompareWith::Shift(*shift_ms),
+            Compare::History { of, .. } => {
+                CompareWith::History { shifts: shifts_of(with), of: *of }
+            }
+            Compare::Peers { key } => {
+                let columns = positions(file, key);
+                let (peer_keying, space) = self.keying(file, meant.feed, &meant.key, &columns)?;
+                let (keying, _) = self.own_keying(file, meant.feed, &meant.key)?;
+                let link = Link { feed: meant.feed, keying, peer_keying };
+                let link = position_or_push(&mut self.links, link);
+                CompareWith::Peers { columns, space, link, aggregates }
+            }
+        })
+    }
+
+    /// `reraise` over the values followed by the same columns as they were told last.
+    fn reraise(
+        &self,
+        expr: &Expr,
+        values: &[Field],
+        sql: &Sql,
+    ) -> Result<(Expression, SchemaRef), Findings> {
+        let last = |f: &Field| f.clone().with_name(format!("last.{}", f.name()));
+        let both: Vec<Field> = values.iter().cloned().chain(values.iter().map(last)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(both));
+        Ok((self.bind(expr, &df_schema(&schema)?, sql)?, schema))
+    }
+}
+
+/// Positions of the peers' key columns in the rule's key.
+fn positions(file: &RuleFile, key: &[Spanned<String>]) -> Vec<usize> {
+    key.iter().filter_map(|name| file.key.iter().position(|k| k.name == name.value)).collect()
+}
+
+/// How much earlier the windows of a compare end.
+fn shifts_of(compare: &Compare) -> Vec<i64> {
+    match compare {
+        Compare::Shift { shift_ms } => vec![*shift_ms],
+        Compare::History { windows, step_ms, skip, .. } => {
+            (1..=i64::from(*windows)).map(|i| (i + i64::from(*skip)) * step_ms).collect()
+        }
+        Compare::Peers { .. } => Vec::new(),
+    }
+}
+
+/// The measure's aggregate columns at their place among the rule's.
+fn renumber(expr: &Expr, offset: usize, count: usize) -> Expr {
+    let renamed = expr.clone().transform(|e| {
+        let Expr::Column(c) = &e else { return Ok(Transformed::no(e)) };
+        let own = (0..count).find(|i| aggregate_column(*i) == c.name);
+        Ok(match own {
+            Some(i) => {
+                let name = aggregate_column(i + offset);
+                Transformed::yes(Expr::Column(Column::new_unqualified(name)))
+            }
+            None => Transformed::no(e),
+        })
+    });
+    renamed.map_or_else(|_| expr.clone(), |t| t.data)
+}
+
+fn missing(file: &RuleFile, field: &str, example: &str) -> Diagnostic {
+    let message = format!("rule {:?} of kind window has no {field:?}", file.id.value);
+    Diagnostic::error("yaml::missing_field", file.id.span.clone(), message)
+        .help(format!("add `{example}`"))
+}
