@@ -34,6 +34,8 @@ enum Command {
     Explain(cli::explain::Explain),
     /// Propose a feed file from a sample of an office's data
     Feed(cli::feed::Feed),
+    /// Look at feeds: how long their records take to come
+    Feeds(cli::feeds::Feeds),
     /// List refused records, or write them back to be sent again
     DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write a made-up province's feeds as files, with incidents planted in them and the truth about them
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(args) => cli::test::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
+        Command::Feeds(args) => cli::feeds::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
         Command::Schema(args) => cli::schema::run(&args),

@@ -1,139 +1,183 @@
-//! Alerts: `GET /api/v1/alerts` and one of them.
-//!
-//! Filters `state`, `severity` (several with commas), `rule`, `key` (text in the key), `since` (date or instant), pages with
-//! `limit` and `cursor`. Out: `{"alerts": […], "next": cursor or null}`, those that fired last first.
+//! Alerts: `GET /api/v1/alerts`, one of them, its revisions and the records behind it.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
+use axum::{Json, extract::State};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{
+    problem::{Problem, ProblemDocument},
+    query::{Name, Query, wrong},
 };
-use serde_json::{Map, Value, json};
-
-use super::problem::Problem;
 use crate::{
-    engine::handle::{Filter, Handle, PAGE_MAX},
+    engine::{
+        handle::{AlertQuery, Filter, Handle, PAGE_MAX, Sort},
+        view::{AlertDetail, AlertPage, EvidencePage},
+    },
     model::{alert, signal::Severity, time::Zone},
 };
 
 /// Alerts on a page where the request does not say.
 const PAGE: usize = 100;
-const PARAMETERS: [&str; 7] = ["state", "severity", "rule", "key", "since", "limit", "cursor"];
+const PARAMETERS: [&str; 13] = [
+    "state", "severity", "rule", "key", "ucc", "domain", "region", "q", "since", "until", "sort",
+    "limit", "cursor",
+];
 
+/// All revisions of an alert.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Revisions {
+    /// Oldest first, each as it was told to sinks.
+    #[schema(value_type = Vec<Object>)]
+    revisions: Vec<Map<String, Value>>,
+}
+
+/// Alerts, a page at a time.
+///
+/// Pages do not move when alerts come in: a walk by cursor shows each alert once.
+#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts",
+    params(
+        ("state" = Option<String>, Query, description = "pending, firing, resolved, retracted, suppressed, or open for the first two; several with commas"),
+        ("severity" = Option<String>, Query, description = "low, medium, high, critical; several with commas"),
+        ("rule" = Option<String>, Query, description = "Ids of rules; several with commas"),
+        ("key" = Option<String>, Query, description = "Text in the key, which is JSON"),
+        ("ucc" = Option<String>, Query, description = "Code of the business"),
+        ("domain" = Option<String>, Query, description = "Directory of the rule"),
+        ("region" = Option<String>, Query, description = "How the region code begins: 43 for a province, 4301 for a city"),
+        ("q" = Option<String>, Query, description = "Text in message, key, business, id or title of the rule, whatever the case"),
+        ("since" = Option<String>, Query, description = "Fired at this date or instant or later"),
+        ("until" = Option<String>, Query, description = "Fired before this date or instant"),
+        ("sort" = Option<String>, Query, description = "fired_at (as by default), known_at, began_at or severity; latest or highest first"),
+        ("limit" = Option<usize>, Query, description = "Alerts on a page, 1 to 1000; 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before, with the same sort"),
+    ),
+    responses((status = 200, body = AlertPage), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn list(
     State(handle): State<Handle>,
-    Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Problem> {
-    let wanted = Wanted::parse(query, handle.intake().zone())?;
-    let page = handle.alerts(wanted.filter, wanted.cursor, wanted.limit).await?;
-    Ok(Json(json!({ "alerts": page.alerts, "next": page.next })))
+    query: Query,
+) -> Result<Json<AlertPage>, Problem> {
+    let asked = asked(query, handle.intake().zone())?;
+    Ok(Json(handle.ask(|desk| desk.alerts(asked)).await?))
 }
 
+/// One alert with everything that explains it.
+#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts",
+    params(("id" = String, Path, description = "Id of the alert")),
+    responses((status = 200, body = AlertDetail), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn one(
     State(handle): State<Handle>,
-    Path(id): Path<String>,
-) -> Result<Json<Map<String, Value>>, Problem> {
-    handle.alert(id.clone()).await?.map(Json).ok_or_else(|| unknown(&id))
+    Name(id): Name,
+    query: Query,
+) -> Result<Json<AlertDetail>, Problem> {
+    query.only(&[])?;
+    let unknown = unknown(&id);
+    handle.ask(move |desk| desk.alert(&id)).await?.map(Json).ok_or(unknown)
 }
 
+/// All revisions of an alert as they were told.
+#[utoipa::path(get, path = "/api/v1/alerts/{id}/revisions", tag = "alerts",
+    params(("id" = String, Path, description = "Id of the alert")),
+    responses((status = 200, body = Revisions), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn revisions(
     State(handle): State<Handle>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let revisions = handle.revisions(id.clone()).await?;
-    if revisions.is_empty() {
-        Err(unknown(&id))
-    } else {
-        Ok(Json(json!({ "revisions": revisions })))
-    }
+    Name(id): Name,
+    query: Query,
+) -> Result<Json<Revisions>, Problem> {
+    query.only(&[])?;
+    let unknown = unknown(&id);
+    let revisions = handle.ask(move |desk| desk.revisions(&id)).await?;
+    if revisions.is_empty() { Err(unknown) } else { Ok(Json(Revisions { revisions })) }
+}
+
+/// The records behind an alert, each as the version that counts now.
+#[utoipa::path(get, path = "/api/v1/alerts/{id}/evidence", tag = "alerts",
+    params(("id" = String, Path, description = "Id of the alert")),
+    responses((status = 200, body = EvidencePage), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
+pub(super) async fn evidence(
+    State(handle): State<Handle>,
+    Name(id): Name,
+    query: Query,
+) -> Result<Json<EvidencePage>, Problem> {
+    query.only(&[])?;
+    let unknown = unknown(&id);
+    handle.ask(move |desk| desk.evidence(&id)).await?.map(Json).ok_or(unknown)
 }
 
 fn unknown(id: &str) -> Problem {
-    let detail = format!("there is no alert {id:?}");
-    Problem::new(StatusCode::NOT_FOUND, "unknown-alert", "There is no such alert", detail)
+    let detail = format!("there is no alert {id:?}, GET /api/v1/alerts lists them");
+    Problem::missing("unknown-alert", "There is no such alert", detail)
 }
 
 /// What a query asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wanted {
-    filter: Filter,
-    cursor: Option<String>,
-    limit: usize,
-}
-
-impl Wanted {
-    fn parse(query: Vec<(String, String)>, zone: &Zone) -> Result<Self, Problem> {
-        let mut wanted = Self { limit: PAGE, ..Self::default() };
-        for (name, value) in query {
-            let wrong = |expected: String| {
-                Problem::parameter(&name, format!("{name}={value:?}: expected {expected}"))
-            };
-            match name.as_str() {
-                "state" => {
-                    let known = alert::State::ALL.map(alert::State::word).join(", ");
-                    let read = words(&value, alert::State::parse);
-                    wanted.filter.states = read.ok_or_else(|| wrong(format!("some of {known}")))?;
-                }
-                "severity" => {
-                    let known = Severity::ALL.map(Severity::word).join(", ");
-                    let read = words(&value, Severity::parse);
-                    wanted.filter.severities =
-                        read.ok_or_else(|| wrong(format!("some of {known}")))?;
-                }
-                "rule" => wanted.filter.rule = Some(value),
-                "key" => wanted.filter.key = Some(value),
-                "since" => {
-                    let read = zone.parse_instant(&value);
-                    let expected =
-                        || wrong("a date or an instant like 2026-03-05T08:00:00+08:00".into());
-                    wanted.filter.since_ms = Some(read.ok_or_else(expected)?);
-                }
-                "limit" => {
-                    let read = value.parse().ok().filter(|n| (1..=PAGE_MAX).contains(n));
-                    wanted.limit =
-                        read.ok_or_else(|| wrong(format!("a number from 1 to {PAGE_MAX}")))?;
-                }
-                "cursor" => wanted.cursor = Some(value),
-                _ => {
-                    let known = PARAMETERS.join(", ");
-                    let detail = format!("there is no parameter {name:?}, known are {known}");
-                    return Err(Problem::parameter(&name, detail));
-                }
-            }
-        }
-        Ok(wanted)
+fn asked(query: Query, zone: &Zone) -> Result<AlertQuery, Problem> {
+    let query = query.only(&PARAMETERS)?;
+    let states = alert::State::ALL.map(alert::State::word).join(", ");
+    let state = |word: &str| match word {
+        "open" => Some(vec![alert::State::Pending, alert::State::Firing]),
+        word => Some(vec![alert::State::parse(word)?]),
+    };
+    let severities = Severity::ALL.map(Severity::word).join(", ");
+    let sorts = Sort::ALL.map(Sort::word).join(", ");
+    let rules: Vec<String> = query.words("rule", |w| Some(w.to_owned()), "ids of rules")?;
+    let region = query.text("region");
+    if let Some(region) = region.as_ref().filter(|r| !r.chars().all(|c| c.is_ascii_digit())) {
+        return Err(wrong("region", region, "the first digits of a region code"));
     }
-}
-
-fn words<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    text.split(',').map(|word| parse(word.trim())).collect()
+    Ok(AlertQuery {
+        filter: Filter {
+            states: query.words("state", state, &format!("{states}, open"))?.concat(),
+            severities: query.words("severity", Severity::parse, &severities)?,
+            rules: Some(rules).filter(|r| !r.is_empty()),
+            key: query.text("key"),
+            ucc: query.text("ucc"),
+            region,
+            text: None,
+            since_ms: query.instant("since", zone)?,
+            until_ms: query.instant("until", zone)?,
+        },
+        domain: query.text("domain"),
+        text: query.text("q").filter(|q| !q.trim().is_empty()),
+        sort: query.word("sort", Sort::parse, &sorts)?.unwrap_or_default(),
+        cursor: query.text("cursor"),
+        limit: query.limit(PAGE, PAGE_MAX)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(name: &str, value: &str) -> Result<Wanted, Problem> {
-        Wanted::parse(vec![(name.to_owned(), value.to_owned())], &Zone::utc())
+    fn parse(name: &str, value: &str) -> Result<AlertQuery, Problem> {
+        asked(Query::of(&[(name, value)]), &Zone::utc())
     }
 
     #[test]
     fn queries() {
-        let states = vec![alert::State::Firing, alert::State::Pending];
-        assert_eq!(parse("state", "firing, pending").unwrap().filter.states, states);
+        use alert::State::{Firing, Pending, Resolved};
+        let states = |text| parse("state", text).unwrap().filter.states;
+        assert_eq!(states("firing, pending"), [Firing, Pending]);
+        assert_eq!(states("open,resolved"), [Pending, Firing, Resolved]);
         assert_eq!(parse("since", "1970-01-02").unwrap().filter.since_ms, Some(86_400_000));
         assert_eq!(parse("limit", "7").unwrap().limit, 7);
+        assert_eq!(parse("sort", "severity").unwrap().sort, Sort::Severity);
         for (name, value) in [
             ("state", "burning"),
             ("state", ""),
             ("severity", "high,severe"),
             ("since", "yesterday"),
+            ("until", "2026-02-30"),
+            ("region", "43%"),
             ("limit", "0"),
             ("limit", "1001"),
             ("sort", "id"),
+            ("stat", "firing"),
         ] {
             let problem = format!("{:?}", parse(name, value).unwrap_err());
             assert!(problem.contains(name), "{problem}");
         }
+        let problem = format!("{:?}", parse("stat", "firing").unwrap_err());
+        assert!(problem.contains("did you mean \\\"state\\\"?"), "{problem}");
+        let twice = asked(Query::of(&[("rule", "a"), ("rule", "b")]), &Zone::utc());
+        assert!(format!("{twice:?}").contains("comes twice"));
     }
 }

@@ -1,22 +1,39 @@
 //! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records).
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::problem::Problem;
-use crate::engine::handle::{Handle, Health};
+use super::problem::{Problem, ProblemDocument};
+use crate::engine::{
+    handle::{Handle, Health},
+    view::HealthView,
+};
 
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// The engine takes records.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready`
+    status: &'static str,
 }
 
-pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Value>, Problem> {
+/// The process answers, and how the whole is doing.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = HealthView)))]
+pub(super) async fn alive(State(handle): State<Handle>) -> Result<Json<HealthView>, Problem> {
+    let health = handle.health();
+    Ok(Json(handle.ask(move |desk| desk.health(&health)).await?))
+}
+
+/// The engine takes records: its log is replayed.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Ready), (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
+pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Ready>, Problem> {
     let not_ready = |detail: String| {
         let title = "The engine takes no records";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", title, detail)
     };
     match handle.health() {
-        Health::Ready => Ok(Json(json!({ "status": "ready" }))),
+        Health::Ready => Ok(Json(Ready { status: "ready" })),
         Health::Recovering => {
             Err(not_ready("the engine is walking its log, try again soon".into()))
         }

@@ -6,36 +6,38 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, Query, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header},
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, header},
 };
 
-use super::problem::Problem;
+use super::{
+    problem::{Problem, ProblemDocument},
+    query::{Name, Query},
+};
 use crate::engine::handle::{Answer, Handle, Push};
 
 /// Longest partition name and idempotency key: both are kept.
 const NAME_BYTES_MAX: usize = 200;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// Takes records of one feed; answered when they are on disk.
+#[utoipa::path(post, path = "/api/v1/feeds/{feed}/events", tag = "feeds",
+    params(
+        ("feed" = String, Path, description = "Name of the feed"),
+        ("partition" = Option<String>, Query, description = "Where the records come from; a watermark is kept for each"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key within 24 h is taken once"),
+    ),
+    request_body(content = String, content_type = "application/x-ndjson", description = "NDJSON, CSV (text/csv) or Arrow IPC (application/vnd.apache.arrow.stream), plain or with Content-Encoding gzip or zstd"),
+    responses((status = 200, body = Answer), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn push(
     State(handle): State<Handle>,
-    Path(feed): Path<String>,
-    Query(query): Query<Vec<(String, String)>>,
+    Name(feed): Name,
+    query: Query,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Answer>, Problem> {
-    let mut partition = None;
-    for (name, value) in query {
-        match name.as_str() {
-            "partition" => partition = Some(short("partition", value)?),
-            _ => {
-                return Err(Problem::parameter(
-                    &name,
-                    format!("there is no parameter {name:?}, only partition"),
-                ));
-            }
-        }
-    }
+    let partition = query.only(&["partition"])?.text("partition");
+    let partition = partition.map(|name| short("partition", name)).transpose()?;
     let key =
         text(&headers, IDEMPOTENCY_KEY)?.map(|key| short("Idempotency-Key", key)).transpose()?;
     let push = Push {
@@ -44,17 +46,9 @@ pub(super) async fn push(
         content_type: text(&headers, header::CONTENT_TYPE.as_str())?,
         content_encoding: text(&headers, header::CONTENT_ENCODING.as_str())?,
         idempotency_key: key,
-        body: body.map_err(|rejection| refused(&handle, &rejection))?,
+        body: body.map_err(|r| Problem::body(&r, handle.intake().body_bytes_max()))?,
     };
     Ok(Json(handle.push(push).await?))
-}
-
-fn refused(handle: &Handle, rejection: &BytesRejection) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_long(handle.intake().body_bytes_max());
-    }
-    let title = "The body did not arrive";
-    Problem::new(StatusCode::BAD_REQUEST, "body-incomplete", title, rejection.body_text())
 }
 
 fn short(name: &str, value: String) -> Result<String, Problem> {

@@ -12,6 +12,9 @@ use crate::engine::{handle::Handle, metrics::CONTENT_TYPE};
 /// The route of requests to no path of ours: paths are the clients' words and no labels.
 const NO_ROUTE: &str = "none";
 
+/// What Prometheus scrapes.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, description = "text format 0.0.4", body = String, content_type = "text/plain")))]
 pub(super) async fn page(State(handle): State<Handle>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], handle.metrics_text())
 }

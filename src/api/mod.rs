@@ -5,35 +5,68 @@
 //! Not here: authentication and TLS, which come later; until then only loopback addresses are served, or a proxy guards.
 
 mod alerts;
+mod document;
+mod feeds;
 mod health;
 mod ingest;
 mod metrics;
 mod problem;
+mod query;
+mod rules;
+mod stream;
+mod subjects;
 
-use std::{future::Future, io};
+use std::{
+    future::Future,
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use tokio::net::TcpListener;
 use tower_http::trace::TraceLayer;
 
 use crate::engine::handle::Handle;
 
+/// Every path with its method: what the router serves and the OpenAPI document describes.
+fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRouter<Handle>)> {
+    let events = post(ingest::push).layer(DefaultBodyLimit::max(body_bytes_max));
+    let check = post(rules::check).layer(DefaultBodyLimit::max(rules::RULE_BYTES_MAX));
+    vec![
+        ("post", "/api/v1/feeds/{feed}/events", events),
+        ("get", "/api/v1/alerts", get(alerts::list)),
+        ("get", "/api/v1/alerts/stream", get(stream::follow)),
+        ("get", "/api/v1/alerts/{id}", get(alerts::one)),
+        ("get", "/api/v1/alerts/{id}/revisions", get(alerts::revisions)),
+        ("get", "/api/v1/alerts/{id}/evidence", get(alerts::evidence)),
+        ("get", "/api/v1/rules", get(rules::list)),
+        ("post", "/api/v1/rules/check", check),
+        ("get", "/api/v1/rules/{id}", get(rules::one)),
+        ("get", "/api/v1/feeds", get(feeds::list)),
+        ("get", "/api/v1/feeds/{feed}", get(feeds::one)),
+        ("get", "/api/v1/feeds/{feed}/lateness", get(feeds::lateness)),
+        ("get", "/api/v1/dead-letters", get(feeds::dead_letters)),
+        ("get", "/api/v1/dead-letters/{id}", get(feeds::dead_letter)),
+        ("get", "/api/v1/subjects/{ucc}", get(subjects::one)),
+        ("get", "/api/v1/openapi.json", get(document::openapi)),
+        ("get", "/metrics", get(metrics::page)),
+        ("get", "/healthz", get(health::alive)),
+        ("get", "/readyz", get(health::ready)),
+    ]
+}
+
 /// All routes; bodies of pushes may have at most `body_bytes_max` bytes.
 pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
-    let events = post(ingest::push).layer(DefaultBodyLimit::max(body_bytes_max));
-    Router::new()
-        .route("/api/v1/feeds/{feed}/events", events)
-        .route("/api/v1/alerts", get(alerts::list))
-        .route("/api/v1/alerts/{id}", get(alerts::one))
-        .route("/api/v1/alerts/{id}/revisions", get(alerts::revisions))
-        .route("/metrics", get(metrics::page))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    let mut router = Router::new();
+    for (_, path, method) in routes(body_bytes_max) {
+        router = router.route(path, method);
+    }
+    router
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn_with_state(handle.clone(), metrics::measure))
@@ -52,5 +85,45 @@ pub async fn serve(
     body_bytes_max: usize,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let followed = handle.clone();
+    let stop = async move {
+        stop.await;
+        // Their lines would stay open for ever.
+        followed.desk().stream().end();
+    };
     axum::serve(listener, router(handle, body_bytes_max)).with_graceful_shutdown(stop).await
+}
+
+/// The present, milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "how far a feed is behind is held against the clock")]
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::OpenApi;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let document = serde_json::to_value(document::Document::openapi()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{document}");
+        let described: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(move |m| (m.clone(), path.clone()))
+            })
+            .collect();
+        let served: BTreeSet<(String, String)> =
+            routes(1).into_iter().map(|(m, p, _)| (m.to_owned(), p.to_owned())).collect();
+        assert_eq!(described, served);
+    }
 }

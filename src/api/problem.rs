@@ -4,12 +4,28 @@
 
 use axum::{
     Json,
+    extract::rejection::BytesRejection,
     http::{Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
-use crate::engine::handle::{Refused, StoreError};
+use crate::engine::handle::{DeskError, Refused, StoreError};
+
+/// What an error looks like; further members where they help.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemDocument {
+    /// `urn:forewarn:problem:…`
+    r#type: String,
+    /// The same for people, in general.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What was wrong with this request, and what would be right.
+    detail: String,
+}
 
 /// A problem document; in a box, because it is the rare way out of every handler.
 #[derive(Debug)]
@@ -43,7 +59,7 @@ impl Problem {
         self
     }
 
-    fn retry_after(mut self, seconds: u32) -> Self {
+    pub(super) fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
     }
@@ -57,6 +73,20 @@ impl Problem {
             detail,
         )
         .with("parameter", json!(name))
+    }
+
+    /// Something that is named and not there.
+    pub(super) fn missing(kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, kind, title, detail)
+    }
+
+    /// A body that did not arrive, or has more than `limit` bytes.
+    pub(super) fn body(rejection: &BytesRejection, limit: usize) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::too_long(limit);
+        }
+        let title = "The body did not arrive";
+        Self::new(StatusCode::BAD_REQUEST, "body-incomplete", title, rejection.body_text())
     }
 
     pub(super) fn too_long(limit: usize) -> Self {
@@ -135,25 +165,34 @@ impl From<Refused> for Problem {
     }
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Cursor(_)) {
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        if let DeskError::Store(StoreError::Cursor(_)) = error {
             return Self::parameter("cursor", error.to_string());
         }
         // Paths and causes are for the operator's log, not for whoever asks.
-        tracing::error!(%error, cause = ?std::error::Error::source(&error), "alerts cannot be read");
-        let detail = "the alert store does not answer, see the server's log";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "Alerts cannot be read", detail)
+        tracing::error!(%error, cause = ?std::error::Error::source(&error), "no answer can be given");
+        let detail = "the data directory does not answer, see the server's log";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "store",
+            "What is stored cannot be read",
+            detail,
+        )
     }
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}", uri.path());
+    let detail =
+        format!("there is nothing at {}, /api/v1/openapi.json lists what there is", uri.path());
     Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} cannot be answered with {method}", uri.path());
+    let detail = format!(
+        "{} cannot be answered with {method}, /api/v1/openapi.json lists methods",
+        uri.path()
+    );
     let title = "The path has no such method";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail)
 }

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod feed;
+pub(crate) mod feeds;
 pub(crate) mod health;
 pub(crate) mod replay;
 pub(crate) mod report;
@@ -11,6 +12,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod test;
+mod verify;
 
 use std::{
     collections::HashSet,

@@ -70,6 +70,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts {
         pipeline,
         rules,
+        rules_dir: config.rules.clone(),
         rules_hash,
         secret: super::local_key(&config.data)?,
         data: config.data.clone(),

@@ -23,7 +23,7 @@ use crate::{
         batch::{DeadClass, DeadLetter},
         schema::ColumnType,
         time::{DAY_MS, HOUR_MS, Zone, format_span},
-        window::WindowSpec,
+        window::{PaneGrid, WindowSpec},
     },
     pane::{
         kept::{Found, Piece},
@@ -53,8 +53,10 @@ pub(super) struct Feed {
     next_cut_ms: i64,
     /// Rows before this instant change the past.
     closed_to_ms: i64,
-    /// Lanes on other time columns: (lane, delay, local time up to which their windows are closed).
-    other_times: Vec<(usize, i64, i64)>,
+    /// Lanes on other time columns: (lane, first pane that is not closed).
+    other_times: Vec<(usize, i32)>,
+    /// The earliest event so far, of whatever version.
+    oldest_ms: i64,
     /// First column of unified social credit codes.
     ucc: Option<usize>,
 }
@@ -82,12 +84,7 @@ impl Feed {
     pub(super) fn new(number: usize, spec: &FeedSpec, zone: &Zone, plan: &Plan) -> Self {
         let schema = &spec.schema;
         let lanes = &plan.panes.feeds[number].lanes;
-        let other =
-            lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time).map(|(i, l)| {
-                let delay =
-                    schema.delays.iter().find(|(c, _)| *c == l.time).map_or(0, |(_, ms)| *ms);
-                (i, delay, i64::MIN)
-            });
+        let other = lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time);
         Self {
             partitions: Partitions::new(spec.out_of_order_ms),
             rows_keep_ms: rows_keep(number, spec, plan),
@@ -97,7 +94,8 @@ impl Feed {
             grids: grids(number, plan),
             next_cut_ms: i64::MIN,
             closed_to_ms: i64::MIN,
-            other_times: other.collect(),
+            other_times: other.map(|(i, _)| (i, i32::MIN)).collect(),
+            oldest_ms: i64::MAX,
             ucc: schema.columns.iter().position(|c| c.kind == ColumnType::Ucc),
             spec: spec.clone(),
             zone: zone.clone(),
@@ -180,10 +178,34 @@ impl Feed {
         Some(Found { piece: self.pieces.get(&piece)?.clone(), row })
     }
 
-    /// Local day in which the feed's history begins, as far as this event tells.
-    pub(super) fn history_day(&self, event_ms: i64) -> i64 {
+    /// Where the row of the version that was last decided about lies: what came before it may have begun a new piece.
+    pub(super) fn placed(&mut self, batch: &Incoming, row: u32) {
+        if let Some(dedup) = &mut self.dedup {
+            dedup.placed(batch.prepared.rows.ids[row as usize], batch.version(row).place);
+        }
+    }
+
+    /// Local day in which the feed's history begins by an event that is earlier than all before it.
+    pub(super) fn earlier_day(&mut self, event_ms: i64) -> Option<i64> {
+        if event_ms >= self.oldest_ms {
+            return None;
+        }
+        self.oldest_ms = event_ms;
         let local = self.zone.to_local(self.spec.history_from_ms.unwrap_or(event_ms));
-        local.div_euclid(DAY_MS) * DAY_MS
+        Some(local.div_euclid(DAY_MS) * DAY_MS)
+    }
+
+    /// See [`FeedSpec::correctable_ms`].
+    pub(super) fn correctable_ms(&self) -> i64 {
+        self.spec.correctable_ms()
+    }
+
+    /// Windows on a lane are closed up to a local time: rows before it change the past.
+    pub(super) fn close_lane(&mut self, lane: usize, grid: PaneGrid, to: i64) {
+        match self.other_times.iter_mut().find(|(l, _)| *l == lane) {
+            Some((_, open)) => *open = (*open).max(grid.pane(to)),
+            None => self.closed_to_ms = self.closed_to_ms.max(self.zone.to_utc(to)),
+        }
     }
 
     /// Where the next cut is, now that the watermark's windows are closed; and what can be forgotten.
@@ -192,13 +214,11 @@ impl Feed {
         if watermark == i64::MIN {
             return;
         }
-        let (mut next, mut closed) = (i64::MAX, i64::MIN);
-        for (every, origin, delay) in &self.grids {
+        let end_of = |(every, origin, delay): &(i64, i64, i64)| {
             let end = next_end(self.zone.to_local(watermark - delay), *every, *origin);
-            next = next.min(self.zone.to_utc(end) + delay);
-            closed = closed.max(self.zone.to_utc(end - every));
-        }
-        (self.next_cut_ms, self.closed_to_ms) = (next, self.closed_to_ms.max(closed));
+            self.zone.to_utc(end) + delay
+        };
+        self.next_cut_ms = self.grids.iter().map(end_of).min().unwrap_or(i64::MAX);
         if let Some(dedup) = &mut self.dedup
             && watermark >= self.next_forget_ms
         {
@@ -221,9 +241,9 @@ impl Feed {
     /// Whether a row changes windows that may be closed.
     fn is_past(&self, event_ms: i64, prepared: &Prepared, row: usize) -> bool {
         event_ms < self.closed_to_ms
-            || self.other_times.iter().any(|(lane, _, closed_to)| {
+            || self.other_times.iter().any(|(lane, open)| {
                 let pane = prepared.rows.panes[*lane][row];
-                pane != NO_PANE && i64::from(pane) < *closed_to
+                pane != NO_PANE && pane < *open
             })
     }
 
@@ -297,5 +317,5 @@ fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
     };
     let rules =
         plan.rules.iter().filter(|r| r.feeds.contains(&feed)).map(of_rule).max().unwrap_or(0);
-    (rules + spec.allowed_lateness_ms + DAY_MS).max(spec.dedup_for_ms)
+    rules + spec.correctable_ms() + DAY_MS
 }

@@ -5,23 +5,26 @@
 //! Promise: a request is refused before anything of it was taken, or it is answered for.
 //! Not here: what the engine does with a request — see `run`.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
+use utoipa::ToSchema;
 
-pub use super::intake::Refused;
+pub use super::{
+    desk::{AlertQuery, DeadLetterQuery, Desk, Error as DeskError},
+    intake::Refused,
+};
 use super::{intake::Intake, metrics::Metrics};
 pub use crate::source::push::Push;
-pub use crate::store::alerts::{Error as StoreError, Filter, PAGE_MAX, Page};
-use crate::{model::batch::Decoded, source::push, store::alerts::AlertReader};
+pub use crate::store::{
+    alerts::{Error as StoreError, Filter, PAGE_MAX, Sort},
+    dead_letters::Filter as DeadLetterFilter,
+};
+use crate::{model::batch::Decoded, source::push};
 
 /// What became of the records of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Answer {
     /// Records that count.
     pub accepted: u64,
@@ -37,7 +40,7 @@ pub struct Answer {
 }
 
 /// A record that does not count.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Dead {
     /// Line (text) or row of the body, from 1.
     pub line: u64,
@@ -98,21 +101,13 @@ pub(super) struct Shared {
     health: Mutex<Health>,
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
-    /// Opened when the first reader comes.
-    alerts: Mutex<Option<AlertReader>>,
-    alerts_path: Box<Path>,
+    desk: Arc<Desk>,
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, metrics: Arc<Metrics>, alerts_path: &Path) -> Self {
-        Self {
-            intake,
-            metrics,
-            health: Mutex::new(Health::Recovering),
-            closing: Notify::new(),
-            alerts: Mutex::new(None),
-            alerts_path: alerts_path.into(),
-        }
+    pub(super) fn new(intake: Intake, metrics: Arc<Metrics>, desk: Arc<Desk>) -> Self {
+        let health = Mutex::new(Health::Recovering);
+        Self { intake, metrics, health, closing: Notify::new(), desk }
     }
 
     pub(super) fn set_health(&self, health: Health) {
@@ -210,49 +205,23 @@ impl Handle {
         }
     }
 
-    /// A page of alerts.
+    /// Asks the desk, on a thread that may wait for the disk.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn alerts(
+    /// Those of the question, and [`DeskError::Interrupted`].
+    pub async fn ask<T: Send + 'static>(
         &self,
-        filter: Filter,
-        cursor: Option<String>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        self.read(move |store| store.page(&filter, cursor.as_deref(), limit)).await
+        question: impl FnOnce(&Desk) -> Result<T, DeskError> + Send + 'static,
+    ) -> Result<T, DeskError> {
+        let desk = Arc::clone(&self.shared.desk);
+        let asked = tokio::task::spawn_blocking(move || question(&desk));
+        asked.await.unwrap_or(Err(DeskError::Interrupted))
     }
 
-    /// One alert at its latest revision.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn alert(&self, id: String) -> Result<Option<Map<String, Value>>, StoreError> {
-        self.read(move |store| store.alert(&id)).await
-    }
-
-    /// All revisions of one alert, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn revisions(&self, id: String) -> Result<Vec<Map<String, Value>>, StoreError> {
-        self.read(move |store| store.revisions(&id)).await
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&AlertReader) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut open = shared.alerts.lock().unwrap_or_else(PoisonError::into_inner);
-            let reader = match open.take() {
-                Some(reader) => reader,
-                None => AlertReader::open(&shared.alerts_path)?,
-            };
-            read(open.insert(reader))
-        });
-        reading.await.unwrap_or_else(|_| Err(StoreError::Interrupted))
+    /// The desk, for what needs no waiting: following the stream.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.shared.desk
     }
 
     fn stopped(&self) -> Refused {
@@ -265,6 +234,8 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         engine::pipeline::{Options, Pipeline},
@@ -279,14 +250,14 @@ mod tests {
     fn handle(queue_max: usize) -> (Handle, mpsc::Receiver<Request>) {
         let columns = vec![Column::new("at", ColumnType::Timestamp)];
         let feeds = vec![FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
+        let secret = Secret::new([0; 32]);
         let pipeline = Pipeline::try_new(feeds.clone(), &[], Options::default()).unwrap();
         let metrics = Arc::new(Metrics::new(&pipeline, "", &[]));
-        let intake = Intake::new(feeds.into(), Zone::utc(), Secret::new([0; 32]), 1_000);
+        let nowhere = Path::new("nowhere");
+        let desk = Desk::new(nowhere, &pipeline, Vec::new(), nowhere, secret.clone());
+        let intake = Intake::new(feeds.into(), Zone::utc(), secret, 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
-        (
-            Handle::new(sender, Arc::new(Shared::new(intake, metrics, Path::new("nowhere.db")))),
-            queue,
-        )
+        (Handle::new(sender, Arc::new(Shared::new(intake, metrics, Arc::new(desk)))), queue)
     }
 
     fn push() -> Push {

@@ -94,11 +94,6 @@ impl Incoming {
         (self.from, self.to) = (row, row + 1);
     }
 
-    /// Goes on behind a row, which is in no piece.
-    pub(super) fn skip(&mut self, row: u32) {
-        self.from = row + 1;
-    }
-
     /// Whether rows were looked at that are in no piece yet.
     pub(super) fn has_rows(&self) -> bool {
         self.to > self.from
@@ -159,13 +154,6 @@ impl Versions {
             };
         Version { number, operation, place, event_ms }
     }
-}
-
-/// The earliest event time of a piece's rows that were not refused.
-pub(super) fn first_counted_ms(piece: &Piece) -> Option<i64> {
-    let is_refused = |i: usize| piece.refused.get(i).copied().unwrap_or(false);
-    let times = &piece.rows.event_ms[piece.from as usize..piece.to as usize];
-    times.iter().enumerate().filter(|(i, _)| !is_refused(*i)).map(|(_, ms)| *ms).min()
 }
 
 /// Hash of a row's whole content: what decides between equal versions.

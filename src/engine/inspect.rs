@@ -1,11 +1,12 @@
 //! What the engine knows about one rule, key and window: the answer to "why did it fire, or not".
 
+use arrow::{array::RecordBatch, compute::concat_batches};
 use serde_json::{Map, Value};
 
 use super::{
     pipeline::Pipeline,
     shard::{Shard, record_id, window_span},
-    windows::next_end,
+    windows::{PeersByEnd, next_end},
 };
 use crate::{
     model::{
@@ -13,7 +14,10 @@ use crate::{
         signal::{Severity, Span, Truth},
         window::WindowSpec,
     },
-    rule::evaluate::{judge, row_values},
+    rule::{
+        evaluate::{judge, row_values},
+        plan::RulePlan,
+    },
 };
 
 /// One rule, key and window looked at closely.
@@ -35,7 +39,24 @@ pub struct Inspection {
     pub records: Vec<(String, i64, usize)>,
 }
 
+/// What one key's windows say, one row each.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// The values, by window; null where no record of the key is known.
+    pub values: RecordBatch,
+    /// Whether the rule fires in it.
+    pub fires: Vec<bool>,
+}
+
 impl Pipeline {
+    /// The windows of `rule` that end at these local times, for the key with this canonical text. `None` for rules without
+    /// windows of a fixed length, and when no record of the key is known.
+    pub fn course(&mut self, rule: usize, key: &str, ends: &[i64]) -> Option<Course> {
+        let shards = self.shards_mut();
+        let peers = shards.peers(rule, |_| ends.to_vec());
+        shards.iter_mut().find_map(|s| s.course(rule, key, ends, &peers))
+    }
+
     /// Looks at the window of `rule` that holds the instant `at_ms`, or the one that ends there, for the key with this
     /// canonical text. `None` when no record of the key is known.
     pub fn inspect(&mut self, rule: usize, key: &str, at_ms: i64) -> Option<Inspection> {
@@ -44,14 +65,43 @@ impl Pipeline {
 }
 
 impl Shard {
+    fn course(
+        &mut self,
+        r: usize,
+        canonical: &str,
+        ends: &[i64],
+        peers: &PeersByEnd,
+    ) -> Option<Course> {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return None };
+        let key = self.known_key(rule, canonical)?;
+        let (mut rows, mut fires) =
+            (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
+        for end in ends {
+            let window = end - width_ms..*end;
+            let of_end =
+                peers.iter().find(|(e, _)| e == end).map_or(&[][..], |(_, p)| p.as_slice());
+            let (verdicts, values) = self.verdicts(r, &[key], &window, of_end);
+            fires.push(verdicts[0].truth == Truth::Fire);
+            rows.push(values);
+        }
+        Some(Course { values: concat_batches(&rule.value_schema, &rows).ok()?, fires })
+    }
+
+    /// The number of a key that has records.
+    fn known_key(&self, rule: &RulePlan, canonical: &str) -> Option<u32> {
+        let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
+        rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))
+    }
+
     fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
             return None;
         };
-        let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
-        let key = rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))?;
+        let key = self.known_key(rule, canonical)?;
         let local = self.zone.to_local(at_ms);
         let end = next_end(local - 1, every_ms, origin_ms);
         let window = end - width_ms..end;
@@ -59,9 +109,9 @@ impl Shard {
         let values = evaluator.values(&[key], &window).batch;
         let verdict = judge(rule, &values)[0];
         let found = evaluator.records(key, &window);
-        let terms = rule.terms.iter().map(|(text, e)| {
-            let (result, _) = evaluate_rows(e.as_ref(), &values);
-            (text.clone(), (!result.is_null(0)).then(|| true_mask(&result).value(0)))
+        let terms = rule.terms.iter().map(|term| {
+            let (result, _) = evaluate_rows(term.holds.as_ref(), &values);
+            (term.text.clone(), (!result.is_null(0)).then(|| true_mask(&result).value(0)))
         });
         let records = found
             .iter()

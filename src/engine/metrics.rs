@@ -496,10 +496,8 @@ impl Metrics {
             if one.state == State::Retracted {
                 self.retractions.inc();
             }
-            let known = one.body.get("known_at").and_then(|v| v.as_str());
-            let known_ms = known.and_then(|text| Zone::utc().parse_instant(text));
-            if let (1, Some(known_ms)) = (one.revision, known_ms) {
-                let took = (now_ms - known_ms).max(0) as f64 / 1_000.0;
+            if one.revision == 1 {
+                let took = (now_ms - one.known_ms).max(0) as f64 / 1_000.0;
                 self.to_alert.with_label_values(&[one.severity.word()]).observe(took);
             }
         }

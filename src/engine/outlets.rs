@@ -66,7 +66,7 @@ impl Outlets {
     pub(super) fn start(
         outlets: Vec<Outlet>,
         console: &str,
-        rules: &[RuleFile],
+        facts: &BTreeMap<String, RuleFacts>,
         store: &Path,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
@@ -84,7 +84,7 @@ impl Outlets {
             let stop = Arc::clone(&stop);
             let body: Box<dyn FnOnce() + Send> = match outlet.kind {
                 OutletKind::Alertmanager { url } => {
-                    let mut to = Alertmanager::new(&url, console, facts(rules));
+                    let mut to = Alertmanager::new(&url, console, facts.clone());
                     Box::new(move || {
                         let mut again_ms = 0;
                         courier.run(&nudged, &stop, |courier, now_ms| {
@@ -277,7 +277,7 @@ impl Courier {
 }
 
 /// What Alertmanager is told about the rules.
-fn facts(rules: &[RuleFile]) -> BTreeMap<String, RuleFacts> {
+pub(super) fn facts(rules: &[RuleFile]) -> BTreeMap<String, RuleFacts> {
     let of_rule = |rule: &RuleFile| {
         let title = |t: &Option<crate::model::yaml::Spanned<String>>| {
             t.as_ref().map_or_else(String::new, |t| t.value.clone())

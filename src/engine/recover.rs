@@ -9,6 +9,7 @@ use crate::{
     model::batch::Batch,
     store::{
         alerts::Told,
+        log::Place,
         record::{Entry, Rows, RuleSet, conform, unpack_lines},
     },
 };
@@ -24,7 +25,9 @@ impl Engine {
         let mut told = Vec::new();
         let mut unknown = BTreeMap::new();
         let mut rows = 0;
-        for entry in self.log.read_from(0)? {
+        let mut entries = self.log.read_from(0)?;
+        while let Some(entry) = entries.next() {
+            let place = entries.last_place();
             match entry? {
                 Entry::Rules(rules) => rules_hash = Some(rules.hash),
                 Entry::Idle(idle) => match self.feed(&idle.feed) {
@@ -36,7 +39,7 @@ impl Engine {
                 Entry::Rows(logged) => match self.feed(&logged.head.feed) {
                     Some(feed) => {
                         rows += logged.head.rows;
-                        told.extend(self.walk_again(feed, logged, stored_to)?);
+                        told.extend(self.walk_again(feed, logged, place, stored_to)?);
                     }
                     None => *unknown.entry(logged.head.feed).or_insert(0) += logged.head.rows,
                 },
@@ -72,6 +75,7 @@ impl Engine {
         &mut self,
         feed: usize,
         logged: Rows,
+        place: Place,
         stored_to: u64,
     ) -> Result<Vec<Told>, Error> {
         let Rows { head, batches } = logged;
@@ -90,7 +94,7 @@ impl Engine {
             again.push(Batch { feed, partition, rows, lines: lines.into(), raw: None });
             from = to;
         }
-        let mut step = self.arrive(feed, &head, again);
+        let mut step = self.arrive(feed, &head, again, place);
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
         }

@@ -22,10 +22,11 @@ use tokio::{
 
 use super::{
     config::{Limits, Outlet},
+    desk::Desk,
     handle::{Handle, Health, Request, Shared},
     intake::Intake,
     metrics::Metrics,
-    outlets::Outlets,
+    outlets::{self, Outlets},
     pipeline::Pipeline,
     remembered::Remembered,
     tell::{self, Teller},
@@ -91,6 +92,8 @@ pub struct Parts {
     pub pipeline: Pipeline,
     /// The rules as they were written, for readers.
     pub rules: Vec<RuleFile>,
+    /// The directory below which they lie.
+    pub rules_dir: PathBuf,
     /// Hash over feeds and rules.
     pub rules_hash: String,
     /// The local key.
@@ -122,6 +125,7 @@ pub(super) struct Engine {
     pub(super) pipeline: Pipeline,
     pub(super) teller: Teller,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) desk: Arc<Desk>,
     pub(super) dead: DeadLetters,
     pub(super) rules_hash: String,
     pub(super) limits: Limits,
@@ -149,15 +153,19 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let outlets: Vec<String> = parts.outlets.iter().map(|o| o.name.clone()).collect();
     let names = [tell::sink_words(parts.sinks.len()), outlets.clone()].concat();
     let metrics = Arc::new(Metrics::new(&parts.pipeline, &parts.rules_hash, &names));
-    let told = Arc::clone(&metrics);
-    let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), told)?;
+    let facts = outlets::facts(&parts.rules);
+    let secret = parts.secret.clone();
+    let desk = Desk::new(&parts.data, &parts.pipeline, parts.rules, &parts.rules_dir, secret);
+    let desk = Arc::new(desk);
+    let who_follows = (Arc::clone(&desk), Arc::clone(&metrics));
+    let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), who_follows)?;
     teller.post_to(outlets, || {
-        Outlets::start(parts.outlets, &parts.public_url, &parts.rules, &alerts_path, &metrics)
+        Outlets::start(parts.outlets, &parts.public_url, &facts, &alerts_path, &metrics)
     })?;
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, Arc::clone(&metrics), &alerts_path));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&metrics), Arc::clone(&desk)));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
@@ -165,6 +173,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         pipeline: parts.pipeline,
         teller,
         metrics,
+        desk,
         dead,
         rules_hash: parts.rules_hash,
         limits: parts.limits,

@@ -68,6 +68,7 @@ impl Engine {
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
         drop(timer);
         self.metrics.stepped(&step);
+        self.desk.went_idle(feed, partition, &step, self.pipeline.watermarks());
         self.teller.told(step.alerts)
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     handle::{Answer, Dead, Delivery, Refused, Request},
+    index::Logged,
     pipeline::{Arrival, FeedCounts, Step},
     remembered::Seen,
     run::{Engine, Error, chain},
@@ -17,7 +18,7 @@ use crate::{
     model::batch::{Batch, DeadLetter},
     store::{
         alerts::Told,
-        log,
+        log::{self, Place},
         record::{Entry, Rows, RowsHead, pack_lines},
     },
 };
@@ -26,6 +27,7 @@ use crate::{
 struct Taken {
     request: Request,
     head: RowsHead,
+    place: Place,
 }
 
 impl Engine {
@@ -115,7 +117,9 @@ impl Engine {
         }
         let with_rows = delivery.decoded.iter().map(|d| &d.rows).filter(|rows| rows.num_rows() > 0);
         let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
-        match self.log.append(&entry) {
+        let appended = self.log.append(&entry);
+        let place = self.log.last_place();
+        match appended {
             Ok(()) if delivery.ended => {
                 self.append_idle(delivery.feed, &delivery.partition, now_ms)?
             }
@@ -133,7 +137,7 @@ impl Engine {
         }
         self.metrics.undecoded(delivery.feed, &letters);
         let Entry::Rows(Rows { head, .. }) = entry else { return Ok(None) };
-        Ok(Some(Taken { request, head }))
+        Ok(Some(Taken { request, head, place }))
     }
 
     /// Walks the rows of a logged request.
@@ -141,9 +145,9 @@ impl Engine {
         &mut self,
         taken: Taken,
     ) -> (oneshot::Sender<Result<Answer, Refused>>, Answer, Vec<Told>) {
-        let Taken { request: Request { delivery, answer: to }, head } = taken;
+        let Taken { request: Request { delivery, answer: to }, head, place } = taken;
         let (feed, ended) = (delivery.feed, delivery.ended);
-        let mut step = self.arrive(feed, &head, batches(delivery));
+        let mut step = self.arrive(feed, &head, batches(delivery), place);
         let answer = self.answer(&head, feed, &step);
         self.bury_refused(feed, &head, &mut step);
         if let (Some(key), Some(hash)) = (&head.idempotency_key, head.body_hash) {
@@ -161,19 +165,27 @@ impl Engine {
         (to, answer, told)
     }
 
-    /// Rows of one request through the walk.
-    pub(super) fn arrive(&mut self, feed: usize, head: &RowsHead, batches: Vec<Batch>) -> Step {
+    /// Rows of one request, which lie at `place` of the log, through the walk.
+    pub(super) fn arrive(
+        &mut self,
+        feed: usize,
+        head: &RowsHead,
+        batches: Vec<Batch>,
+        place: Place,
+    ) -> Step {
         self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
-        if batches.is_empty() {
-            return Step::default();
-        }
-        self.metrics.arrived(feed, &batches, head.arrived_ms, self.pipeline.zone());
-        let arrived_ms = vec![head.arrived_ms];
-        let timer = self.metrics.evaluation_timer();
-        let arrival = Arrival { batches, order: None, first: head.first, arrived_ms };
-        let step = self.pipeline.arrive(arrival);
-        drop(timer);
+        let rows: Vec<_> = batches.iter().map(|b| (b.rows.clone(), Arc::clone(&b.lines))).collect();
+        let step = if batches.is_empty() {
+            Step::default()
+        } else {
+            self.metrics.arrived(feed, &batches, head.arrived_ms, self.pipeline.zone());
+            let arrived_ms = vec![head.arrived_ms];
+            let _timer = self.metrics.evaluation_timer();
+            self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
+        };
         self.metrics.stepped(&step);
+        let logged = Logged { head, feed, place, batches: &rows };
+        self.desk.took(&logged, &step, self.pipeline.watermarks());
         step
     }
 

@@ -10,9 +10,11 @@ use std::{
 };
 
 use super::{
+    desk::Desk,
     metrics::{Delivered, Metrics},
     outlets::Outlets,
     run::{Error, chain, now_ms},
+    stream,
 };
 use crate::{
     model::{
@@ -35,6 +37,7 @@ pub(super) struct Teller {
     metrics: Arc<Metrics>,
     rule_ids: Vec<String>,
     zone: Zone,
+    desk: Arc<Desk>,
     /// Alerts that could not be stored yet.
     unsaved: Vec<Told>,
     /// Arrival number behind what is stored.
@@ -60,15 +63,16 @@ impl Teller {
         sinks: &[PathBuf],
         rule_ids: Vec<String>,
         zone: Zone,
-        metrics: Arc<Metrics>,
+        (desk, metrics): (Arc<Desk>, Arc<Metrics>),
     ) -> Result<Self, Error> {
         let store = AlertStore::open(alerts)?;
+        desk.stored(store.last_marks(stream::REMEMBERED)?);
         let words = sink_words(sinks.len());
         let opened = sinks.iter().zip(&words).map(|(path, word)| Sink::open(path, word, &store));
         let sinks = opened.collect::<Result<_, _>>()?;
         let stored_to = store.position()?;
         let (outlets, unsaved) = (None, Vec::new());
-        Ok(Self { store, sinks, outlets, metrics, rule_ids, zone, unsaved, stored_to })
+        Ok(Self { store, sinks, outlets, metrics, rule_ids, zone, desk, unsaved, stored_to })
     }
 
     /// From now on revisions also wait for these sinks on the network, whose threads `start` starts.
@@ -103,6 +107,9 @@ impl Teller {
         let told = |alert: Alert| {
             let rule = &self.rule_ids[alert.rule];
             Told {
+                known_ms: alert.known.1,
+                began_ms: alert.began_ms,
+                subject: self.desk.subject(&alert),
                 body: alert.to_json(rule, &self.zone),
                 revision: alert.revision,
                 rule: rule.clone(),
@@ -118,16 +125,15 @@ impl Teller {
 
     /// Stores revisions that the log brought again, those that are new; their position comes with [`Self::recovered`].
     pub(super) fn tell_again(&mut self, told: &[Told]) -> Result<(), Error> {
-        self.store.commit(told, 0, true)?;
+        self.commit(told, 0, true)?;
         Ok(())
     }
 
     /// The log is walked up to `position`, with these last revisions.
     pub(super) fn recovered(&mut self, told: &[Told], position: u64) -> Result<(), Error> {
-        self.store.commit(told, position, true)?;
+        self.commit(told, position, true)?;
         self.stored_to = position;
         self.deliver();
-        self.nudge();
         Ok(())
     }
 
@@ -139,16 +145,13 @@ impl Teller {
     /// Stores revisions with the position behind them and hands them to the sinks.
     pub(super) fn tell(&mut self, told: Vec<Told>, position: u64) {
         self.unsaved.extend(told);
-        match self.store.commit(&self.unsaved, position, false) {
-            Ok(new) => {
-                self.stored_to = position;
-                self.unsaved.clear();
-                if !new.is_empty() {
-                    self.metrics.stored(&new, now_ms());
-                    self.nudge();
-                }
+        let unsaved = std::mem::take(&mut self.unsaved);
+        match self.commit(&unsaved, position, false) {
+            Ok(()) => self.stored_to = position,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "alerts are not stored yet");
+                self.unsaved = unsaved;
             }
-            Err(error) => tracing::error!(error = chain(&error), "alerts are not stored yet"),
         }
         self.deliver();
     }
@@ -158,6 +161,17 @@ impl Teller {
         if let Some(outlets) = &self.outlets {
             outlets.nudge();
         }
+    }
+
+    /// Stores revisions and lets those who follow know.
+    fn commit(&mut self, told: &[Told], position: u64, again: bool) -> Result<(), alerts::Error> {
+        let new = self.store.commit(told, position, again)?;
+        if !new.is_empty() {
+            self.metrics.stored(new.iter().map(|(_, told)| told), now_ms());
+            self.nudge();
+        }
+        self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
+        Ok(())
     }
 
     fn deliver(&mut self) {

@@ -68,6 +68,20 @@ impl FeedSpec {
         &self.schema.feed
     }
 
+    /// How far behind the watermark what was admitted can still change: as late as a row may come, and as long as a known
+    /// record may be replaced by a version of another time.
+    #[must_use]
+    pub fn correctable_ms(&self) -> i64 {
+        let late = self.out_of_order_ms + self.allowed_lateness_ms;
+        if self.schema.record_id.is_empty() { late } else { late.max(self.dedup_for_ms) }
+    }
+
+    /// Whether a window that was closed stays as it is: no late rows, no versions.
+    #[must_use]
+    pub fn closes_for_good(&self) -> bool {
+        self.allowed_lateness_ms == 0 && self.schema.version.is_none() && self.schema.op.is_none()
+    }
+
     /// A spec of this schema with every setting at its default: in order, no lateness.
     #[must_use]
     pub fn plain(schema: FeedSchema) -> Self {

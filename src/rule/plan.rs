@@ -66,7 +66,7 @@ pub struct RulePlan {
     /// `when`
     pub when: Option<Expression>,
     /// The conditions that `and` joins in `when`, as SQL, for explanations.
-    pub terms: Vec<(String, Expression)>,
+    pub terms: Vec<Term>,
     /// `clear`; `None`: `when` is not true.
     pub clear: Option<Expression>,
     /// Ladder, highest first.
@@ -107,6 +107,17 @@ pub enum Read {
     Mean(usize, DataType),
     /// Second tier: computed from the rows.
     FromRows(RowAggregate),
+}
+
+/// One of the conditions that `and` joins in `when`.
+#[derive(Debug, Clone)]
+pub struct Term {
+    /// As SQL.
+    pub text: String,
+    /// Over the value schema.
+    pub holds: Expression,
+    /// Where it compares: what stands left and right of the operator, and the operator.
+    pub sides: Option<(Expression, String, Expression)>,
 }
 
 /// A named value over aggregates.

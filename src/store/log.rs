@@ -77,6 +77,15 @@ pub struct Torn {
     pub bytes: u64,
 }
 
+/// Where an entry lies, for reading it again alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Arrival number in the name of its segment.
+    pub segment: u64,
+    /// Its first byte.
+    pub at: u64,
+}
+
 /// The log, open for appending by this process alone.
 #[derive(Debug)]
 pub struct Log {
@@ -89,6 +98,8 @@ pub struct Log {
     /// Its length with everything appended.
     bytes: u64,
     next_arrival: u64,
+    /// Where the last entry lies.
+    last: Place,
     failed: bool,
     torn: Option<Torn>,
     buffer: Vec<u8>,
@@ -131,6 +142,7 @@ impl Log {
             first,
             bytes: scan.bytes,
             next_arrival: scan.next_arrival,
+            last: Place::default(),
             failed: false,
             torn: scan.torn,
             buffer: Vec::new(),
@@ -148,6 +160,12 @@ impl Log {
     #[must_use]
     pub fn next_arrival(&self) -> u64 {
         self.next_arrival
+    }
+
+    /// Where the entry lies that was appended last.
+    #[must_use]
+    pub fn last_place(&self) -> Place {
+        self.last
     }
 
     /// Writes `entry`; it is safe only after [`Log::sync`].
@@ -169,6 +187,7 @@ impl Log {
             let _ = self.file.set_len(self.bytes);
             return Err(Error::Io { path: self.path.clone(), doing: "writing", source });
         }
+        self.last = Place { segment: self.first, at: self.bytes };
         self.bytes += self.buffer.len() as u64;
         self.next_arrival = entry.next_arrival();
         Ok(())
@@ -217,7 +236,24 @@ pub fn read(dir: &Path, arrival: u64) -> Result<Entries, Error> {
     let behind = segments.partition_point(|(first, _)| *first < arrival);
     segments.drain(..behind.saturating_sub(1));
     segments.reverse();
-    Ok(Entries { from: arrival, segments, open: None })
+    Ok(Entries { from: arrival, segments, open: None, last: Place::default() })
+}
+
+/// The entry at `place` of the log in `dir`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Damaged`] when no entry begins there.
+pub fn read_at(dir: &Path, place: Place) -> Result<Entry, Error> {
+    let path = segment_path(dir, place.segment);
+    let mut file = File::open(&path).map_err(io_error(&path, "opening"))?;
+    file.seek(SeekFrom::Start(place.at)).map_err(io_error(&path, "seeking"))?;
+    let mut segment =
+        Segment { path, first: place.segment, input: BufReader::new(file), at: place.at };
+    match Entry::read(&mut segment.input) {
+        Ok(Some((entry, _))) => Ok(entry),
+        Ok(None) => Err(segment.error(record::Error::Short { have: 0, need: 1 }.into())),
+        Err(error) => Err(segment.error(error)),
+    }
 }
 
 /// Entries in order, each segment opened when it is reached.
@@ -227,25 +263,35 @@ pub struct Entries {
     /// Still to come, the next one last.
     segments: Vec<(u64, PathBuf)>,
     open: Option<Segment>,
+    last: Place,
 }
 
 #[derive(Debug)]
 struct Segment {
     path: PathBuf,
+    /// Arrival number in its name.
+    first: u64,
     input: BufReader<File>,
     at: u64,
 }
 
 impl Entries {
+    /// Where the entry lies that came last.
+    #[must_use]
+    pub fn last_place(&self) -> Place {
+        self.last
+    }
+
     fn try_next(&mut self) -> Result<Option<Entry>, Error> {
         loop {
             if self.open.is_none() {
-                let Some((_, path)) = self.segments.pop() else { return Ok(None) };
-                self.open = Segment::open(path)?;
+                let Some((first, path)) = self.segments.pop() else { return Ok(None) };
+                self.open = Segment::open(path, first)?;
             }
             let Some(segment) = self.open.as_mut() else { continue };
             match Entry::read(&mut segment.input) {
                 Ok(Some((entry, bytes))) => {
+                    self.last = Place { segment: segment.first, at: segment.at };
                     segment.at += bytes as u64;
                     if entry.next_arrival() > self.from || entry.arrival() >= self.from {
                         return Ok(Some(entry));
@@ -277,7 +323,7 @@ impl Iterator for Entries {
 
 impl Segment {
     /// `None` for a segment that was made and not yet started.
-    fn open(path: PathBuf) -> Result<Option<Self>, Error> {
+    fn open(path: PathBuf, first: u64) -> Result<Option<Self>, Error> {
         let file = File::open(&path).map_err(io_error(&path, "opening"))?;
         let mut input = BufReader::with_capacity(1 << 16, file);
         let mut magic = Vec::new();
@@ -293,7 +339,7 @@ impl Segment {
         if magic != MAGIC {
             return Err(Error::Magic(path));
         }
-        Ok(Some(Self { path, input, at: magic_bytes }))
+        Ok(Some(Self { path, first, input, at: magic_bytes }))
     }
 
     fn error(&self, error: ReadError) -> Error {
@@ -322,7 +368,7 @@ fn scan(path: &Path, file: &mut File, first: u64) -> Result<Scan, Error> {
         file.sync_all().map_err(io_error(path, "fsync"))?;
         return Ok(Scan { bytes: magic_bytes, next_arrival: first, torn: None });
     }
-    let Some(mut segment) = Segment::open(path.to_owned())? else {
+    let Some(mut segment) = Segment::open(path.to_owned(), first)? else {
         return Ok(Scan { bytes: magic_bytes, next_arrival: first, torn: None });
     };
     let mut next_arrival = first;
@@ -372,8 +418,12 @@ fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     Ok(out)
 }
 
+fn segment_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.log"))
+}
+
 fn create_segment(dir: &Path, first: u64) -> Result<PathBuf, Error> {
-    let path = dir.join(format!("{first:020}.log"));
+    let path = segment_path(dir, first);
     let mut file = File::create_new(&path).map_err(io_error(&path, "making"))?;
     file.write_all(MAGIC).map_err(io_error(&path, "writing"))?;
     file.sync_all().map_err(io_error(&path, "fsync"))?;

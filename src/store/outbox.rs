@@ -130,8 +130,8 @@ impl Outbox {
     /// # Errors
     /// [`Error::Sqlite`], [`Error::Body`].
     pub fn firing(&self) -> Result<Vec<Map<String, Value>>, Error> {
-        let sql = "SELECT id, json_remove(body, '$.evidence') FROM alerts
-                   WHERE state = 'firing' ORDER BY id";
+        let sql = "SELECT a.id, json_remove(r.body, '$.evidence')
+                   FROM alerts AS a JOIN revisions AS r ON r.seq = a.seq WHERE a.state = 'firing' ORDER BY a.id";
         self.bodies(sql, [])
     }
 
@@ -213,6 +213,9 @@ mod tests {
             state,
             severity: Severity::High,
             fired_ms: 5,
+            known_ms: 5,
+            began_ms: 5,
+            subject: Default::default(),
             body: body.as_object().unwrap().clone(),
         }
     }

@@ -50,24 +50,24 @@ alert:
 ";
 
 /// A data directory with rules, and the engine over it.
-struct House {
+pub(crate) struct House {
     dir: tempfile::TempDir,
 }
 
 /// A running engine, killed when dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
-struct Reply {
-    status: u16,
-    head: String,
-    body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
@@ -83,7 +83,7 @@ impl House {
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -94,7 +94,7 @@ impl House {
         command
     }
 
-    fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.start_with(arguments, Stdio::null())
     }
 
@@ -116,11 +116,11 @@ impl House {
 }
 
 impl Running {
-    fn request(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Reply {
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Reply {
         request(&self.address, method, path, headers, body).expect("an answer")
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.request("GET", path, &[], &[])
     }
 
@@ -131,16 +131,23 @@ impl Running {
     fn alerts(&self) -> Vec<Value> {
         let reply = self.get("/api/v1/alerts?limit=1000");
         assert_eq!(reply.status, 200, "{}", reply.body);
-        reply.body["alerts"].as_array().unwrap().clone()
+        let rows = reply.body["alerts"].as_array().unwrap();
+        rows.iter().map(|row| self.told(row["id"].as_str().unwrap())).collect()
     }
 
-    fn kill(mut self) {
+    /// The last revision of an alert as it was told.
+    fn told(&self, id: &str) -> Value {
+        let reply = self.get(&format!("/api/v1/alerts/{id}/revisions"));
+        reply.body["revisions"].as_array().unwrap().last().unwrap().clone()
+    }
+
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and the exit code.
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let mut code = None;
@@ -187,7 +194,7 @@ fn request(
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
-fn wait(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(30), "waited too long until {what}");
@@ -248,7 +255,10 @@ fn a_record_becomes_an_alert_that_is_kept_and_told_once() {
     }
     assert_eq!(house.told(), alerts);
     let id = alert["id"].as_str().unwrap();
-    assert_eq!(engine.get(&format!("/api/v1/alerts/{id}")).body, *alert);
+    let detail = engine.get(&format!("/api/v1/alerts/{id}")).body;
+    for (field, value) in alert.as_object().unwrap() {
+        assert_eq!(detail[field], *value, "{field} of {detail}");
+    }
 
     // Later days resolve it; a restart keeps all of it and tells nothing again.
     engine.push(&[], &record(5, 20, "乙"));

@@ -5,14 +5,17 @@
     reason = "a test that cannot set up its world fails"
 )]
 
+mod api;
 mod broken_files;
 mod compose;
 mod dashboards;
 mod dead_letters;
 mod diagnostics;
+mod differential;
 mod feeds;
 mod house;
 mod http;
+mod lateness;
 mod readme;
 mod real;
 mod replay_options;

@@ -1,0 +1,129 @@
+//! Records for readers: those behind an alert, and those of one business.
+
+use std::collections::BTreeMap;
+
+use super::{Desk, Error};
+use crate::{
+    engine::{
+        lookup::{self, LoggedRow},
+        view::{Business, EvidencePage, EvidenceRecord, FeedCount, SubjectView},
+    },
+    model::{alert::State, reference::region},
+    store::alerts::{Filter, PAGE_MAX, Sort},
+};
+
+/// Records of a business that are read at once.
+const RECORDS_MAX: usize = 500;
+
+impl Desk {
+    /// The records behind an alert; `None` when there is no such alert.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Log`].
+    pub fn evidence(&self, id: &str) -> Result<Option<EvidencePage>, Error> {
+        let Some((rule, ids, total)) = self.evidence_ids(id)? else { return Ok(None) };
+        let all: Vec<usize> = (0..self.specs.len()).collect();
+        let feeds = self.planned(&rule).map_or(&all, |(_, plan)| &plan.feeds);
+        // An id belongs to one of the rule's feeds; the log tells which.
+        let asked: Vec<(usize, &str)> =
+            ids.iter().flat_map(|id| feeds.iter().map(move |f| (*f, id.as_str()))).collect();
+        let found = self.records(&asked)?;
+        let mut records = Vec::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for (i, id) in ids.iter().enumerate() {
+            let of_feeds = &found[i * feeds.len()..(i + 1) * feeds.len()];
+            match of_feeds.iter().flatten().next() {
+                Some(record) => records.push(record.clone()),
+                None => missing.push(id.clone()),
+            }
+        }
+        records.sort_by_key(|r| (r.at_ms, r.arrival));
+        Ok(Some(EvidencePage { records, total, missing }))
+    }
+
+    /// All about one business; `None` when no record and no alert names it.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Log`].
+    pub fn subject_of(&self, code: &str) -> Result<Option<SubjectView>, Error> {
+        let (arrivals, called, by_feed) = {
+            let index = self.index();
+            let arrivals: Vec<u64> = index.of_business(code);
+            let mut by_feed: BTreeMap<usize, u64> = BTreeMap::new();
+            for entry in arrivals.iter().filter_map(|a| index.entry(*a)) {
+                *by_feed.entry(entry.feed).or_default() += 1;
+            }
+            (arrivals, index.called(code).cloned().unwrap_or_default(), by_feed)
+        };
+        let filter = Filter { ucc: Some(code.to_owned()), ..Filter::default() };
+        let page = self.read(|store| store.page(&filter, Sort::Fired, None, PAGE_MAX))?;
+        let alerts =
+            page.alerts.iter().map(|kept| self.row(kept)).collect::<Result<Vec<_>, _>>()?;
+        let latest = &arrivals[arrivals.len().saturating_sub(RECORDS_MAX)..];
+        let rows = self.rows(latest)?;
+        let (open, past) =
+            alerts.into_iter().partition(|a| matches!(a.state, State::Pending | State::Firing));
+        let records = self.records_of_rows(&rows)?;
+        // Two codes may share a hash; and a later version may have moved a record to another business.
+        let of_code = |r: &EvidenceRecord| r.fields.values().any(|v| v.as_str() == Some(code));
+        let mut records: Vec<EvidenceRecord> = records.into_iter().filter(of_code).collect();
+        records.sort_by_key(|r| std::cmp::Reverse((r.at_ms, r.arrival)));
+        let feeds = by_feed
+            .into_iter()
+            .map(|(feed, records)| FeedCount { feed: self.specs[feed].name().to_owned(), records });
+        let view = SubjectView {
+            subject: Business { ucc: code.to_owned(), name: called.name.map(Into::into) },
+            region_name: called.region.as_deref().and_then(region::name).map(str::to_owned),
+            region: called.region.map(Into::into),
+            records,
+            feeds: feeds.collect(),
+            open,
+            past,
+        };
+        let known = !view.records.is_empty() || !view.open.is_empty() || !view.past.is_empty();
+        Ok(known.then_some(view))
+    }
+
+    /// Records by feed and id, in the order asked for; `None` where the log holds no such record.
+    pub(super) fn records(
+        &self,
+        asked: &[(usize, &str)],
+    ) -> Result<Vec<Option<EvidenceRecord>>, Error> {
+        let arrivals: Vec<Vec<u64>> = {
+            let index = self.index();
+            let of = |(feed, id): &(usize, &str)| index.versions(self.specs[*feed].name(), id);
+            asked.iter().map(of).collect()
+        };
+        let rows = self.rows(&arrivals.concat())?;
+        let row = |arrival: &u64| {
+            let at = rows.binary_search_by_key(arrival, |r| r.arrival).ok()?;
+            Some(&rows[at])
+        };
+        let index = self.index();
+        let one = |((feed, id), arrivals): (&(usize, &str), &Vec<u64>)| {
+            let spec = &self.specs[*feed];
+            let is_it = |r: &&LoggedRow| {
+                r.feed == *feed && r.id(&spec.schema) == *id && !index.is_refused(r.arrival)
+            };
+            let versions: Vec<&LoggedRow> = arrivals.iter().filter_map(row).filter(is_it).collect();
+            lookup::record(&versions, spec, &self.zone)
+        };
+        Ok(asked.iter().zip(&arrivals).map(one).collect())
+    }
+
+    /// The records that these rows are versions of, each once.
+    pub(super) fn records_of_rows(&self, rows: &[LoggedRow]) -> Result<Vec<EvidenceRecord>, Error> {
+        let mut ids: Vec<(usize, String)> =
+            rows.iter().map(|r| (r.feed, r.id(&self.specs[r.feed].schema))).collect();
+        ids.sort();
+        ids.dedup();
+        let asked: Vec<(usize, &str)> = ids.iter().map(|(f, id)| (*f, id.as_str())).collect();
+        Ok(self.records(&asked)?.into_iter().flatten().collect())
+    }
+
+    /// Rows of the log by arrival number, ascending.
+    pub(super) fn rows(&self, arrivals: &[u64]) -> Result<Vec<LoggedRow>, Error> {
+        let entries = lookup::plan(&self.index(), arrivals);
+        Ok(lookup::rows(&self.log_dir(), &self.specs, &entries)?)
+    }
+}
