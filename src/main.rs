@@ -24,6 +24,8 @@ enum Command {
     Run(cli::run::RunArgs),
     /// Run files through the engine: back-test rules on history
     Replay(cli::replay::Replay),
+    /// Ask a running engine whether it takes records; for health checks of containers
+    Health(cli::health::Health),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
     /// Run the tests inside rule files
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(args) => cli::run::run(args),
         Command::Replay(args) => cli::replay::run(args),
+        Command::Health(args) => cli::health::run(&args),
         Command::Check(args) => cli::check::run(&args),
         Command::Test(args) => cli::test::run(&args),
         Command::Explain(args) => cli::explain::run(&args),

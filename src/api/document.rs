@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{alerts, feeds, health, ingest, rules, signals, stream, subjects};
+use super::{alerts, feeds, health, ingest, metrics, rules, signals, stream, subjects};
 
 /// What all paths together are described as.
 #[derive(OpenApi)]
@@ -29,6 +29,7 @@ use super::{alerts, feeds, health, ingest, rules, signals, stream, subjects};
         feeds::dead_letters,
         feeds::dead_letter,
         subjects::one,
+        metrics::page,
         health::alive,
         health::ready,
         openapi,

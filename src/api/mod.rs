@@ -9,6 +9,7 @@ mod document;
 mod feeds;
 mod health;
 mod ingest;
+mod metrics;
 mod problem;
 mod query;
 mod rules;
@@ -25,6 +26,7 @@ use std::{
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware,
     routing::{MethodRouter, get, post},
 };
 use tokio::net::TcpListener;
@@ -54,6 +56,7 @@ fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRoute
         ("get", "/api/v1/dead-letters/{id}", get(feeds::dead_letter)),
         ("get", "/api/v1/subjects/{ucc}", get(subjects::one)),
         ("get", "/api/v1/openapi.json", get(document::openapi)),
+        ("get", "/metrics", get(metrics::page)),
         ("get", "/healthz", get(health::alive)),
         ("get", "/readyz", get(health::ready)),
     ]
@@ -68,6 +71,7 @@ pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
     router
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(handle.clone(), metrics::measure))
         // Refusals are answers, not failures of the server.
         .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(handle)

@@ -5,6 +5,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod feeds;
+pub(crate) mod health;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -75,6 +75,8 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         secret: super::local_key(&config.data)?,
         data: config.data.clone(),
         sinks: config.sinks.clone(),
+        outlets: config.outlets.clone(),
+        public_url: config.public_url(),
         limits: config.limits,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -15,7 +15,7 @@ pub use super::{
     desk::{AlertQuery, DeadLetterQuery, Desk, Error as DeskError},
     intake::Refused,
 };
-use super::{intake::Intake, signals::Signals};
+use super::{intake::Intake, metrics::Metrics, signals::Signals};
 pub use crate::source::push::Push;
 pub use crate::store::{
     alerts::{Error as StoreError, Filter, PAGE_MAX, Sort},
@@ -98,6 +98,7 @@ pub struct Handle {
 pub(super) struct Shared {
     intake: Intake,
     pub(super) signals: Arc<Signals>,
+    metrics: Arc<Metrics>,
     health: Mutex<Health>,
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
@@ -105,9 +106,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, signals: Arc<Signals>, desk: Arc<Desk>) -> Self {
+    pub(super) fn new(
+        intake: Intake,
+        signals: Arc<Signals>,
+        metrics: Arc<Metrics>,
+        desk: Arc<Desk>,
+    ) -> Self {
         let health = Mutex::new(Health::Recovering);
-        Self { intake, signals, health, closing: Notify::new(), desk }
+        Self { intake, signals, metrics, health, closing: Notify::new(), desk }
     }
 
     pub(super) fn set_health(&self, health: Health) {
@@ -164,7 +170,8 @@ impl Handle {
     /// [`Refused::Stopped`].
     pub fn deliver(&self, delivery: Delivery) -> Result<Answer, Refused> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.queue.blocking_send(Request { delivery, answer });
+        let send = || self.queue.blocking_send(Request { delivery, answer });
+        let sent = self.metrics().waiting(send);
         sent.map_err(|_| self.stopped())?;
         answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
     }
@@ -184,6 +191,19 @@ impl Handle {
     #[must_use]
     pub fn intake(&self) -> &Intake {
         &self.shared.intake
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What Prometheus reads, see [`Metrics::text`].
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let capacity = self.queue.max_capacity();
+        self.metrics().text(capacity - self.queue.capacity(), capacity)
     }
 
     /// Whether the engine takes requests.
@@ -244,12 +264,13 @@ mod tests {
         let feeds = vec![FeedSpec::plain(FeedSchema::new("complaints", columns, 0))];
         let secret = Secret::new([0; 32]);
         let pipeline = Pipeline::try_new(feeds.clone(), &[], Options::default()).unwrap();
+        let metrics = Arc::new(Metrics::new(&pipeline, "", &[]));
         let nowhere = Path::new("nowhere");
         let desk = Desk::new(nowhere, &pipeline, Vec::new(), nowhere, secret.clone());
         let intake = Intake::new(feeds.into(), Zone::utc(), secret, 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
         let signals = Arc::new(Signals::new(&[], Zone::utc()));
-        let shared = Shared::new(intake, signals, Arc::new(desk));
+        let shared = Shared::new(intake, signals, metrics, Arc::new(desk));
         (Handle::new(sender, Arc::new(shared)), queue)
     }
 

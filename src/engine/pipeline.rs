@@ -360,6 +360,18 @@ impl Pipeline {
         self.shards.troubles()
     }
 
+    /// Keys evaluated in closed windows, by rule.
+    #[must_use]
+    pub fn evaluations(&self) -> Vec<u64> {
+        self.shards.evaluations()
+    }
+
+    /// How many partitions of each feed hold nothing back, because they are silent.
+    #[must_use]
+    pub fn idle_partitions(&self) -> Vec<usize> {
+        self.feeds.iter().map(|f| f.partitions.idle_count()).collect()
+    }
+
     pub(super) fn shards_mut(&mut self) -> &mut Shards {
         &mut self.shards
     }

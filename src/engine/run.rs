@@ -21,14 +21,16 @@ use tokio::{
 };
 
 use super::{
-    config::Limits,
+    config::{Limits, Outlet},
     desk::Desk,
     handle::{Handle, Health, Request, Shared},
     intake::Intake,
+    metrics::Metrics,
+    outlets::{self, Outlets},
     pipeline::Pipeline,
     remembered::Remembered,
     signals::Signals,
-    tell::Teller,
+    tell::{self, Teller},
 };
 use crate::{
     model::secret::Secret,
@@ -99,6 +101,10 @@ pub struct Parts {
     pub secret: Secret,
     /// Files that get every revision.
     pub sinks: Vec<PathBuf>,
+    /// Sinks on the network.
+    pub outlets: Vec<Outlet>,
+    /// Where the console is reached, for links.
+    pub public_url: String,
     /// Limits.
     pub limits: Limits,
 }
@@ -119,6 +125,7 @@ pub(super) struct Engine {
     pub(super) log: Log,
     pub(super) pipeline: Pipeline,
     pub(super) teller: Teller,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) desk: Arc<Desk>,
     pub(super) signals: Arc<Signals>,
     pub(super) dead: DeadLetters,
@@ -145,23 +152,36 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     }
     let rule_ids = parts.pipeline.plan().rules.iter().map(|r| r.id.clone()).collect();
     let zone = parts.pipeline.zone().clone();
+    let outlets: Vec<String> = parts.outlets.iter().map(|o| o.name.clone()).collect();
+    let names = [tell::sink_words(parts.sinks.len()), outlets.clone()].concat();
+    let metrics = Arc::new(Metrics::new(&parts.pipeline, &parts.rules_hash, &names));
+    let facts = outlets::facts(&parts.rules);
     let secret = parts.secret.clone();
     let desk = Desk::new(&parts.data, &parts.pipeline, parts.rules, &parts.rules_dir, secret);
     let desk = Arc::new(desk);
-    let teller =
-        Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), Arc::clone(&desk))?;
+    let who_follows = (Arc::clone(&desk), Arc::clone(&metrics));
+    let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), who_follows)?;
+    teller.post_to(outlets, || {
+        Outlets::start(parts.outlets, &parts.public_url, &facts, &alerts_path, &metrics)
+    })?;
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
     let signals =
         Arc::new(Signals::new(&parts.pipeline.plan().rules, parts.pipeline.zone().clone()));
-    let shared = Arc::new(Shared::new(intake, Arc::clone(&signals), Arc::clone(&desk)));
+    let shared = Arc::new(Shared::new(
+        intake,
+        Arc::clone(&signals),
+        Arc::clone(&metrics),
+        Arc::clone(&desk),
+    ));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
         log,
         pipeline: parts.pipeline,
         teller,
+        metrics,
         desk,
         signals,
         dead,
@@ -216,6 +236,7 @@ impl Engine {
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), Error> {
         self.recover()?;
+        self.metrics.begin(&self.pipeline, self.teller.active()?);
         shared.set_health(Health::Ready);
         // Nobody may be waiting for them.
         let _ = found.send(self.positions.clone());
@@ -237,6 +258,7 @@ impl Engine {
                 }
             }
             self.tick(now_ms())?;
+            self.metrics.settle(&self.pipeline);
         }
     }
 

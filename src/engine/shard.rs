@@ -60,6 +60,8 @@ pub struct Shard {
     pub(super) finals: Vec<Signal>,
     /// In lazy mode: firing alerts whose evidence is still to be read, by alert id.
     pending: BTreeMap<String, (usize, u32, Alert)>,
+    /// Keys evaluated in closed windows, by rule.
+    pub(super) evaluations: Vec<u64>,
     /// Evaluations that failed, by rule.
     pub(super) failures: Vec<u64>,
     /// Keys with rows whose compare had no full history, by rule.
@@ -132,6 +134,7 @@ impl Shard {
             alerts: Vec::new(),
             finals: Vec::new(),
             pending: BTreeMap::new(),
+            evaluations: vec![0; plan.rules.len()],
             failures: vec![0; plan.rules.len()],
             not_ready: vec![0; plan.rules.len()],
             plan,

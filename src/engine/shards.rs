@@ -153,6 +153,12 @@ impl Shards {
         (0..self.plan.rules.len()).map(sum).collect()
     }
 
+    /// Keys evaluated in closed windows, by rule.
+    pub(super) fn evaluations(&self) -> Vec<u64> {
+        let sum = |r: usize| self.list.iter().map(|s| s.evaluations[r]).sum();
+        (0..self.plan.rules.len()).map(sum).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.list.len()

@@ -75,7 +75,10 @@ impl Engine {
         at_ms: i64,
     ) -> Vec<Told> {
         self.heard.remove(&(feed, partition.into()));
+        let timer = self.metrics.evaluation_timer();
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
+        drop(timer);
+        self.metrics.stepped(&step);
         self.desk.went_idle(feed, partition, &step, self.pipeline.watermarks());
         self.signals.take(step.signals);
         self.teller.told(step.alerts)

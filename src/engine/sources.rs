@@ -18,6 +18,7 @@ use std::{
 use super::{
     config::{FileSource, StdinSource},
     handle::{Delivery, Handle, Refused},
+    metrics::SourceStage,
     read_file::ReadFile,
     run::Positions,
 };
@@ -127,7 +128,9 @@ impl FileReader {
     fn run(mut self) {
         let mut failed = false;
         while !self.stopping() {
-            match self.poll() {
+            let polled = self.poll();
+            self.count(SourceStage::Look, polled.is_err());
+            match polled {
                 Ok(ready) => {
                     failed = false;
                     for file in ready {
@@ -174,7 +177,9 @@ impl FileReader {
         let mut read = false;
         while !self.stopping() {
             let taken = file.position().clone();
-            match file.next(ready) {
+            let next = file.next(ready);
+            self.count(SourceStage::Read, next.is_err());
+            match next {
                 Ok(Some(piece)) => {
                     read = true;
                     let done = piece.position.done;
@@ -225,7 +230,9 @@ impl FileReader {
         let partition = partition.into();
         let delivery =
             Delivery { feed: self.feed, partition, decoded, idempotency: None, position, ended };
-        match self.handle.deliver(delivery) {
+        let taken = self.handle.deliver(delivery);
+        self.count(SourceStage::Take, taken.is_err());
+        match taken {
             // Not logged: a piece of a file is far below any limit, so this is reported and passed over.
             Err(error @ Refused::TooLong { .. }) => {
                 tracing::error!(%error, "a piece of a file was not taken")
@@ -234,6 +241,11 @@ impl FileReader {
             Ok(_) => {}
         }
         Ok(())
+    }
+
+    fn count(&self, stage: SourceStage, failed: bool) {
+        let name = self.handle.intake().feeds()[self.feed].name();
+        self.handle.metrics().source(name, stage, failed);
     }
 
     fn stopping(&self) -> bool {

@@ -157,7 +157,10 @@ impl Engine {
         });
         let Entry::Rows(Rows { head, .. }) = entry else { unreachable!("made of rows above") };
         match logged {
-            Ok(()) => Ok(Taken { request, head, place }),
+            Ok(()) => {
+                self.metrics.undecoded(delivery.feed, &letters);
+                Ok(Taken { request, head, place })
+            }
             Err(log::Error::Entry(error)) => {
                 let limit = self.limits.body_bytes_max;
                 tracing::warn!(error = chain(&error), "a request cannot be logged");
@@ -205,9 +208,12 @@ impl Engine {
         let mut step = if batches.is_empty() {
             Step::default()
         } else {
+            self.metrics.arrived(feed, &batches, head.arrived_ms, self.pipeline.zone());
             let arrived_ms = vec![head.arrived_ms];
+            let _timer = self.metrics.evaluation_timer();
             self.pipeline.arrive(Arrival { batches, order: None, first: head.first, arrived_ms })
         };
+        self.metrics.stepped(&step);
         let logged = Logged { head, feed, place, batches: &rows };
         self.desk.took(&logged, &step, self.pipeline.watermarks());
         self.signals.take(std::mem::take(&mut step.signals));

@@ -11,11 +11,17 @@ use std::{
 
 use super::{
     desk::Desk,
-    run::{Error, chain},
+    metrics::{Delivered, Metrics},
+    outlets::Outlets,
+    run::{Error, chain, now_ms},
     stream,
 };
 use crate::{
-    model::{alert::Alert, time::Zone},
+    model::{
+        alert::{Alert, State},
+        signal::Severity,
+        time::Zone,
+    },
     sink::file::FileSink,
     store::alerts::{self, AlertStore, Told},
 };
@@ -27,6 +33,8 @@ const DELIVERED_AT_ONCE: usize = 1_000;
 pub(super) struct Teller {
     store: AlertStore,
     sinks: Vec<Sink>,
+    outlets: Option<Outlets>,
+    metrics: Arc<Metrics>,
     rule_ids: Vec<String>,
     zone: Zone,
     desk: Arc<Desk>,
@@ -39,9 +47,13 @@ pub(super) struct Teller {
 /// A file that gets every revision.
 struct Sink {
     name: String,
+    /// What metrics call it.
+    word: String,
     file: FileSink,
     /// Number of the last revision that was delivered.
     seq: i64,
+    /// Since when it takes nothing, ms.
+    failing_since_ms: Option<i64>,
 }
 
 impl Teller {
@@ -51,13 +63,38 @@ impl Teller {
         sinks: &[PathBuf],
         rule_ids: Vec<String>,
         zone: Zone,
-        desk: Arc<Desk>,
+        (desk, metrics): (Arc<Desk>, Arc<Metrics>),
     ) -> Result<Self, Error> {
         let store = AlertStore::open(alerts)?;
         desk.stored(store.last_marks(stream::REMEMBERED)?);
-        let sinks = sinks.iter().map(|path| Sink::open(path, &store)).collect::<Result<_, _>>()?;
+        let words = sink_words(sinks.len());
+        let opened = sinks.iter().zip(&words).map(|(path, word)| Sink::open(path, word, &store));
+        let sinks = opened.collect::<Result<_, _>>()?;
         let stored_to = store.position()?;
-        Ok(Self { store, sinks, rule_ids, zone, desk, unsaved: Vec::new(), stored_to })
+        let (outlets, unsaved) = (None, Vec::new());
+        Ok(Self { store, sinks, outlets, metrics, rule_ids, zone, desk, unsaved, stored_to })
+    }
+
+    /// From now on revisions also wait for these sinks on the network, whose threads `start` starts.
+    pub(super) fn post_to(
+        &mut self,
+        sinks: Vec<String>,
+        start: impl FnOnce() -> Result<Outlets, alerts::Error>,
+    ) -> Result<(), Error> {
+        let forgotten = self.store.post_to(sinks)?;
+        if forgotten > 0 {
+            tracing::warn!(
+                forgotten,
+                "revisions waited for sinks that are not configured any more"
+            );
+        }
+        self.outlets = Some(start()?);
+        Ok(())
+    }
+
+    /// Alerts that have not ended.
+    pub(super) fn active(&self) -> Result<Vec<(String, State, Severity)>, Error> {
+        Ok(self.store.active()?)
     }
 
     /// Arrival number behind what is stored.
@@ -119,16 +156,29 @@ impl Teller {
         self.deliver();
     }
 
+    /// The outbox may hold something new.
+    fn nudge(&self) {
+        if let Some(outlets) = &self.outlets {
+            outlets.nudge();
+        }
+    }
+
     /// Stores revisions and lets those who follow know.
     fn commit(&mut self, told: &[Told], position: u64, again: bool) -> Result<(), alerts::Error> {
         let new = self.store.commit(told, position, again)?;
+        if !new.is_empty() {
+            self.metrics.stored(new.iter().map(|(_, told)| told), now_ms());
+            self.nudge();
+        }
         self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
         Ok(())
     }
 
     fn deliver(&mut self) {
         for sink in &mut self.sinks {
-            if let Err(error) = sink.deliver(&mut self.store) {
+            let done = sink.deliver(&mut self.store, &self.metrics);
+            sink.show(&self.store, &self.metrics, done.is_err());
+            if let Err(error) = done {
                 tracing::error!(
                     sink = sink.name,
                     error = chain(&error),
@@ -139,9 +189,15 @@ impl Teller {
     }
 }
 
+/// What metrics call `n` files: paths are no labels.
+pub(super) fn sink_words(n: usize) -> Vec<String> {
+    let word = |i| if i == 1 { "file".to_owned() } else { format!("file_{i}") };
+    (1..=n).map(word).collect()
+}
+
 impl Sink {
     /// Opens the file and finds the last revision that it has, or that it had before it was moved away.
-    fn open(path: &Path, store: &AlertStore) -> Result<Self, Error> {
+    fn open(path: &Path, word: &str, store: &AlertStore) -> Result<Self, Error> {
         let name = format!("file:{}", path.display());
         let file = FileSink::open(path)?;
         let in_file = match file.last() {
@@ -149,20 +205,36 @@ impl Sink {
             None => None,
         };
         let seq = store.delivered(&name)?.max(in_file.unwrap_or(0));
-        Ok(Self { name, file, seq })
+        Ok(Self { name, word: word.to_owned(), file, seq, failing_since_ms: None })
     }
 
-    fn deliver(&mut self, store: &mut AlertStore) -> Result<(), Error> {
+    fn deliver(&mut self, store: &mut AlertStore, metrics: &Metrics) -> Result<(), Error> {
         let before = self.seq;
         loop {
             let revisions = store.revisions_after(self.seq, DELIVERED_AT_ONCE)?;
             let Some((last, _)) = revisions.last() else { break };
+            let timer = metrics.delivery_timer(&self.word);
             self.file.deliver(revisions.iter().map(|(_, body)| body))?;
+            drop(timer);
+            metrics.delivered(&self.word, Delivered::Delivered, revisions.len() as u64);
             self.seq = *last;
         }
         if self.seq != before {
             store.set_delivered(&self.name, self.seq)?;
         }
         Ok(())
+    }
+
+    /// Shows a failure, and its end.
+    fn show(&mut self, store: &AlertStore, metrics: &Metrics, failed: bool) {
+        if failed {
+            let since_ms = *self.failing_since_ms.get_or_insert_with(now_ms);
+            let waiting = store.revisions_after(self.seq, DELIVERED_AT_ONCE);
+            let waiting = waiting.map_or(1, |w| w.len() as u64);
+            metrics.delivered(&self.word, Delivered::Retried, 1);
+            metrics.undelivered(&self.word, waiting, Some(since_ms));
+        } else if self.failing_since_ms.take().is_some() {
+            metrics.undelivered(&self.word, 0, None);
+        }
     }
 }

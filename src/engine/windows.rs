@@ -299,6 +299,7 @@ impl Shard {
         }
         let looks_back = evaluator.rule.lookback_ms > 0
             && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
+        self.evaluations[r] += keys.len() as u64;
         self.failures[r] += values.failures;
         self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
         (verdicts, values.batch)

@@ -90,6 +90,12 @@ impl Partitions {
         self.partitions.iter().any(|p| !p.idle)
     }
 
+    /// How many partitions are idle.
+    #[must_use]
+    pub fn idle_count(&self) -> usize {
+        self.partitions.iter().filter(|p| p.idle).count()
+    }
+
     fn settle(&mut self) -> bool {
         let latest = self
             .partitions

@@ -193,7 +193,8 @@ impl Preparer {
 }
 
 /// Instants of a `date` or `timestamp` column; a date is the start of that day in the zone.
-fn time_values(values: &ArrayRef, zone: &Zone) -> Vec<i64> {
+#[must_use]
+pub fn time_values(values: &ArrayRef, zone: &Zone) -> Vec<i64> {
     match values.data_type() {
         DataType::Date32 => values
             .as_primitive::<Date32Type>()

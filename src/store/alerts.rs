@@ -16,6 +16,7 @@ use rusqlite::{
 };
 use serde_json::{Map, Value};
 
+use super::outbox;
 use crate::model::{alert::State, reference::ucc, signal::Severity, time::Zone};
 
 /// Version of the tables below.
@@ -253,6 +254,8 @@ pub struct Tally {
 pub struct AlertStore {
     path: PathBuf,
     db: Connection,
+    /// Sinks on the network, see [`AlertStore::post_to`].
+    outboxes: Vec<String>,
 }
 
 /// The store, open for reading.
@@ -278,7 +281,19 @@ impl AlertStore {
         if found < SCHEMA_VERSION {
             create(&mut db, found).map_err(failed("making its tables"))?;
         }
-        Ok(Self { path: path.to_owned(), db })
+        Ok(Self { path: path.to_owned(), db, outboxes: Vec::new() })
+    }
+
+    /// From now on new revisions are also put in the [`outbox`] of each of these sinks. Returns how many waited for sinks
+    /// that are not among them; these are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn post_to(&mut self, sinks: Vec<String>) -> Result<usize, Error> {
+        let forgotten = outbox::set_up(&self.db, &sinks);
+        let forgotten = forgotten.map_err(|e| self.error("making the outbox", e))?;
+        self.outboxes = sinks;
+        Ok(forgotten)
     }
 
     /// The arrival number behind everything that is stored.
@@ -316,6 +331,9 @@ impl AlertStore {
             for one in told {
                 new.extend(store(&transaction, one.clone(), again)?);
             }
+            for (_, one) in &new {
+                outbox::put(&transaction, &self.outboxes, one)?;
+            }
             let arrival = i64::try_from(position).unwrap_or(i64::MAX);
             let sql = "INSERT INTO position (one, arrival) VALUES (1, ?1)
                        ON CONFLICT (one) DO UPDATE SET arrival = max(arrival, excluded.arrival)";
@@ -351,6 +369,25 @@ impl AlertStore {
         let sql = "SELECT seq FROM revisions WHERE id = ?1 AND revision = ?2";
         let found = self.db.query_row(sql, params![id, revision], |r| r.get(0)).optional();
         found.map_err(|e| self.error("reading a revision", e))
+    }
+
+    /// Alerts that have not ended: id, state, severity.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn active(&self) -> Result<Vec<(String, State, Severity)>, Error> {
+        let sql =
+            "SELECT id, state, severity FROM alerts WHERE state NOT IN ('resolved', 'retracted')";
+        let row = |r: &Row<'_>| Ok((r.get(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?));
+        let read = || {
+            let mut statement = self.db.prepare_cached(sql)?;
+            statement.query_map([], row)?.collect::<Result<Vec<(String, _, _)>, _>>()
+        };
+        let rows = read().map_err(|e| self.error("reading alerts", e))?;
+        let words = |(id, state, severity): (_, String, String)| {
+            Some((id, State::parse(&state)?, Severity::parse(&severity)?))
+        };
+        Ok(rows.into_iter().filter_map(words).collect())
     }
 
     /// The last `limit` revisions, oldest first, without their content.

@@ -6,5 +6,6 @@
 pub mod alerts;
 pub mod dead_letters;
 pub mod log;
+pub mod outbox;
 pub mod record;
 pub mod seal;

@@ -7,6 +7,8 @@
 
 mod api;
 mod broken_files;
+mod compose;
+mod dashboards;
 mod dead_letters;
 mod diagnostics;
 mod differential;
