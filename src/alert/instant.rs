@@ -64,7 +64,7 @@ impl Instants {
             }
         } else {
             instant.view.state = State::Retracted;
-            instant.view.resolved_ms = Some(outcome.cause.at_ms);
+            instant.view.resolved_ms = Some(outcome.cause.arrived_ms);
         }
         instant.revision += 1;
         Some(instant.alert(spec, outcome.cause))

@@ -258,7 +258,7 @@ impl Entry {
         };
         for mut shown in life.alerts.extract_if(.., |s| gone(s)) {
             shown.view.state = State::Retracted;
-            shown.view.resolved_ms = Some(latest.cause.at_ms);
+            shown.view.resolved_ms = Some(latest.cause.arrived_ms);
             shown.revision += 1;
             self.raised.take_if(|(episode, _)| *episode == shown.episode);
             out.push(shown.alert(spec, latest));

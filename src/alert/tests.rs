@@ -1,8 +1,8 @@
 //! Sequences of outcomes → alerts, as tables.
 //!
 //! Window `n` is `[10n−10, 10n)`. `F5` says window 5 is closed and fires, `f5` that it is open and fires; `H`/`h` hold,
-//! `C`/`c` clear. Behind it may stand `@42` (event time of the cause; else the window's end, for open ones its middle),
-//! `=3` (value of `n`, else 1), `+` (high severity), `!` (`reraise` holds), `,` (told together with the next).
+//! `C`/`c` clear. Behind it may stand `@42` (event time of the cause; else the window's end, for open ones its middle;
+//! it arrives 1000 later), `=3` (value of `n`, else 1), `+` (high severity), `!` (`reraise` holds), `,` (told together with the next).
 //! An alert is printed as `episode.revision state began/fired/resolved window=n`, `+` where high.
 
 use std::sync::Arc;
@@ -34,6 +34,7 @@ fn outcome(word: &str, arrival: u64) -> Outcome {
     let closed = kind.chars().all(char::is_uppercase);
     let after = |mark: char| word.split_once(mark).map(|(_, rest)| digits(rest));
     let default_at = if closed { window * 10 } else { window * 10 - 5 };
+    let at_ms = after('@').unwrap_or(default_at);
     Outcome {
         rule: 0,
         key: Arc::new(Key::new(object(&[("ucc", json!("企业甲"))]))),
@@ -45,7 +46,7 @@ fn outcome(word: &str, arrival: u64) -> Outcome {
             _ => Truth::Clear,
         },
         closed,
-        cause: Cause { at_ms: after('@').unwrap_or(default_at), arrival, arrived_ms: 1000 },
+        cause: Cause { at_ms, arrival, arrived_ms: at_ms + 1000 },
         severity: if word.contains('+') { Severity::High } else { Severity::Medium },
         values: object(&[("n", json!(after('=').unwrap_or(1)))]),
         context: Map::new(),
@@ -215,7 +216,7 @@ fn an_early_alert_that_closes_clear_is_retracted() {
         0,
         &[
             ("f3@24", "1.1 firing 20/24/- 3=1"),
-            ("C3@30", "1.2 retracted 20/24/30 3=1"),
+            ("C3@30", "1.2 retracted 20/24/1030 3=1"),
             ("F4", "2.1 firing 30/40/- 4=1"),
         ],
     );
@@ -273,7 +274,7 @@ fn a_late_row_raises_an_alert_that_is_over_already() {
         &[
             ("F9", "1.1 firing 80/90/- 9=1"),
             ("F3@24", "2.1 resolved 20/24/70 3=1"),
-            ("F5@43", "2.2 retracted 20/24/43 3=1; 1.2 firing 20/24/- 9=1"),
+            ("F5@43", "2.2 retracted 20/24/1043 3=1; 1.2 firing 20/24/- 9=1"),
         ],
     );
 }
@@ -304,8 +305,8 @@ fn a_withdrawal_shortens_splits_or_retracts() {
             ("C5@61", "1.4 resolved 20/30/50 4=1"),
             ("F5@62", "1.5 resolved 20/30/60 5=1"),
             ("C4@63", "1.6 resolved 20/30/40 3=1; 2.1 resolved 40/62/60 5=1"),
-            ("C3@64", "1.7 retracted 20/30/64 3=1"),
-            ("C5@65", "2.2 retracted 40/62/65 5=1"),
+            ("C3@64", "1.7 retracted 20/30/1064 3=1"),
+            ("C5@65", "2.2 retracted 40/62/1065 5=1"),
         ],
     );
 }
@@ -319,7 +320,7 @@ fn what_one_cause_changes_is_told_once() {
             ("F9", "1.1 firing 80/90/- 9=1"),
             ("C10", "1.2 resolved 80/90/100 9=1"),
             ("F3@24=1, F4@24=2, F5@24=3", "2.1 resolved 20/24/60 5=3"),
-            ("C3@101, C4@101, C5@101", "2.2 retracted 20/24/101 5=3"),
+            ("C3@101, C4@101, C5@101", "2.2 retracted 20/24/1101 5=3"),
         ],
     );
 }
@@ -332,7 +333,7 @@ fn reraise_counts_and_moves_the_values_it_compares_with() {
     assert_eq!(lifecycle.last_raised(0, &key).unwrap()["n"], 10);
     run(&mut lifecycle, &spec, &[("f3=15!", "1.2 firing 20/25/- 3=15")]);
     assert_eq!(lifecycle.last_raised(0, &key).unwrap()["n"], 15);
-    run(&mut lifecycle, &spec, &[("C3", "1.3 retracted 20/25/30 3=15")]);
+    run(&mut lifecycle, &spec, &[("C3", "1.3 retracted 20/25/1030 3=15")]);
     assert_eq!(lifecycle.last_raised(0, &key), None);
 }
 
@@ -342,7 +343,7 @@ fn values_at_firing_and_first_knowledge_stay() {
     let first = lifecycle.update(&spec, &outcome("f3=10", 7)).remove(0);
     let second = lifecycle.update(&spec, &outcome("F3=20", 9)).remove(0);
     for alert in [&first, &second] {
-        assert_eq!((alert.known, alert.fired_values["n"].as_i64()), ((7, 1000), Some(10)));
+        assert_eq!((alert.known, alert.fired_values["n"].as_i64()), ((7, 1025), Some(10)));
     }
     assert_eq!((second.changed_by, second.values["n"].as_i64()), (9, Some(20)));
     assert_eq!(first.id, second.id);
@@ -410,7 +411,7 @@ fn an_instant_alert_is_one_record() {
     let told = |alerts: Vec<Alert>| alerts.iter().map(print).collect::<Vec<_>>().join("; ");
     let steps = [
         (record("F3+", "r1", 0), "1.2 firing 20/30/- 3=1+"),
-        (record("C3@44", "r1", 0), "1.3 retracted 20/30/44 3=1+"),
+        (record("C3@44", "r1", 0), "1.3 retracted 20/30/1044 3=1+"),
         (record("C3@45", "r1", 0), ""),
         (record("F3", "r1", 0), "1.4 firing 20/30/- 3=1"),
         (record("C3", "r9", 0), ""),

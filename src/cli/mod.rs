@@ -81,7 +81,11 @@ pub(crate) fn checked(
     all.extend(named);
     let ours: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let found = rule_check::check(&all, &facts(feeds));
-    findings.extend(found.into_iter().filter(|d| ours.contains(d.file.as_path())));
+    // Of a rule or of a test beside it.
+    let of_these = |d: &Diagnostic| {
+        ours.contains(d.file.as_path()) || paths.iter().any(|rule| rule::is_of(&d.file, rule))
+    };
+    findings.extend(found.into_iter().filter(of_these));
     rule_check::sort(&mut findings);
     findings.dedup();
     (all.split_off(first), findings)

@@ -11,14 +11,14 @@ use anyhow::{Context, bail};
 use forewarn::{
     engine::{
         disorder::Disorder,
+        labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
         score::{Raised, Score},
     },
     feed::FeedSpec,
-    model::{batch::DeadLetter, secret::Secret, time::Zone},
+    model::{batch::DeadLetter, secret::Secret, signal::Key, time::Zone},
     sink::found::{FoundFiles, RuleName},
-    source::demo::incident::Incident,
 };
 use serde_json::{Map, Value, json};
 
@@ -68,8 +68,8 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
-    /// Incidents that should be found, like truth.ndjson of `forewarn simulate`: counts what was found and missed, false
-    /// alarms and lead time
+    /// Incidents that should be found: truth.ndjson of `forewarn simulate`, or a table of rule, its key columns, from, until,
+    /// harm. Counts what was found and missed, false alarms and lead time
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Directory with the local key of pseudonyms and seals [default: data]
@@ -92,7 +92,6 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
-    let labels = args.labels.as_deref().map(|path| labels(path, &zone)).transpose()?;
     let used: Vec<FeedSpec> = specs;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options =
@@ -105,6 +104,9 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    let incidents =
+        args.labels.as_deref().map(|path| labels::read(path, &finders(&pipeline), &zone));
+    let incidents = incidents.transpose()?;
     let instant = |text: &Option<String>, name: &str| {
         match text {
         Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
@@ -141,11 +143,15 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     out.bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
-    let score = labels.map(|incidents| {
+    let score = incidents.map(|incidents| {
         let alerts = out.found.alerts();
         let rules = &pipeline.plan().rules;
-        let raised: Vec<Raised<'_>> =
-            alerts.iter().map(|a| Raised::new(&rules[a.rule].id, a)).collect();
+        let keys: Vec<Key> = alerts.iter().map(|a| labels::text_key(&a.key)).collect();
+        let raised: Vec<Raised<'_>> = alerts
+            .iter()
+            .zip(&keys)
+            .map(|(a, key)| Raised { key, ..Raised::new(&rules[a.rule].id, a) })
+            .collect();
         Score::of(&incidents, &raised, done.until_ms.unwrap_or(i64::MAX))
     });
     if let Some(score) = &score {
@@ -197,11 +203,10 @@ impl Sink for Out {
     }
 }
 
-/// The incidents of a label file.
-fn labels(path: &Path, zone: &Zone) -> anyhow::Result<Vec<Incident>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("label file {} cannot be read", path.display()))?;
-    Incident::read_all(&text, zone).with_context(|| format!("label file {}", path.display()))
+/// The rules, with the names of their keys.
+fn finders(pipeline: &Pipeline) -> Vec<Finder> {
+    let rules = pipeline.plan().rules.iter();
+    rules.map(|r| Finder { rule: r.id.clone(), key: r.key_names.clone() }).collect()
 }
 
 /// `FEED=PATH` arguments; a directory stands for its files.

@@ -13,6 +13,7 @@ pub mod index;
 pub mod inspect;
 mod instant;
 pub mod intake;
+pub mod labels;
 pub mod lookup;
 pub mod pipeline;
 pub mod read_file;

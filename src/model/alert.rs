@@ -75,7 +75,7 @@ pub struct Alert {
     pub fired_ms: i64,
     /// Arrival number and time at which the engine first knew.
     pub known: (u64, i64),
-    /// When it ended.
+    /// When it ended; of a retracted one the arrival time of the record that took it back.
     pub resolved_ms: Option<i64>,
     /// The window that the values are of: the latest that fired.
     pub window: Span,

@@ -249,9 +249,13 @@ pub struct AlertFile {
 /// Maps of a test as written, each with its place.
 pub type Rows = Vec<Spanned<Map<String, Value>>>;
 
-/// One entry of `tests:`.
+/// One entry of `tests:`, or one file of a test beside the rule.
 #[derive(Debug, Clone)]
 pub struct TestCase {
+    /// The file it stands in: the rule's, or its own.
+    pub path: PathBuf,
+    /// That file's text.
+    pub source: Arc<str>,
     /// `name:`
     pub name: Spanned<String>,
     /// Rows by feed, as written (`at`, `arrives`, `repeat`, `every` and columns).

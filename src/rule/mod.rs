@@ -1,6 +1,7 @@
 //! YAML → checked → compiled; a closed window → signals.
 
 mod bounds;
+mod case;
 pub mod check;
 pub mod compile;
 pub mod compiled;
@@ -19,5 +20,5 @@ mod sql;
 pub mod statistics;
 mod syntax;
 
-pub use load::{load, load_dir, rule_paths};
+pub use load::{is_of, load, load_dir, rule_paths};
 pub use schema::json_schema;

@@ -2,7 +2,7 @@
 //!
 //! What the structural check refused is left out, so that the rest can be checked in the same pass.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
@@ -80,9 +80,9 @@ impl Reader<'_> {
             values: ["key", "measures", "compare"].into_iter().any(broken),
             params: broken("params"),
         };
+        let source: Arc<str> = self.source.into();
         Some(RuleFile {
             path: path.to_owned(),
-            source: self.source.into(),
             version: root
                 .get("version")
                 .and_then(Node::int)
@@ -119,11 +119,17 @@ impl Reader<'_> {
             clear: sql("clear"),
             severity: severity(root.get("severity")),
             alert: self.alert(root.get("alert"), kind.value),
-            tests: root.get("tests").map_or(&[][..], Node::items).iter().filter_map(test).collect(),
+            tests: root
+                .get("tests")
+                .map_or(&[][..], Node::items)
+                .iter()
+                .filter_map(|node| test(path, &source, node))
+                .collect(),
             unread,
             id,
             kind,
             feed,
+            source,
         })
     }
 
@@ -348,12 +354,14 @@ fn severity(node: Option<&Node>) -> Vec<(Severity, Option<Sql>)> {
     out
 }
 
-fn test(node: &Node) -> Option<TestCase> {
+fn test(path: &Path, source: &Arc<str>, node: &Node) -> Option<TestCase> {
     let rows = |node: &Node| -> Rows {
         node.items().iter().map(|n| Spanned { value: n.object(), span: n.span() }).collect()
     };
     let given = node.get("given").map_or(&[][..], Node::entries);
     Some(TestCase {
+        path: path.to_owned(),
+        source: Arc::clone(source),
         name: node.get("name").and_then(Node::text)?,
         given: given.iter().map(|(feed, node)| (feed.clone(), rows(node))).collect(),
         until: node.get("until").and_then(Node::text)?,

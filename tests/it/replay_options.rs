@@ -96,3 +96,127 @@ fn a_file_sent_again_is_no_news_however_late() {
         "{feeds}"
     );
 }
+
+#[test]
+fn labels_may_be_a_table_or_lines_and_the_score_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    fs::write(dir.path().join("rules/often.yaml"), RULE.replace("status: shadow\n", "")).unwrap();
+    let visit = |no: u32, at: &str, firm: &str| {
+        format!("{{\"no\":\"{no}\",\"at\":\"{at}T10:00:00+08:00\",\"firm\":\"{firm}\"}}\n")
+    };
+    let rows = [
+        // Two alerts, known on 3 and 4 March; the one of 乙 is about no incident.
+        visit(1, "2026-03-02", "甲"),
+        visit(2, "2026-03-03", "甲"),
+        visit(3, "2026-03-03", "乙"),
+        visit(4, "2026-03-04", "乙"),
+        visit(5, "2026-04-20", "丙"),
+    ];
+    fs::write(dir.path().join("visits.ndjson"), rows.concat()).unwrap();
+    let score = |file: &str, labels: &str| {
+        fs::write(dir.path().join(file), labels).unwrap();
+        replay(dir.path(), &["--input", "visits=visits.ndjson", "--labels", file]);
+        let summary = fs::read(dir.path().join("out/summary.json")).unwrap();
+        serde_json::from_slice::<Value>(&summary).unwrap()["labels"].clone()
+    };
+    let of_table = score(
+        "labels.csv",
+        "rule,firm,from,until,harm\noften,甲,2026-03-01,,2026-03-13 10:00\noften,丁,2026-03-01,2026-03-30,\n",
+    );
+    let of_lines = score(
+        "labels.ndjson",
+        "{\"rule\":\"often\",\"key\":{\"firm\":\"甲\"},\"from\":\"2026-03-01\",\"harm\":\"2026-03-13 10:00\"}\n\
+         {\"rule\":\"often\",\"key\":{\"firm\":\"丁\"},\"from\":\"2026-03-01\",\"until\":\"2026-03-30\"}\n",
+    );
+    assert_eq!(of_table, of_lines);
+    let (half, ten) = (Value::from(0.5), Value::from(10.0));
+    let told = ["recall", "precision", "lead_days"].map(|name| &of_table[name]);
+    assert_eq!(told, [&half, &half, &ten], "{of_table}");
+    assert_eq!((&of_table["found"], &of_table["missed"]), (&1.into(), &1.into()), "{of_table}");
+}
+
+#[test]
+fn wrong_labels_are_all_named_before_anything_is_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    fs::write(dir.path().join("visits.ndjson"), visit(1, "2026-03-05T10:00:00Z")).unwrap();
+    let refused = |file: &str, labels: &str| {
+        fs::write(dir.path().join(file), labels).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(["replay", "--out", "out", "--input", "visits=visits.ndjson", "--labels", file])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(!dir.path().join("out").exists());
+        error
+    };
+    let table = "rule,firm,from,until\noftn,甲,2026-03-01,\noften,,2026-03-01,\noften,甲,,\n\
+                 often,甲,2026-03-02,2026-03-01\n";
+    let error = refused("labels.csv", table);
+    for part in [
+        "line 2: there is no rule \"oftn\", did you mean \"often\"?",
+        "line 3: has no \"firm\", a key column of rule \"often\"",
+        "line 4: column \"from\": has no value and is required",
+        "line 5: until is not after from",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let lines = "{\"rule\":\"often\",\"key\":{\"firma\":\"甲\",\"firm\":\"甲\"},\"from\":\"2026-03-01\"}\n{}\n";
+    let error = refused("labels.ndjson", lines);
+    assert!(
+        error.contains("line 1: rule \"often\" has no key column \"firma\", it has firm"),
+        "{error}"
+    );
+    assert!(error.contains("line 2: key is missing"), "{error}");
+    assert!(refused("labels.csv", "rule,firm,from\n").contains("there is no incident in the file"));
+}
+
+#[test]
+fn a_retracted_alert_ended_when_the_record_arrived_that_took_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    let feed = FEED.replace("out_of_order: 0", "op: op\narrived_at: came\nout_of_order: 0");
+    let feed = feed + "  op: {type: text}\n  came: {type: timestamp}\n";
+    fs::write(dir.path().join("rules/feeds/visits.yaml"), feed).unwrap();
+    let live = RULE.replace("status: shadow\n", "");
+    fs::write(dir.path().join("rules/often.yaml"), &live).unwrap();
+    let instant = "rule: second\ntitle: {zh: 二, en: Second}\nkind: instant\nfeed: visits\nkey: [firm]\nwhen: no = '2'\nseverity: low\n";
+    fs::write(dir.path().join("rules/second.yaml"), instant).unwrap();
+    let row = |no: u32, day: u32, op: &str, came: &str| {
+        format!(
+            "{{\"no\":\"{no}\",\"at\":\"2026-03-{day:02}T10:00:00+08:00\",\"firm\":\"甲\",\"op\":\"{op}\",\"came\":\"{came}\"}}\n"
+        )
+    };
+    let rows = [
+        row(1, 2, "insert", "2026-03-02 11:00"),
+        row(2, 3, "insert", "2026-03-03 11:00"),
+        row(2, 3, "withdraw", "2026-03-05 12:30"),
+    ];
+    fs::write(dir.path().join("visits.ndjson"), rows.concat()).unwrap();
+    replay(dir.path(), &["--input", "visits=visits.ndjson"]);
+    let alerts = fs::read_to_string(dir.path().join("out/alerts.ndjson")).unwrap();
+    let alerts: Vec<Value> = alerts.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let told: Vec<_> =
+        alerts.iter().map(|a| (&a["rule"], &a["state"], &a["resolved_at"])).collect();
+    let (state, at) = (Value::from("retracted"), Value::from("2026-03-05T12:30:00+08:00"));
+    let rules = ["often", "second"].map(Value::from);
+    assert_eq!(told, [(&rules[0], &state, &at), (&rules[1], &state, &at)]);
+
+    // The rule's own test says the same time.
+    let test = "tests:\n  - name: withdrawn\n    given:\n      visits:\n\
+                \x20       - {at: 2026-03-02, no: 1, firm: 甲}\n\
+                \x20       - {at: 2026-03-03, no: 2, firm: 甲}\n\
+                \x20       - {at: 2026-03-03, arrives: 2026-03-05 12:30, no: 2, firm: 甲, op: withdraw}\n\
+                \x20   until: 2026-03-07\n    expect:\n\
+                \x20     - {rule: often, key: {firm: 甲}, state: retracted, retracted: 2026-03-05 12:30}\n";
+    fs::write(dir.path().join("rules/often.yaml"), live + test).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .current_dir(dir.path())
+        .args(["test", "rules/often.yaml"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

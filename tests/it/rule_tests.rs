@@ -133,3 +133,69 @@ fn a_wrong_expectation_is_named_by_alert_and_value() {
         assert!(told.contains(expected), "{from} → {to}\nexpected {expected}\ntold {told}");
     }
 }
+
+/// A rule with no tests of its own and one beside it, in a house like the shipped one.
+fn house_with_case(case: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("rules/feeds")).unwrap();
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(repository(from), dir.path().join(to)).unwrap();
+    };
+    copy("rules/feeds/complaints.yaml", "rules/feeds/complaints.yaml");
+    let rule = std::fs::read_to_string(repository("rules/complaints/report_multi_source.yaml"));
+    let rule = rule.unwrap();
+    let head = rule.split_once("\ntests:").unwrap().0;
+    std::fs::write(dir.path().join("rules/report_multi_source.yaml"), head).unwrap();
+    std::fs::write(dir.path().join("rules/report_multi_source.many.ndjson"), case).unwrap();
+    dir
+}
+
+fn forewarn(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_forewarn"))
+        .current_dir(dir)
+        .args(args)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_case_in_a_file_beside_the_rule_is_a_test_of_it() {
+    let row = |day: u32, channel: &str, who: &str| {
+        format!(
+            "{{\"given\": \"complaints\", \"at\": \"2026-03-{day:02}\", \"ucc\": \"$A\", \"kind\": \"JB\", \
+             \"report_type\": \"R08\", \"channel\": \"{channel}\", \"complainant_hash\": \"{who}\"}}\n"
+        )
+    };
+    let head = "{\"until\": \"2026-03-08\", \"name\": \"三人两渠道\"}\n";
+    let rows = [row(2, "APP", "p1"), row(3, "APP", "p2"), row(4, "TEL", "p3")].concat();
+    let expect = |reporters: u32| {
+        format!(
+            "{{\"expect\": {{\"rule\": \"report_multi_source\", \"key\": {{\"ucc\": \"$A\"}}, \
+             \"fired\": \"2026-03-04\", \"reporters\": {reporters}}}}}\n"
+        )
+    };
+    let house = house_with_case(&(head.to_owned() + &rows + &expect(3)));
+    let (code, told) = forewarn(house.path(), &["test"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("ok   report_multi_source: 三人两渠道\n\n1 passed, 0 failed"), "{told}");
+    // It counts as the firing test that a live rule must have; a silent one is still missing.
+    let (_, told) = forewarn(house.path(), &["check"]);
+    assert!(!told.contains("no_firing_test") && told.contains("no_silent_test"), "{told}");
+
+    let house = house_with_case(&(head.to_owned() + &rows + &expect(4)));
+    let (code, told) = forewarn(house.path(), &["test"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("reporters: expected 4, got 3"), "{told}");
+
+    // What is wrong with the file is told with its line, by check and by test.
+    let wrong = row(2, "APP", "p1").replace("channel", "chanel");
+    let house = house_with_case(&(head.to_owned() + &wrong + &expect(3)));
+    for command in ["check", "test"] {
+        let (code, told) = forewarn(house.path(), &[command]);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("report_multi_source.many.ndjson:2"), "{command}: {told}");
+        assert!(told.contains("has no column \"chanel\""), "{command}: {told}");
+    }
+}

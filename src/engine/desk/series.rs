@@ -17,7 +17,7 @@ use arrow::{
 };
 use rayon::prelude::*;
 
-use super::{Desk, Error};
+use super::{Desk, Error, MadeSeries};
 use crate::{
     engine::{
         index::EntryAt,
@@ -70,7 +70,8 @@ impl Desk {
         if all.len() >= KEPT_MAX {
             all.clear();
         }
-        all.insert(alert.id.clone(), (alert.revision, end, series.clone()));
+        let made = MadeSeries { revision: alert.revision, end, series: series.clone() };
+        all.insert(alert.id.clone(), made);
         Ok(series)
     }
 
@@ -82,12 +83,12 @@ impl Desk {
         reach: &Reach,
     ) -> Option<Option<Series>> {
         let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, end, series) = all.get(&alert.id).filter(|(rev, ..)| *rev == alert.revision)?;
+        let made = all.get(&alert.id).filter(|made| made.revision == alert.revision)?;
         let index = self.index();
-        let new = index.entries().iter().rev().take_while(|e| e.first >= *end);
+        let new = index.entries().iter().rev().take_while(|e| e.first >= made.end);
         let touched = new.filter(|e| feeds.contains(&e.feed)).any(|e| reach.has(e));
-        let corrected = index.corrected(*end).next().is_some();
-        (!touched && !corrected).then(|| series.clone())
+        let corrected = index.corrected(made.end).next().is_some();
+        (!touched && !corrected).then(|| made.series.clone())
     }
 
     fn reach(&self, plan: &RulePlan, alert: &AlertRow) -> Option<Reach> {

@@ -119,14 +119,8 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
 }
 
 /// What differs, alert by alert; empty when all is as expected. `alerts`: the revisions of each alert in order.
-pub(super) fn differences(
-    case: &TestCase,
-    alerts: &[Vec<Alert>],
-    zone: &Zone,
-    arrived_ms: impl Fn(u64) -> Option<i64>,
-) -> Vec<String> {
-    let seen: Vec<Actual> =
-        alerts.iter().map(|revisions| Actual::new(revisions, &arrived_ms)).collect();
+pub(super) fn differences(case: &TestCase, alerts: &[Vec<Alert>], zone: &Zone) -> Vec<String> {
+    let seen: Vec<Actual> = alerts.iter().map(|revisions| Actual::new(revisions)).collect();
     let mut free: Vec<&Actual> = seen.iter().collect();
     let mut out = Vec::new();
     for expected in &case.expect {
@@ -159,16 +153,13 @@ pub(super) fn differences(
 struct Actual<'a> {
     first: &'a Alert,
     last: &'a Alert,
-    retracted_ms: Option<i64>,
 }
 
 impl<'a> Actual<'a> {
-    fn new(revisions: &'a [Alert], arrived_ms: &impl Fn(u64) -> Option<i64>) -> Self {
+    fn new(revisions: &'a [Alert]) -> Self {
         let last = &revisions[revisions.len() - 1];
         let first = revisions.iter().find(|a| a.state != State::Pending).unwrap_or(&revisions[0]);
-        let retracted = revisions.iter().find(|a| a.state == State::Retracted);
-        let retracted_ms = retracted.and_then(|a| arrived_ms(a.changed_by).or(a.resolved_ms));
-        Self { first, last, retracted_ms: retracted_ms.filter(|_| last.state == State::Retracted) }
+        Self { first, last }
     }
 
     fn has_key(&self, key: Option<&Value>) -> bool {
@@ -188,11 +179,11 @@ impl<'a> Actual<'a> {
                 have.unwrap_or_else(|| "nothing".into())
             ));
         };
-        let resolved_ms = self.last.resolved_ms.filter(|_| self.last.state == State::Resolved);
+        let ended = |state| self.last.resolved_ms.filter(|_| self.last.state == state);
         let times = BTreeMap::from([
             ("fired", (self.last.state != State::Pending).then_some(self.last.fired_ms)),
-            ("resolved", resolved_ms),
-            ("retracted", self.retracted_ms),
+            ("resolved", ended(State::Resolved)),
+            ("retracted", ended(State::Retracted)),
         ]);
         for (name, want) in expected {
             match name.as_str() {

@@ -1,6 +1,6 @@
-//! The tests inside a rule file: rows in, alerts out, held exactly against what the author expects.
+//! The tests of a rule, in its file or beside it: rows in, alerts out, held exactly against what the author expects.
 //!
-//! In: a rule with its `tests:` and the feeds. Out: one [`Verdict`] a test. A test runs the same pipeline as `run` and
+//! In: a rule with its tests and the feeds. Out: one [`Verdict`] a test. A test runs the same pipeline as `run` and
 //! `replay`, with the feed's own `out_of_order` and `allowed_lateness`; only what a feed does to an office's files
 //! (field names, value maps, pseudonyms, required columns) is switched off, because a test writes canonical values.
 //! The rule runs as if it were live, and history begins long before the first row.
@@ -63,7 +63,7 @@ pub fn run(rule: &RuleFile, feeds: &[FeedSpec], zone: &Zone) -> Vec<Verdict> {
                 Ok(differences) => Verdict { name, findings: Vec::new(), differences },
                 Err(mut findings) => {
                     for finding in &mut findings {
-                        finding.file.clone_from(&rule.path);
+                        finding.file.clone_from(&case.path);
                     }
                     Verdict { name, findings, differences: Vec::new() }
                 }
@@ -93,21 +93,17 @@ fn run_case(
     expect::check_names(rule, case, &feeds)?;
     let begin = rows.iter().map(|r| r.at_ms).min().unwrap_or(until) - HISTORY_BEFORE_MS;
     let arrival = arrive(&rows, &feeds, zone)?;
-    let arrived_ms = arrival.arrived_ms.clone();
 
     let live =
         RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
     let feeds = feeds.into_iter().map(|f| FeedSpec { history_from_ms: Some(begin), ..f }).collect();
     let mut pipeline =
         Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;
-    let first = arrival.first;
     let mut seen = Seen::default();
     seen.add(pipeline.arrive(arrival));
     seen.add(pipeline.advance(until));
     seen.add(pipeline.finish());
-    let arrived =
-        |arrival: u64| arrived_ms.get(usize::try_from(arrival.checked_sub(first)?).ok()?).copied();
-    Ok(expect::differences(case, &seen.told(), zone, arrived))
+    Ok(expect::differences(case, &seen.told(), zone))
 }
 
 /// All revisions of all alerts that a person would have seen.

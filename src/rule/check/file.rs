@@ -71,10 +71,11 @@ impl Judge<'_> {
             );
         }
         for test in &rule.tests {
+            let before = self.findings.len();
             for expect in &test.expect {
                 let named = expect.value.get("rule").and_then(|r| r.as_str());
                 if let Some(named) = named.filter(|n| !self.ids.contains(n)) {
-                    let at = within(&rule.source, &expect.span, named);
+                    let at = within(&test.source, &expect.span, named);
                     let message = format!(
                         "test {:?} expects an alert of rule {named:?}, which is not there",
                         test.name.value
@@ -94,7 +95,7 @@ impl Judge<'_> {
                 for row in rows {
                     for column in row.value.keys().filter(|c| !TEST_FIELDS.contains(&c.as_str())) {
                         if facts.schema.position(column).is_none() {
-                            let at = within(&rule.source, &row.span, column);
+                            let at = within(&test.source, &row.span, column);
                             let message = format!("feed {:?} has no column {column:?}", feed.value);
                             let names = facts
                                 .schema
@@ -106,6 +107,9 @@ impl Judge<'_> {
                         }
                     }
                 }
+            }
+            for finding in &mut self.findings[before..] {
+                finding.file.clone_from(&test.path);
             }
         }
     }

@@ -63,9 +63,11 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
             judge.meaning(resolved);
             judge.findings.extend(seen.duplicate(rule, resolved));
         }
-        findings.extend(
-            judge.findings.into_iter().map(|d| Diagnostic { file: rule.path.clone(), ..d }),
-        );
+        // Those about a test in a file of its own say so already.
+        findings.extend(judge.findings.into_iter().map(|d| match d.file.as_os_str().is_empty() {
+            true => Diagnostic { file: rule.path.clone(), ..d },
+            false => d,
+        }));
     }
     sort(&mut findings);
     findings

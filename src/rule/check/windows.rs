@@ -30,18 +30,17 @@ impl Judge<'_> {
                 self.error("rule::impossible", at, message, "use sliding or tumbling windows");
                 continue;
             }
-            if let Compare::Peers { key } = &compare.with {
-                if rule.key_names().all(|k| key.iter().any(|c| c.value == k)) {
-                    let message = format!(
-                        "compare {name:?} has the whole key: every key would be its own peers"
-                    );
-                    self.error(
-                        "rule::no_effect",
-                        at.clone(),
-                        message,
-                        "leave out at least one key column",
-                    );
-                }
+            if let Compare::Peers { key } = &compare.with
+                && rule.key_names().all(|k| key.iter().any(|c| c.value == k))
+            {
+                let message =
+                    format!("compare {name:?} has the whole key: every key would be its own peers");
+                self.error(
+                    "rule::no_effect",
+                    at.clone(),
+                    message,
+                    "leave out at least one key column",
+                );
             }
             let prefix = format!("{name}.");
             // What did not compile still shows what its author meant to use.
