@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{alerts, feeds, health, ingest, rules, stream, subjects};
+use super::{alerts, feeds, health, ingest, rules, signals, stream, subjects};
 
 /// What all paths together are described as.
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::{alerts, feeds, health, ingest, rules, stream, subjects};
         rules::list,
         rules::one,
         rules::check,
+        signals::of_rule,
         feeds::list,
         feeds::one,
         feeds::lateness,

@@ -1,4 +1,5 @@
-//! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records).
+//! Health: `/healthz` (the process answers) and `/readyz` (the engine takes records; how many signals it found since
+//! its log began).
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
@@ -15,6 +16,8 @@ use crate::engine::{
 pub(super) struct Ready {
     /// `ready`
     status: &'static str,
+    /// Signals found since the log began.
+    signals: u64,
 }
 
 /// The process answers, and how the whole is doing.
@@ -33,7 +36,7 @@ pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Ready>, P
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", title, detail)
     };
     match handle.health() {
-        Health::Ready => Ok(Json(Ready { status: "ready" })),
+        Health::Ready => Ok(Json(Ready { status: "ready", signals: handle.signals().total() })),
         Health::Recovering => {
             Err(not_ready("the engine is walking its log, try again soon".into()))
         }

@@ -12,6 +12,7 @@ mod ingest;
 mod problem;
 mod query;
 mod rules;
+mod signals;
 mod stream;
 mod subjects;
 
@@ -45,6 +46,7 @@ fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRoute
         ("get", "/api/v1/rules", get(rules::list)),
         ("post", "/api/v1/rules/check", check),
         ("get", "/api/v1/rules/{id}", get(rules::one)),
+        ("get", "/api/v1/rules/{id}/signals", get(signals::of_rule)),
         ("get", "/api/v1/feeds", get(feeds::list)),
         ("get", "/api/v1/feeds/{feed}", get(feeds::one)),
         ("get", "/api/v1/feeds/{feed}/lateness", get(feeds::lateness)),

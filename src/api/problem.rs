@@ -157,6 +157,14 @@ impl From<Refused> for Problem {
                 Self::new(S::TOO_MANY_REQUESTS, "queue-full", "Too much is waiting", detail)
                     .retry_after(1)
             }
+            Refused::Disk { full: true, .. } => {
+                Self::new(S::INSUFFICIENT_STORAGE, "disk-full", "The disk is full", detail)
+                    .retry_after(10)
+            }
+            Refused::Disk { full: false, .. } => {
+                Self::new(S::SERVICE_UNAVAILABLE, "disk-failed", "The disk takes no writes", detail)
+                    .retry_after(10)
+            }
             Refused::Stopped(_) => {
                 Self::new(S::SERVICE_UNAVAILABLE, "stopped", "The engine has stopped", detail)
                     .retry_after(10)

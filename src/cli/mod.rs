@@ -11,6 +11,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod test;
+mod verify;
 
 use std::{
     collections::HashSet,

@@ -22,6 +22,8 @@ use forewarn::{
 };
 use serde_json::{Map, Value, json};
 
+use super::verify::{Replayed as Again, verify};
+
 /// Run files through the engine: back-test rules on history
 #[derive(Debug, clap::Args)]
 pub(crate) struct Replay {
@@ -68,6 +70,10 @@ pub(crate) struct Replay {
     /// Send one row in eight twice; does not change the result
     #[arg(long, value_name = "SEED")]
     duplicates: Option<u64>,
+    /// Prove it on this input: run it again with other shards and batches, rows sent twice, and another order within
+    /// lateness; exit code 1 and the first line that differs if any does
+    #[arg(long, conflicts_with_all = ["shuffle", "duplicates"])]
+    verify: bool,
     /// Incidents that should be found: truth.ndjson of `forewarn simulate`, or a table of rule, its key columns, from, until,
     /// harm. Counts what was found and missed, false alarms and lead time
     #[arg(long, value_name = "FILE")]
@@ -92,12 +98,11 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
-    let used: Vec<FeedSpec> = specs;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options =
         Options { zone: zone.clone(), shards: args.shards.unwrap_or(cores).max(1), eager: false };
     let shards = options.shards;
-    let mut pipeline = match Pipeline::try_new(used, &rules, options) {
+    let mut pipeline = match Pipeline::try_new(specs.clone(), &rules, options) {
         Ok(pipeline) => pipeline,
         Err(findings) => {
             super::print_findings(&findings);
@@ -124,23 +129,11 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         disorder: Disorder { shuffle: args.shuffle, duplicates: args.duplicates },
         secret: secret(&pipeline, &data)?,
     };
-    let names = pipeline.plan().rules.iter().map(|r| RuleName {
-        id: r.id.clone(),
-        version: r.version,
-        values: r.value_names().map(str::to_owned).collect(),
-    });
-    let found = FoundFiles::create(&args.out, zone.clone(), names.collect())
-        .with_context(|| format!("result directory {} cannot be made", args.out.display()))?;
     let size = inputs.iter().filter_map(|i| i.path.metadata().ok()).map(|m| m.len()).sum();
     let bar = super::bar(size, args.quiet);
-    let sealed = pipeline.specs().iter().map(|s| s.schema.has_personal()).collect();
-    let feed_names = pipeline.specs().iter().map(|s| s.name().to_owned()).collect();
-    let mut out = Out { found, bar, sealed, feeds: feed_names };
+    let mut out = Out::create(&pipeline, &args.out, bar)?;
     let done = replay::replay(&mut pipeline, &inputs, &how, &mut out)?;
-    out.found
-        .finish()
-        .with_context(|| format!("results in {} cannot be written", args.out.display()))?;
-    out.bar.finish_and_clear();
+    out.finish(&args.out)?;
     let seconds = began.elapsed().as_secs_f64();
     let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
     let score = incidents.map(|incidents| {
@@ -168,15 +161,50 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
         let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
         io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
     }
+    if args.verify {
+        let (out, specs, rules) = (args.out.as_path(), &specs[..], &rules[..]);
+        let replayed = Again { specs, rules, zone: &zone, inputs: &inputs, how: &how, out };
+        if !verify(&replayed)? {
+            return Ok(ExitCode::from(1));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes what the replay finds.
-struct Out {
+pub(super) struct Out {
     found: FoundFiles,
     bar: indicatif::ProgressBar,
     sealed: Vec<bool>,
     feeds: Vec<String>,
+}
+
+impl Out {
+    /// Makes the files in `dir`.
+    pub(super) fn create(
+        pipeline: &Pipeline,
+        dir: &Path,
+        bar: indicatif::ProgressBar,
+    ) -> anyhow::Result<Self> {
+        let names = pipeline.plan().rules.iter().map(|r| RuleName {
+            id: r.id.clone(),
+            version: r.version,
+            values: r.value_names().map(str::to_owned).collect(),
+        });
+        let found = FoundFiles::create(dir, pipeline.zone().clone(), names.collect())
+            .with_context(|| format!("result directory {} cannot be made", dir.display()))?;
+        let sealed = pipeline.specs().iter().map(|s| s.schema.has_personal()).collect();
+        let feeds = pipeline.specs().iter().map(|s| s.name().to_owned()).collect();
+        Ok(Self { found, bar, sealed, feeds })
+    }
+
+    /// Writes signals and alerts.
+    pub(super) fn finish(&mut self, dir: &Path) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        self.found
+            .finish()
+            .with_context(|| format!("results in {} cannot be written", dir.display()))
+    }
 }
 
 impl Sink for Out {

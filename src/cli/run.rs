@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use forewarn::{
     api,
     engine::{
-        config::{Config, FileSource},
+        config::{Config, FileSource, StdinSource},
         handle::{Handle, Health},
         pipeline::{Options, Pipeline},
         run::{self, Parts},
@@ -38,11 +38,11 @@ pub(crate) struct RunArgs {
     /// Address and port of HTTP, port 0 for a free one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// File or directory to read for a feed; may be repeated
+    /// File or directory to read for a feed; may be repeated. FEED=- is standard input as NDJSON, FEED=-:csv.gz says its format
     #[arg(long = "input", value_name = "FEED=PATH")]
     inputs: Vec<String>,
-    /// Feed to read from standard input, as NDJSON
-    #[arg(long, value_name = "FEED")]
+    /// Feed to read from standard input, as NDJSON or as said: FEED:csv, FEED:arrow, FEED:ndjson.gz
+    #[arg(long, value_name = "FEED[:FORMAT]")]
     stdin: Option<String>,
     /// File that gets every revision of every alert; may be repeated
     #[arg(long = "alerts", value_name = "FILE")]
@@ -96,12 +96,19 @@ fn config(args: &RunArgs) -> anyhow::Result<Config> {
     set(&mut config.data, &args.data);
     config.listen = args.listen.unwrap_or(config.listen);
     config.shards = args.shards.unwrap_or(config.shards).max(1);
-    config.stdin = args.stdin.clone().or(config.stdin);
+    if let Some(text) = &args.stdin {
+        config.stdin = Some(StdinSource::parse(text).map_err(anyhow::Error::msg)?);
+    }
     config.sinks.extend(args.alerts.iter().cloned());
     for input in &args.inputs {
         let Some((feed, path)) = input.split_once('=') else {
             bail!("--input {input:?}: write FEED=PATH, like complaints=orders.csv");
         };
+        if path == "-" || path.starts_with("-:") {
+            let text = format!("{feed}{}", &path[1..]);
+            config.stdin = Some(StdinSource::parse(&text).map_err(anyhow::Error::msg)?);
+            continue;
+        }
         config.sources.push(FileSource { feed: feed.to_owned(), path: path.into(), once: false });
     }
     config.check_listen()?;
@@ -129,7 +136,8 @@ async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
         .with_context(|| format!("listen address {} cannot be used", config.listen))?;
     let address = listener.local_addr()?;
     let (handle, mut running) = run::start(parts, tokio::runtime::Handle::current())?;
-    for feed in config.sources.iter().map(|s| s.feed.as_str()).chain(config.stdin.as_deref()) {
+    let stdin = config.stdin.as_ref().map(|s| s.feed.as_str());
+    for feed in config.sources.iter().map(|s| s.feed.as_str()).chain(stdin) {
         handle.intake().feed(feed)?;
     }
     // For scripts that asked for a free port.
@@ -147,7 +155,7 @@ async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
     };
     let sources = match sources {
         Some(positions) => {
-            Some(Sources::start(&handle, &config.sources, config.stdin.as_deref(), &positions)?)
+            Some(Sources::start(&handle, &config.sources, config.stdin.as_ref(), &positions)?)
         }
         // The engine has stopped; why is told by joining it.
         None => None,

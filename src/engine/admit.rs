@@ -16,14 +16,15 @@ use super::{
 use crate::{
     feed::{
         dedup::{Decision, Dedup, Operation, Version},
+        parts::Parts,
         spec::FeedSpec,
         watermark::Partitions,
     },
     model::{
         batch::{DeadClass, DeadLetter},
-        schema::ColumnType,
+        schema::{ColumnType, FeedSchema},
         time::{DAY_MS, HOUR_MS, Zone, format_span},
-        window::WindowSpec,
+        window::{PaneGrid, WindowSpec},
     },
     pane::{
         kept::{Found, Piece},
@@ -42,7 +43,7 @@ pub(super) struct Feed {
     zone: Zone,
     /// Rows are kept for so long behind the watermark.
     pub(super) rows_keep_ms: i64,
-    dedup: Option<Dedup>,
+    records: Records,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
     /// Pieces are looked through again when the watermark has come this far.
@@ -53,10 +54,22 @@ pub(super) struct Feed {
     next_cut_ms: i64,
     /// Rows before this instant change the past.
     closed_to_ms: i64,
-    /// Lanes on other time columns: (lane, delay, local time up to which their windows are closed).
-    other_times: Vec<(usize, i64, i64)>,
+    /// Lanes on other time columns: (lane, first pane that is not closed).
+    other_times: Vec<(usize, i32)>,
+    /// The earliest event so far, of whatever version.
+    oldest_ms: i64,
     /// First column of unified social credit codes.
     ucc: Option<usize>,
+}
+
+/// The records that are known.
+enum Records {
+    /// Every row is a record of its own.
+    None,
+    /// Of one row each.
+    Single(Dedup),
+    /// Of several rows each.
+    Several(Parts),
 }
 
 /// What becomes of a row.
@@ -82,22 +95,18 @@ impl Feed {
     pub(super) fn new(number: usize, spec: &FeedSpec, zone: &Zone, plan: &Plan) -> Self {
         let schema = &spec.schema;
         let lanes = &plan.panes.feeds[number].lanes;
-        let other =
-            lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time).map(|(i, l)| {
-                let delay =
-                    schema.delays.iter().find(|(c, _)| *c == l.time).map_or(0, |(_, ms)| *ms);
-                (i, delay, i64::MIN)
-            });
+        let other = lanes.iter().enumerate().filter(|(_, l)| l.time != schema.event_time);
         Self {
             partitions: Partitions::new(spec.out_of_order_ms),
             rows_keep_ms: rows_keep(number, spec, plan),
-            dedup: (!schema.record_id.is_empty()).then(|| Dedup::new(spec.dedup_for_ms)),
+            records: Records::of(spec),
             pieces: BTreeMap::new(),
             next_forget_ms: i64::MIN,
             grids: grids(number, plan),
             next_cut_ms: i64::MIN,
             closed_to_ms: i64::MIN,
-            other_times: other.collect(),
+            other_times: other.map(|(i, _)| (i, i32::MIN)).collect(),
+            oldest_ms: i64::MAX,
             ucc: schema.columns.iter().position(|c| c.kind == ColumnType::Ucc),
             spec: spec.clone(),
             zone: zone.clone(),
@@ -129,12 +138,11 @@ impl Feed {
         }
         let mut old = None;
         let mut withdrawn = false;
-        if let Some(dedup) = &mut self.dedup {
+        if !matches!(self.records, Records::None) {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
             let content = |place| content_of(batches, &self.pieces, place);
-            let id = batch.prepared.rows.ids[row as usize];
-            let (decision, conflict) = dedup.decide(id, version, content);
+            let (decision, conflict) = self.records.decide(batch, row, version, content);
             counts.conflicts += u64::from(conflict);
             match decision {
                 Decision::New => {}
@@ -161,6 +169,17 @@ impl Feed {
         }
     }
 
+    /// Rows of lower versions that still count although their record has none of them any more; nothing but for the last of
+    /// the rows of a record that stand together.
+    pub(super) fn left_over(&mut self, batch: &Incoming, row: u32) -> Vec<Version> {
+        match (&mut self.records, batch.record(row)) {
+            (Records::Several(parts), Some((record, run))) if run.end == row as usize + 1 => {
+                parts.left_over(record)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Moves the watermark by a row; whether it passed the end of a window.
     pub(super) fn observe(&mut self, partition: usize, event_ms: i64) -> bool {
         self.partitions.observe(partition, event_ms)
@@ -169,7 +188,7 @@ impl Feed {
 
     /// Keeps a piece whose rows a later version may replace.
     pub(super) fn keep(&mut self, piece: &Arc<Piece>) {
-        if self.dedup.is_some() {
+        if !matches!(self.records, Records::None) {
             self.pieces.insert(piece.number, piece.clone());
         }
     }
@@ -180,10 +199,39 @@ impl Feed {
         Some(Found { piece: self.pieces.get(&piece)?.clone(), row })
     }
 
-    /// Local day in which the feed's history begins, as far as this event tells.
-    pub(super) fn history_day(&self, event_ms: i64) -> i64 {
+    /// Where the row of the version that was last decided about lies: what came before it may have begun a new piece.
+    pub(super) fn placed(&mut self, batch: &Incoming, row: u32) {
+        let place = batch.version(row).place;
+        match (&mut self.records, batch.prepared.rows.ids.get(row as usize), batch.record(row)) {
+            (Records::Single(dedup), Some(id), _) => dedup.placed(*id, place),
+            (Records::Several(parts), Some(id), Some((record, _))) => {
+                parts.placed(record, *id, place);
+            }
+            _ => {}
+        }
+    }
+
+    /// Local day in which the feed's history begins by an event that is earlier than all before it.
+    pub(super) fn earlier_day(&mut self, event_ms: i64) -> Option<i64> {
+        if event_ms >= self.oldest_ms {
+            return None;
+        }
+        self.oldest_ms = event_ms;
         let local = self.zone.to_local(self.spec.history_from_ms.unwrap_or(event_ms));
-        local.div_euclid(DAY_MS) * DAY_MS
+        Some(local.div_euclid(DAY_MS) * DAY_MS)
+    }
+
+    /// See [`FeedSpec::correctable_ms`].
+    pub(super) fn correctable_ms(&self) -> i64 {
+        self.spec.correctable_ms()
+    }
+
+    /// Windows on a lane are closed up to a local time: rows before it change the past.
+    pub(super) fn close_lane(&mut self, lane: usize, grid: PaneGrid, to: i64) {
+        match self.other_times.iter_mut().find(|(l, _)| *l == lane) {
+            Some((_, open)) => *open = (*open).max(grid.pane(to)),
+            None => self.closed_to_ms = self.closed_to_ms.max(self.zone.to_utc(to)),
+        }
     }
 
     /// Where the next cut is, now that the watermark's windows are closed; and what can be forgotten.
@@ -192,38 +240,44 @@ impl Feed {
         if watermark == i64::MIN {
             return;
         }
-        let (mut next, mut closed) = (i64::MAX, i64::MIN);
-        for (every, origin, delay) in &self.grids {
+        let end_of = |(every, origin, delay): &(i64, i64, i64)| {
             let end = next_end(self.zone.to_local(watermark - delay), *every, *origin);
-            next = next.min(self.zone.to_utc(end) + delay);
-            closed = closed.max(self.zone.to_utc(end - every));
+            self.zone.to_utc(end) + delay
+        };
+        self.next_cut_ms = self.grids.iter().map(end_of).min().unwrap_or(i64::MAX);
+        if watermark < self.next_forget_ms {
+            return;
         }
-        (self.next_cut_ms, self.closed_to_ms) = (next, self.closed_to_ms.max(closed));
-        if let Some(dedup) = &mut self.dedup
-            && watermark >= self.next_forget_ms
-        {
-            let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
-            dedup.forget(forget);
-            self.pieces.retain(|_, p| p.last_ms >= forget);
-            self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
+        let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
+        match &mut self.records {
+            Records::None => return,
+            Records::Single(dedup) => dedup.forget(forget),
+            Records::Several(parts) => parts.forget(forget),
         }
+        self.pieces.retain(|_, p| p.last_ms >= forget);
+        self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
     }
 
     /// Whether the row says what is known already.
     fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
         let batch = &batches[b];
-        self.dedup.as_ref().is_some_and(|dedup| {
-            let content = |place| content_of(batches, &self.pieces, place);
-            dedup.is_copy(batch.prepared.rows.ids[row as usize], batch.version(row), content)
-        })
+        let content = |place| content_of(batches, &self.pieces, place);
+        let (id, version) = (batch.prepared.rows.ids[row as usize], batch.version(row));
+        match (&self.records, batch.record(row)) {
+            (Records::Single(dedup), _) => dedup.is_copy(id, version, content),
+            (Records::Several(parts), Some((record, _))) => {
+                parts.is_copy(record, id, version, content)
+            }
+            _ => false,
+        }
     }
 
     /// Whether a row changes windows that may be closed.
     fn is_past(&self, event_ms: i64, prepared: &Prepared, row: usize) -> bool {
         event_ms < self.closed_to_ms
-            || self.other_times.iter().any(|(lane, _, closed_to)| {
+            || self.other_times.iter().any(|(lane, open)| {
                 let pane = prepared.rows.panes[*lane][row];
-                pane != NO_PANE && i64::from(pane) < *closed_to
+                pane != NO_PANE && pane < *open
             })
     }
 
@@ -247,6 +301,37 @@ impl Feed {
         };
         let line = batch.prepared.lines.get(row as usize).copied().unwrap_or(0);
         DeadLetter { line, class, message, raw: batch.raw(&spec.schema, row) }
+    }
+}
+
+impl Records {
+    fn of(spec: &FeedSpec) -> Self {
+        let FeedSchema { record_id, parts, .. } = &*spec.schema;
+        if record_id.is_empty() {
+            Self::None
+        } else if parts.is_empty() || record_id.iter().all(|c| parts.contains(c)) {
+            Self::Single(Dedup::new(spec.dedup_for_ms))
+        } else {
+            Self::Several(Parts::new(spec.dedup_for_ms))
+        }
+    }
+
+    fn decide(
+        &mut self,
+        batch: &Incoming,
+        row: u32,
+        version: Version,
+        content: impl Fn((u64, u32)) -> u128,
+    ) -> (Decision, bool) {
+        let ids = &batch.prepared.rows.ids;
+        let id = ids[row as usize];
+        match (self, batch.record(row)) {
+            (Self::Single(dedup), _) => dedup.decide(id, version, content),
+            (Self::Several(parts), Some((record, run))) => {
+                parts.decide(record, id, version, &ids[run], content)
+            }
+            _ => (Decision::New, false),
+        }
     }
 }
 
@@ -297,5 +382,5 @@ fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
     };
     let rules =
         plan.rules.iter().filter(|r| r.feeds.contains(&feed)).map(of_rule).max().unwrap_or(0);
-    (rules + spec.allowed_lateness_ms + DAY_MS).max(spec.dedup_for_ms)
+    rules + spec.correctable_ms() + DAY_MS
 }

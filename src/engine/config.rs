@@ -11,11 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::{
-    diagnostic::{Diagnostic, Level},
-    shape::{Field, Shape},
-    time::Zone,
-    yaml::{Node, Spanned},
+use crate::{
+    decode::{Compression, Format},
+    model::{
+        diagnostic::{Diagnostic, Level},
+        shape::{Field, Shape},
+        time::Zone,
+        yaml::{Node, Spanned},
+    },
 };
 
 /// The port of API and console.
@@ -39,7 +42,7 @@ pub struct Config {
     /// Files and directories to read.
     pub sources: Vec<FileSource>,
     /// A feed to read from standard input.
-    pub stdin: Option<String>,
+    pub stdin: Option<StdinSource>,
     /// Files that get every revision of every alert.
     pub sinks: Vec<PathBuf>,
     /// Limits.
@@ -55,6 +58,38 @@ pub struct FileSource {
     pub path: PathBuf,
     /// The file is complete: read to its end once, without waiting for more.
     pub once: bool,
+}
+
+/// A feed that is read from standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StdinSource {
+    /// The feed.
+    pub feed: String,
+    /// The format, NDJSON where it is not said.
+    pub format: Format,
+    /// The compression of the whole.
+    pub compression: Compression,
+}
+
+impl StdinSource {
+    /// Reads `complaints` or `complaints:csv.gz`: the format is named like the ending of a file.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((feed, ending)) = text.split_once(':') else {
+            let (format, compression) = (Format::Ndjson, Compression::None);
+            return Ok(Self { feed: text.to_owned(), format, compression });
+        };
+        let name = PathBuf::from(format!("stdin.{ending}"));
+        let format = Format::of_path(&name).ok_or_else(|| {
+            format!(
+                "standard input {text:?}: {ending:?} is no format, write ndjson, csv, arrow or parquet, with .gz or .zst \
+                 behind it if compressed"
+            )
+        })?;
+        Ok(Self { feed: feed.to_owned(), format, compression: Compression::of_path(&name) })
+    }
 }
 
 /// What the engine takes at most.
@@ -132,7 +167,11 @@ pub const SHAPE: Shape = Shape::Map(&[
     Field::optional("behind_proxy", Shape::Bool, "A proxy does authentication and TLS."),
     Field::optional("shards", Shape::Int(1), "Threads that share the keys; 1."),
     Field::optional("sources", Shape::List(&SOURCE), "Files and directories to read."),
-    Field::optional("stdin", Shape::Text, "The feed to read from standard input."),
+    Field::optional(
+        "stdin",
+        Shape::Text,
+        "The feed to read from standard input, with its format: complaints:csv.gz; NDJSON if not said.",
+    ),
     Field::optional(
         "sinks",
         Shape::List(&Shape::Map(&[Field::required(
@@ -273,7 +312,13 @@ impl Config {
             node.and_then(Node::int).and_then(|n| usize::try_from(n).ok()).unwrap_or(default)
         };
         config.shards = count(root.get("shards"), config.shards);
-        config.stdin = text("stdin").map(|t| t.value);
+        match text("stdin").map(|t| (StdinSource::parse(&t.value), t.span)) {
+            Some((Ok(stdin), _)) => config.stdin = Some(stdin),
+            Some((Err(why), span)) => {
+                findings.push(Diagnostic::error("config::stdin", span, why));
+            }
+            None => {}
+        }
         for source in root.get("sources").map_or(&[][..], Node::items) {
             let part = |name: &str| source.get(name).and_then(Node::text);
             if let (Some(feed), Some(at)) = (part("feed"), part("path")) {
@@ -318,7 +363,9 @@ impl Config {
                 self.behind_proxy = value.parse().map_err(|_| wrong("expected true or false"))?;
             }
             "FOREWARN_SHARDS" => self.shards = number(1)?,
-            "FOREWARN_STDIN" => self.stdin = Some(value.to_owned()),
+            "FOREWARN_STDIN" => {
+                self.stdin = Some(StdinSource::parse(value).map_err(|why| wrong(&why))?);
+            }
             "FOREWARN_LIMITS_BODY_BYTES_MAX" => self.limits.body_bytes_max = number(1)?,
             "FOREWARN_LIMITS_QUEUE_MAX" => self.limits.queue_max = number(1)?,
             "FOREWARN_LIMITS_DEAD_LETTERS_LISTED_MAX" => {
@@ -375,7 +422,7 @@ mod tests {
         assert_eq!(config.sinks, [Path::new("/etc/forewarn/out/alerts.ndjson")]);
         let limits = Limits { body_bytes_max: 100, queue_max: 3, ..Limits::default() };
         assert_eq!((config.limits, config.shards, config.behind_proxy), (limits, 2, true));
-        assert_eq!((config.stdin.as_deref(), config.zone.name()), (Some("complaints"), "UTC"));
+        assert_eq!((config.stdin, config.zone.name()), (stdin("complaints").ok(), "UTC"));
     }
 
     #[test]
@@ -393,6 +440,25 @@ mod tests {
         ] {
             let Err(Error::Findings { findings, .. }) = parse(source) else { panic!("{source}") };
             assert_eq!(findings[0].code, code, "{source}");
+        }
+    }
+
+    fn stdin(text: &str) -> Result<StdinSource, String> {
+        StdinSource::parse(text)
+    }
+
+    #[test]
+    fn standard_input_says_its_format_like_the_ending_of_a_file() {
+        for (text, format, compression) in [
+            ("f", Format::Ndjson, Compression::None),
+            ("f:csv", Format::Csv, Compression::None),
+            ("f:ndjson.zst", Format::Ndjson, Compression::Zstd),
+            ("f:arrow", Format::ArrowIpc, Compression::None),
+        ] {
+            assert_eq!(stdin(text), Ok(StdinSource { feed: "f".into(), format, compression }));
+        }
+        for text in ["f:", "f:xlsx", "f:gz"] {
+            assert!(stdin(text).unwrap_err().contains("is no format, write ndjson"), "{text}");
         }
     }
 

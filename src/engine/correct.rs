@@ -100,7 +100,8 @@ impl Shard {
                 let start = slice.grid.start(pane);
                 for shift in shifts_of(rule) {
                     let last = (start + shift + width_ms).min(closed_to);
-                    let first = next_end(start + shift, every_ms, origin_ms);
+                    let first = (start + shift).max(self.rules[r].final_to);
+                    let first = next_end(first, every_ms, origin_ms);
                     ends.extend((0..).map(|i| first + i * every_ms).take_while(|e| *e <= last));
                 }
             }
@@ -142,7 +143,7 @@ impl Shard {
             }
         }
         for (key, found) in outcomes {
-            self.tell_all(r, key, &found);
+            self.tell_again(r, rule, key, &found);
         }
         if rule.early {
             self.reopen(r, rule, correction, &keys);
@@ -181,29 +182,63 @@ impl Shard {
         out
     }
 
-    /// A late row moved the beginning of the history back from `before`: windows whose compares lacked only that are
-    /// evaluated again, for every key.
-    pub(super) fn history_moved(&mut self, r: usize, before: i64, cause: Cause) {
-        let plan = self.plan.clone();
-        let rule = &plan.rules[r];
+    /// Tells what closed windows of a key say now. If the last one fires, the next must be looked at even if nothing
+    /// enters or leaves it: an unchanged true key repeats its signal.
+    fn tell_again(&mut self, r: usize, rule: &RulePlan, key: u32, found: &[Outcome]) {
+        self.tell_all(r, key, found);
+        let last = self.rules[r].closed_to.map(|end| window_span(rule, end, &self.zone));
+        if found.iter().any(|o| o.truth == Truth::Fire && Some(o.window) == last) {
+            self.set_active(r, key, true);
+        }
+    }
+
+    /// Local ends of closed windows of rule `r` whose compares had no full history while that of `feed` began at the local
+    /// time `before`, and may have it now.
+    pub(super) fn moved_ends(&self, r: usize, feed: usize, before: i64) -> Vec<i64> {
+        let rule = &self.plan.rules[r];
         let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
             (rule.window, self.rules[r].closed_to)
         else {
-            return;
+            return Vec::new();
         };
-        if rule.lookback_ms == 0 {
+        let others = rule.feeds.iter().filter(|f| **f != feed).map(|f| self.history_from[*f]).max();
+        let others = others.unwrap_or(i64::MIN);
+        let (now, before) = (self.history_from[feed].max(others), before.max(others));
+        if now == before || now == i64::MAX {
+            return Vec::new();
+        }
+        let last = closed_to.min(before.saturating_add(rule.lookback_ms + width_ms));
+        let first = next_end(now.max(self.rules[r].final_to), every_ms, origin_ms);
+        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last).collect()
+    }
+
+    /// The beginning of a feed's history moved back: see [`Self::moved_ends`]; windows of every key are evaluated again.
+    pub(super) fn history_moved(
+        &mut self,
+        r: usize,
+        (feed, before): (usize, i64),
+        cause: Cause,
+        peers: &PeersByEnd,
+    ) {
+        let plan = self.plan.clone();
+        let rule = &plan.rules[r];
+        let ends = self.moved_ends(r, feed, before);
+        if ends.is_empty() {
             return;
         }
-        let last = closed_to.min(before + rule.lookback_ms + width_ms);
-        let first = next_end(before - every_ms, every_ms, origin_ms);
         let mut keys: Vec<u32> =
             rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         keys.sort_unstable();
         keys.dedup();
-        for end in (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last) {
-            for (key, outcome) in self.closed_again(r, rule, end, &keys, &[], cause) {
-                self.tell(r, key, &outcome);
+        let mut outcomes: BTreeMap<u32, Vec<Outcome>> = BTreeMap::new();
+        for (i, end) in ends.into_iter().enumerate() {
+            let of_end = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
+            for (key, outcome) in self.closed_again(r, rule, end, &keys, of_end, cause) {
+                outcomes.entry(key).or_default().push(outcome);
             }
+        }
+        for (key, found) in outcomes {
+            self.tell_again(r, rule, key, &found);
         }
     }
 
@@ -346,7 +381,7 @@ impl Shard {
 }
 
 /// All slices whose rows can change a rule's answer: its own and its peers'.
-fn slices_of(rule: &RulePlan) -> Vec<usize> {
+pub(super) fn slices_of(rule: &RulePlan) -> Vec<usize> {
     let mut all = rule.slices.clone();
     for c in &rule.compares {
         if let CompareWith::Peers { aggregates, .. } = &c.with {

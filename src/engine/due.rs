@@ -1,6 +1,9 @@
-//! Due: up to when windows are complete.
+//! Due: up to when windows are complete, and what can be forgotten behind that.
+//!
+//! A rule goes by the slowest of its feeds, and on without those that are idle. So what it needs of a feed is not a matter
+//! of that feed's own watermark.
 
-use super::admit::Feed;
+use super::{admit::Feed, correct::slices_of, windows::next_end};
 use crate::{
     feed::watermark::Partitions,
     model::{
@@ -18,6 +21,54 @@ pub(super) fn due(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Vec<(usize, i64)>
         Some((r, zone.to_local(watermark.saturating_sub(rule.delay_ms))))
     };
     plan.rules.iter().enumerate().filter_map(due).collect()
+}
+
+/// How far behind everything is that can be forgotten; `None`: nothing yet.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// By slice: the local time that every rule which reads it has reached.
+    pub(super) slices: Vec<Option<i64>>,
+    /// By feed: rows before this instant are not needed any more.
+    pub(super) rows: Vec<Option<i64>>,
+    /// By rule: windows that end at this instant or earlier are final.
+    pub(super) finals: Vec<Option<i64>>,
+}
+
+/// What can be forgotten now.
+pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
+    let reached: Vec<Option<i64>> = plan.rules.iter().map(|rule| reached(rule, feeds)).collect();
+    let known = |f: usize| Some(feeds[f].partitions.watermark()).filter(|w| *w != i64::MIN);
+    let mut slices = vec![Some(i64::MAX / 2); plan.panes.slices.len()];
+    let mut rows: Vec<Option<i64>> = (0..feeds.len()).map(known).collect();
+    for (rule, reached) in plan.rules.iter().zip(&reached).filter(|(rule, _)| rule.window.is_some())
+    {
+        let to = reached.map(|ms| zone.to_local(ms - rule.delay_ms));
+        slices_of(rule).into_iter().for_each(|s| slices[s] = slices[s].min(to));
+        rule.feeds.iter().for_each(|f| rows[*f] = rows[*f].min(*reached));
+    }
+    rows.iter_mut().zip(feeds).for_each(|(ms, f)| *ms = ms.map(|ms| ms - f.rows_keep_ms));
+    let finals = plan.rules.iter().map(|rule| {
+        let of_feed = |f: &usize| Some(known(*f)? - feeds[*f].correctable_ms() - rule.delay_ms);
+        rule.feeds.iter().map(of_feed).min().flatten()
+    });
+    Behind { slices, rows, finals: finals.collect() }
+}
+
+/// Tells feeds up to when the windows that read them are closed: also a feed that is behind, because a rule goes on without
+/// it while it is idle or unknown.
+pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed]) {
+    for (r, to) in due {
+        let closed = match plan.rules[*r].window {
+            Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
+                next_end(*to, every_ms, origin_ms) - every_ms
+            }
+            _ => *to,
+        };
+        for s in slices_of(&plan.rules[*r]) {
+            let slice = &plan.panes.slices[s];
+            feeds[slice.feed].close_lane(slice.lane, slice.grid, closed);
+        }
+    }
 }
 
 /// How long after a row the last window that holds it is closed, by any rule.

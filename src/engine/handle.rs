@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 use utoipa::ToSchema;
 
-use super::intake::Intake;
 pub use super::{
     desk::{AlertQuery, DeadLetterQuery, Desk, Error as DeskError},
     intake::Refused,
 };
+use super::{intake::Intake, signals::Signals};
 pub use crate::source::push::Push;
 pub use crate::store::{
     alerts::{Error as StoreError, Filter, PAGE_MAX, Sort},
@@ -97,6 +97,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) struct Shared {
     intake: Intake,
+    pub(super) signals: Arc<Signals>,
     health: Mutex<Health>,
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
@@ -104,8 +105,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, desk: Arc<Desk>) -> Self {
-        Self { intake, health: Mutex::new(Health::Recovering), closing: Notify::new(), desk }
+    pub(super) fn new(intake: Intake, signals: Arc<Signals>, desk: Arc<Desk>) -> Self {
+        let health = Mutex::new(Health::Recovering);
+        Self { intake, signals, health, closing: Notify::new(), desk }
     }
 
     pub(super) fn set_health(&self, health: Health) {
@@ -170,6 +172,12 @@ impl Handle {
     /// Lets the engine take what waits and end, although there are other handles.
     pub fn close(&self) {
         self.shared.closing.notify_one();
+    }
+
+    /// The signals of the run.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.shared.signals
     }
 
     /// What sources decode with.
@@ -240,7 +248,9 @@ mod tests {
         let desk = Desk::new(nowhere, &pipeline, Vec::new(), nowhere, secret.clone());
         let intake = Intake::new(feeds.into(), Zone::utc(), secret, 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
-        (Handle::new(sender, Arc::new(Shared::new(intake, Arc::new(desk)))), queue)
+        let signals = Arc::new(Signals::new(&[], Zone::utc()));
+        let shared = Shared::new(intake, signals, Arc::new(desk));
+        (Handle::new(sender, Arc::new(shared)), queue)
     }
 
     fn push() -> Push {

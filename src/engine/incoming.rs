@@ -3,12 +3,15 @@
 //! In: a prepared batch. Out: the version of each row, and pieces: runs of rows that stand between two changes of the past
 //! or two closed windows. A row that is refused stays in its piece and is passed over there.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 
 use crate::{
-    feed::dedup::{Operation, Version},
+    feed::{
+        dedup::{Operation, Version},
+        parts::records,
+    },
     model::{
         hash::{combine, hash_column},
         schema::FeedSchema,
@@ -25,6 +28,8 @@ pub(super) struct Incoming {
     /// Number of the piece that is being gathered.
     pub(super) piece: u64,
     versions: Versions,
+    /// Where records have several rows: runs of rows of one version of a record, with its identity and the row behind them.
+    runs: Option<Vec<(u128, u32)>>,
     /// Whether a row of it was looked at; the first one is where its pieces begin.
     started: bool,
     /// First row not yet in a piece.
@@ -50,10 +55,12 @@ impl Incoming {
         piece: u64,
     ) -> Self {
         let n = prepared.rows.event_ms.len();
+        let versions = Versions::of(schema, &prepared);
         Self {
             partition,
             piece,
-            versions: Versions::of(schema, &prepared),
+            runs: records(schema, &prepared.rows.batch).map(|r| runs(&r, &versions)),
+            versions,
             started: false,
             from: 0,
             to: 0,
@@ -94,11 +101,6 @@ impl Incoming {
         (self.from, self.to) = (row, row + 1);
     }
 
-    /// Goes on behind a row, which is in no piece.
-    pub(super) fn skip(&mut self, row: u32) {
-        self.from = row + 1;
-    }
-
     /// Whether rows were looked at that are in no piece yet.
     pub(super) fn has_rows(&self) -> bool {
         self.to > self.from
@@ -127,6 +129,15 @@ impl Incoming {
     pub(super) fn version(&self, row: u32) -> Version {
         let r = row as usize;
         self.versions.of_row(r, (self.piece, row), self.prepared.rows.event_ms[r])
+    }
+
+    /// The record of a row and the rows of its version that stand together here, where records have several rows.
+    pub(super) fn record(&self, row: u32) -> Option<(u128, Range<usize>)> {
+        let runs = self.runs.as_ref()?;
+        let i = runs.partition_point(|(_, to)| *to <= row);
+        let from = i.checked_sub(1).map_or(0, |before| runs[before].1);
+        let (record, to) = *runs.get(i)?;
+        Some((record, from as usize..to as usize))
     }
 
     /// The row as it came, or as a line of NDJSON where it came in columns.
@@ -161,11 +172,17 @@ impl Versions {
     }
 }
 
-/// The earliest event time of a piece's rows that were not refused.
-pub(super) fn first_counted_ms(piece: &Piece) -> Option<i64> {
-    let is_refused = |i: usize| piece.refused.get(i).copied().unwrap_or(false);
-    let times = &piece.rows.event_ms[piece.from as usize..piece.to as usize];
-    times.iter().enumerate().filter(|(i, _)| !is_refused(*i)).map(|(_, ms)| *ms).min()
+/// Runs of rows of one version of one record, with the row behind each.
+fn runs(records: &[u128], versions: &Versions) -> Vec<(u128, u32)> {
+    let strength = |row: usize| {
+        let version = versions.of_row(row, (0, 0), 0);
+        (version.number, version.operation)
+    };
+    let ends = |row: &usize| {
+        let next = row + 1;
+        next == records.len() || records[next] != records[*row] || strength(next) != strength(*row)
+    };
+    (0..records.len()).filter(ends).map(|row| (records[row], row as u32 + 1)).collect()
 }
 
 /// Hash of a row's whole content: what decides between equal versions.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Why a request was not taken. Nothing of it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
     /// There is no such feed.
     #[error("there is no feed {name:?}, known feeds: {}", known.join(", "))]
@@ -62,6 +62,14 @@ pub enum Refused {
     Full {
         /// How many wait.
         waiting: usize,
+    },
+    /// What was sent cannot be put on disk.
+    #[error("{why}; nothing of this request was taken, send it again when the disk takes writes")]
+    Disk {
+        /// There is no room on it.
+        full: bool,
+        /// What was tried, and what the system said.
+        why: String,
     },
     /// The engine takes nothing any more.
     #[error("the engine has stopped: {0}")]

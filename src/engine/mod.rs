@@ -27,6 +27,7 @@ pub mod score;
 mod sessions;
 pub mod shard;
 mod shards;
+pub mod signals;
 mod silence;
 pub mod sources;
 pub mod step;

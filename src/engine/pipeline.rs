@@ -12,15 +12,15 @@ use std::sync::Arc;
 use super::{
     admit::{Feed, Verdict},
     correct::{Correction, alone},
-    due::{due, longest_ms},
-    incoming::{Incoming, first_counted_ms},
-    shards::{Reached, Shards},
+    due::{behind, due, longest_ms, note_closed},
+    incoming::Incoming,
+    shards::Shards,
 };
 use crate::{
     feed::{dedup::Version, spec::FeedSpec},
     model::{diagnostic::Diagnostic, signal::Cause, time::Zone},
     pane::{
-        kept::Piece,
+        kept::{Found, Piece},
         prepare::{Prepared, Preparer},
         store::StoreSize,
     },
@@ -78,10 +78,7 @@ impl Pipeline {
     ) -> Result<Self, Vec<Diagnostic>> {
         let contexts: Vec<FeedContext> = specs
             .iter()
-            .map(|s| FeedContext {
-                schema: s.schema.clone(),
-                lateness_ms: s.allowed_lateness_ms + s.out_of_order_ms,
-            })
+            .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.correctable_ms() })
             .collect();
         Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
     }
@@ -92,11 +89,11 @@ impl Pipeline {
         let plan = Arc::new(plan);
         let feeds = specs.iter().enumerate();
         let feeds = feeds.map(|(i, s)| Feed::new(i, s, &options.zone, &plan)).collect();
-        let lateness: Vec<i64> = specs.iter().map(|s| s.allowed_lateness_ms).collect();
+        let for_good: Vec<bool> = specs.iter().map(FeedSpec::closes_for_good).collect();
         let mut pipeline = Self {
             feeds,
             preparers: Vec::new(),
-            shards: Shards::new(plan.clone(), &options, &lateness),
+            shards: Shards::new(plan.clone(), &options, &for_good),
             plan,
             specs: specs.into(),
             next_arrival: 1,
@@ -183,19 +180,33 @@ impl Pipeline {
         self.last = arrived;
         let (f, (arrival, at_ms)) = (batches[b].feed(), arrived);
         let times = (event_ms, at_ms);
-        match self.feeds[f].judge(batches, (b, row), times, &mut self.step.counts[f]) {
-            Verdict::Dead(letter) => {
-                batches[b].refuse(row);
-                let partition = batches[b].prepared.partition.clone();
-                return self.step.dead.push((f, partition, letter));
-            }
-            Verdict::Known => return batches[b].refuse(row),
-            Verdict::Tombstone => batches[b].refuse(row),
+        let cause = Cause { at_ms: event_ms, arrival, arrived_ms: at_ms };
+        let verdict = self.feeds[f].judge(batches, (b, row), times, &mut self.step.counts[f]);
+        if let Verdict::Dead(letter) = verdict {
+            batches[b].refuse(row);
+            let partition = batches[b].prepared.partition.clone();
+            return self.step.dead.push((f, partition, letter));
+        }
+        // Also a version that does not count says that the feed was there.
+        let day = self.feeds[f].earlier_day(event_ms);
+        let earlier = day.and_then(|day| self.shards.note_history(f, day));
+        let known = matches!(verdict, Verdict::Known);
+        match verdict {
+            Verdict::Dead(_) | Verdict::Known | Verdict::Tombstone => batches[b].refuse(row),
             Verdict::Counts => {}
             Verdict::Changes { old, withdrawn } => {
-                let cause = Cause { at_ms: event_ms, arrival, arrived_ms: at_ms };
                 self.correct(batches, (b, row), old, withdrawn, cause);
             }
+        }
+        for old in self.feeds[f].left_over(&batches[b], row) {
+            self.take_off(batches, f, &old, cause);
+        }
+        if let Some(before) = earlier {
+            self.add(batches);
+            self.shards.history_moved(f, before, cause);
+        }
+        if known {
+            return;
         }
         if self.feeds[f].observe(batches[b].partition, event_ms) {
             self.add(batches);
@@ -212,24 +223,17 @@ impl Pipeline {
         if pieces.is_empty() {
             return;
         }
-        for (piece, _) in &pieces {
-            if let Some(first) = first_counted_ms(piece) {
-                self.note_history(piece.rows.feed, first);
-            }
-        }
         self.shards.add(&pieces);
     }
 
     /// Closes every window that the watermarks have passed; the shards evaluate them and update alerts.
     fn close(&mut self, (arrival, arrived_ms): (u64, i64)) {
         let cause = Cause { at_ms: 0, arrival, arrived_ms };
-        let reached = Reached {
-            watermarks: self.feeds.iter().map(|f| f.partitions.watermark()).collect(),
-            lateness: self.specs.iter().map(|s| s.allowed_lateness_ms).collect(),
-            rows_keep: self.feeds.iter().map(|f| f.rows_keep_ms).collect(),
-        };
+        let watermarks: Vec<i64> = self.feeds.iter().map(|f| f.partitions.watermark()).collect();
         let due = due(&self.plan, &self.feeds, &self.options.zone);
-        self.shards.close(&due, cause, &reached);
+        let behind = behind(&self.plan, &self.feeds, &self.options.zone);
+        self.shards.close(&due, cause, &watermarks, &behind);
+        note_closed(&self.plan, &due, &mut self.feeds);
         self.feeds.iter_mut().for_each(Feed::settle);
         self.shards.collect(&mut self.step);
     }
@@ -249,20 +253,32 @@ impl Pipeline {
         let batch = &mut batches[b];
         let f = batch.feed();
         batch.only(row);
+        self.feeds[f].placed(batch, row);
         let (mut new, mut new_alone) = (None, None);
         if withdrawn {
-            batch.skip(row);
+            // Its piece is kept, so that a copy of it is known as one.
+            batch.refuse(row);
+            self.cut(batch);
         } else {
             new_alone = Some(alone(&mut self.preparers, &batch.prepared.rows, row));
             new = Some((self.cut(batch), batch.prepared.clone()));
         }
-        let old = old.and_then(|version| {
-            let found = self.feeds[f].find(&version)?;
-            let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
-            Some((found, alone))
-        });
-        let earlier = self.note_history(f, cause.at_ms);
-        self.shards.correct(f, &Correction { old, new, new_alone, cause }, earlier);
+        let old = old.and_then(|version| self.counted(f, &version));
+        self.shards.correct(f, &Correction { old, new, new_alone, cause });
+    }
+
+    /// A row that counts no longer, although none takes its place.
+    fn take_off(&mut self, batches: &mut [Incoming], f: usize, old: &Version, cause: Cause) {
+        self.add(batches);
+        let old = self.counted(f, old);
+        self.shards.correct(f, &Correction { old, new: None, new_alone: None, cause });
+    }
+
+    /// A row that was counted, and the same prepared alone.
+    fn counted(&mut self, f: usize, version: &Version) -> Option<(Found, Prepared)> {
+        let found = self.feeds[f].find(version)?;
+        let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
+        Some((found, alone))
     }
 
     fn incoming(&mut self, prepared: Arc<Prepared>) -> Incoming {
@@ -277,11 +293,6 @@ impl Pipeline {
         let piece = Arc::new(batch.cut(self.next_piece));
         self.feeds[batch.feed()].keep(&piece);
         piece
-    }
-
-    /// The feed's history begins no later than this event; returns where it began before, if windows were built on that.
-    fn note_history(&mut self, feed: usize, event_ms: i64) -> Option<i64> {
-        self.shards.note_history(feed, self.feeds[feed].history_day(event_ms))
     }
 
     fn take_step(&mut self) -> Step {

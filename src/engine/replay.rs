@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     decode::{Compression, Format, Input as DecodeInput, OpenOptions, chunk::CHUNK_BYTES, open},
-    feed::FeedSpec,
+    feed::{FeedSpec, parts::records},
     model::{
         batch::{Batch, DeadLetter},
         secret::Secret,
@@ -438,8 +438,17 @@ impl Reader {
     /// Sends a batch in parts of at most `batch_rows`; false when nobody listens any more.
     fn send(&mut self, batch: Batch, out: &SyncSender<Message>) -> bool {
         let n = batch.rows.num_rows();
-        for from in (0..n).step_by(self.batch_rows) {
-            let len = self.batch_rows.min(n - from);
+        // The rows of one record stay together.
+        let records = records(&self.spec.schema, &batch.rows);
+        let is_inside =
+            |row: usize| records.as_ref().is_some_and(|r| row < n && r[row - 1] == r[row]);
+        let mut from = 0;
+        while from < n {
+            let mut to = (from + self.batch_rows).min(n);
+            while is_inside(to) {
+                to += 1;
+            }
+            let len = to - from;
             let part = if len == n {
                 batch.clone()
             } else {
@@ -453,6 +462,7 @@ impl Reader {
             if out.send(Message::Rows(Arc::new(self.preparer.prepare(part)))).is_err() {
                 return false;
             }
+            from = to;
         }
         true
     }

@@ -27,6 +27,7 @@ use super::{
     intake::Intake,
     pipeline::Pipeline,
     remembered::Remembered,
+    signals::Signals,
     tell::Teller,
 };
 use crate::{
@@ -119,6 +120,7 @@ pub(super) struct Engine {
     pub(super) pipeline: Pipeline,
     pub(super) teller: Teller,
     pub(super) desk: Arc<Desk>,
+    pub(super) signals: Arc<Signals>,
     pub(super) dead: DeadLetters,
     pub(super) rules_hash: String,
     pub(super) limits: Limits,
@@ -151,7 +153,9 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let feeds = parts.pipeline.specs().into();
     let dead = DeadLetters::new(&parts.data, &parts.secret);
     let intake = Intake::new(feeds, zone, parts.secret, parts.limits.body_bytes_max);
-    let shared = Arc::new(Shared::new(intake, Arc::clone(&desk)));
+    let signals =
+        Arc::new(Signals::new(&parts.pipeline.plan().rules, parts.pipeline.zone().clone()));
+    let shared = Arc::new(Shared::new(intake, Arc::clone(&signals), Arc::clone(&desk)));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
     let engine = Engine {
@@ -159,6 +163,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         pipeline: parts.pipeline,
         teller,
         desk,
+        signals,
         dead,
         rules_hash: parts.rules_hash,
         limits: parts.limits,

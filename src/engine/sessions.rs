@@ -85,7 +85,9 @@ impl Shard {
             return;
         };
         let kept = self.rules[r].sessions.remove(&key).unwrap_or_default();
-        let split = kept.iter().position(|s| s.end > at - gap_ms).unwrap_or(kept.len());
+        let final_to = self.rules[r].final_to;
+        let touched = |s: &Session| s.end > at - gap_ms && s.end >= final_to;
+        let split = kept.iter().position(touched).unwrap_or(kept.len());
         let from = split.checked_sub(1).map_or(i64::MIN, |i| kept[i].end);
         let now = self.sessions_of(rule, key, from, closed_to);
         let mut all = kept[..split].to_vec();
@@ -99,27 +101,29 @@ impl Shard {
         for session in &now {
             self.judge_session(r, rule, key, *session, cause);
         }
-        let had = !kept.is_empty();
-        let has = !all.is_empty();
-        self.rules[r].sessions.insert(key, all);
+        let (had, has) = (!kept.is_empty(), !all.is_empty());
+        if has {
+            self.rules[r].sessions.insert(key, all);
+        }
         let after = self.store.latest_ms();
         match (had, has) {
             (false, true) => self.store.interner_mut(rule.space).retain(key),
-            (true, false) => {
-                self.rules[r].sessions.remove(&key);
-                self.store.interner_mut(rule.space).release(key, after);
-            }
+            (true, false) => self.store.interner_mut(rule.space).release(key, after),
             _ => {}
         }
     }
 
-    /// Forgets sessions that can no longer be corrected.
+    /// Forgets sessions that can no longer be corrected, but for the last one of a key: the next begins behind it, and its
+    /// rows must not make another while some of them are kept.
     pub(super) fn forget_sessions(&mut self, r: usize, rule: &RulePlan, before_local: i64) {
         let after = self.store.latest_ms();
         let mut gone = Vec::new();
+        let store = &self.store;
         for (key, sessions) in &mut self.rules[r].sessions {
-            sessions.retain(|s| s.end >= before_local);
-            if sessions.is_empty() {
+            let old = sessions.partition_point(|s| s.end < before_local);
+            sessions.drain(..old.saturating_sub(1));
+            let over = sessions.last().is_none_or(|s| s.end < before_local);
+            if over && rule.slices.iter().all(|s| store.slice(*s).series(*key).is_none()) {
                 gone.push(*key);
             }
         }

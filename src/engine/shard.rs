@@ -71,6 +71,8 @@ pub struct Shard {
 pub(super) struct RuleState {
     /// Local end of the last closed window; `None` before the first.
     pub(super) closed_to: Option<i64>,
+    /// Local end of the last window that can no longer change.
+    pub(super) final_to: i64,
     /// Keys, ascending, that must be evaluated at every window end: their last closed window fired or held, or an alert is active.
     pub(super) active: Vec<u32>,
     /// Open windows that fired early: (local end, key) → severity told.
@@ -91,6 +93,12 @@ pub(super) struct Held {
     pub(super) values: Box<str>,
 }
 
+impl RuleState {
+    fn new() -> Self {
+        Self { final_to: i64::MIN, ..Self::default() }
+    }
+}
+
 impl Shard {
     /// An empty shard.
     #[must_use]
@@ -98,7 +106,7 @@ impl Shard {
         plan: Arc<Plan>,
         zone: Zone,
         (number, shards): (usize, usize),
-        lateness: &[i64],
+        for_good: &[bool],
         eager: bool,
     ) -> Self {
         let specs = plan.rules.iter().enumerate().map(|(i, r)| alert_spec(i, r)).collect();
@@ -114,11 +122,11 @@ impl Shard {
             shards,
             store: Store::new(plan.panes.clone(), number, shards),
             preparers,
-            rules: plan.rules.iter().map(|_| RuleState::default()).collect(),
+            rules: plan.rules.iter().map(|_| RuleState::new()).collect(),
             lifecycle: Lifecycle::new(),
             specs,
             history_from: vec![i64::MAX; plan.schemas.len()],
-            at_once: plan.rules.iter().map(|r| r.feeds.iter().all(|f| lateness[*f] == 0)).collect(),
+            at_once: plan.rules.iter().map(|r| r.feeds.iter().all(|f| for_good[*f])).collect(),
             closing: false,
             eager,
             alerts: Vec::new(),
@@ -147,36 +155,26 @@ impl Shard {
         std::mem::take(&mut self.finals)
     }
 
-    /// Forgets what no window and no correction can need any more. `watermarks` are by feed, instants; `lateness` too.
-    pub fn evict(&mut self, watermarks: &[i64], lateness: &[i64], rows_keep: &[i64]) {
+    /// Forgets what no window and no correction can need any more.
+    pub(super) fn evict(&mut self, behind: &super::due::Behind) {
         let plan = self.plan.clone();
         for (i, s) in plan.panes.slices.iter().enumerate() {
-            if watermarks[s.feed] != i64::MIN {
-                let local = self.zone.to_local(watermarks[s.feed]);
-                self.store.evict_panes(i, local - s.keep_ms);
+            if let Some(to) = behind.slices[i] {
+                self.store.evict_panes(i, to - s.keep_ms);
             }
         }
-        let mut reclaim = i64::MAX;
-        for (feed, watermark) in watermarks.iter().enumerate() {
-            if *watermark != i64::MIN {
-                let before = watermark - rows_keep[feed];
-                self.store.evict_rows(feed, before);
-                reclaim = reclaim.min(before);
+        for (feed, before) in behind.rows.iter().enumerate() {
+            if let Some(before) = before {
+                self.store.evict_rows(feed, *before);
             }
         }
         self.store.sweep_cold();
-        if reclaim != i64::MAX {
-            self.store.reclaim(reclaim);
+        if let Some(reclaim) = behind.rows.iter().flatten().min() {
+            self.store.reclaim(*reclaim);
         }
         for (r, rule) in plan.rules.iter().enumerate() {
-            let marks = rule.feeds.iter().map(|f| (watermarks[*f], lateness[*f]));
-            let Some(before) =
-                marks.map(|(w, l)| if w == i64::MIN { i64::MIN } else { w - l }).min()
-            else {
-                continue;
-            };
-            if before != i64::MIN {
-                self.finalise(r, rule, before - rule.delay_ms, false);
+            if let Some(before) = behind.finals[r] {
+                self.finalise(r, rule, before, false);
             }
         }
     }
@@ -185,6 +183,7 @@ impl Shard {
     fn finalise(&mut self, r: usize, rule: &RulePlan, before_ms: i64, open: bool) {
         let local = self.zone.to_local(before_ms);
         let state = &mut self.rules[r];
+        state.final_to = state.final_to.max(local);
         let closed_to = state.closed_to.unwrap_or(i64::MIN);
         while let Some(entry) = state.signals.first_entry()
             && *entry.key() <= local
@@ -389,6 +388,10 @@ pub fn record_id(plan: &Plan, found: &Found) -> Arc<str> {
     let parts: Vec<String> = schema
         .record_id
         .iter()
+        // A sample without a failing item is told by its number.
+        .filter(|c| {
+            !schema.parts.contains(c) || rows.batch.column(**c).is_valid(found.row as usize)
+        })
         .map(|c| match value_at(rows.batch.column(*c), found.row as usize) {
             Value::String(s) => s,
             other => other.to_string(),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{
-    correct::Correction, pipeline::Options, shard::Shard, step::Step, windows::PeersByEnd,
+    correct::Correction, due::Behind, pipeline::Options, shard::Shard, step::Step,
+    windows::PeersByEnd,
 };
 use crate::{
     model::signal::Cause,
@@ -26,19 +27,12 @@ pub(super) struct Shards {
     eager: bool,
 }
 
-/// How far each feed has come, and what it keeps behind that; all by feed.
-pub(super) struct Reached {
-    pub(super) watermarks: Vec<i64>,
-    pub(super) lateness: Vec<i64>,
-    pub(super) rows_keep: Vec<i64>,
-}
-
 impl Shards {
-    /// `lateness`: how late rows may be, by feed.
-    pub(super) fn new(plan: Arc<Plan>, options: &Options, lateness: &[i64]) -> Self {
+    /// `for_good`: whether closed windows stay as they are, by feed.
+    pub(super) fn new(plan: Arc<Plan>, options: &Options, for_good: &[bool]) -> Self {
         let count = options.shards.max(1);
         let shard =
-            |n| Shard::new(plan.clone(), options.zone.clone(), (n, count), lateness, options.eager);
+            |n| Shard::new(plan.clone(), options.zone.clone(), (n, count), for_good, options.eager);
         Self { list: (0..count).map(shard).collect(), plan, eager: options.eager }
     }
 
@@ -59,7 +53,13 @@ impl Shards {
     }
 
     /// Closes the windows of each `(rule, local time)` up to that time, and forgets what no window needs any more.
-    pub(super) fn close(&mut self, due: &[(usize, i64)], cause: Cause, reached: &Reached) {
+    pub(super) fn close(
+        &mut self,
+        due: &[(usize, i64)],
+        cause: Cause,
+        watermarks: &[i64],
+        behind: &Behind,
+    ) {
         let (with_peers, alone): (Vec<_>, Vec<_>) =
             due.iter().copied().partition(|(r, _)| self.plan.rules[*r].has_peers());
         for (r, to) in with_peers {
@@ -72,14 +72,13 @@ impl Shards {
             for (r, to) in &alone {
                 s.close(*r, *to, cause, &Vec::new());
             }
-            s.expire_instants(&reached.watermarks, cause);
-            s.evict(&reached.watermarks, &reached.lateness, &reached.rows_keep);
+            s.expire_instants(watermarks, cause);
+            s.evict(behind);
         });
     }
 
-    /// Takes in a row of `feed` that changes the past, and says again what the windows that it touches say. `earlier`:
-    /// where the feed's history was taken to begin, if the row is from before that.
-    pub(super) fn correct(&mut self, feed: usize, correction: &Correction, earlier: Option<i64>) {
+    /// Takes in a row of `feed` that changes the past, and says again what the windows that it touches say.
+    pub(super) fn correct(&mut self, feed: usize, correction: &Correction) {
         self.each(false, |s| s.apply(correction));
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
@@ -88,14 +87,22 @@ impl Shards {
             }
             let peers = self.peers(r, |s| s.touched_ends(r, correction));
             self.each(false, |s| s.revise(r, correction, &peers));
-            if let Some(earlier) = earlier {
-                self.each(true, |s| s.history_moved(r, earlier, correction.cause));
-            }
         }
     }
 
-    /// The feed's history begins no later than this local day; returns where it began before, if windows were built on
-    /// that.
+    /// Windows that had no full history while that of `feed` began at `before` say what they say now.
+    pub(super) fn history_moved(&mut self, feed: usize, before: i64, cause: Cause) {
+        let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate() {
+            if !rule.feeds.contains(&feed) || rule.lookback_ms == 0 {
+                continue;
+            }
+            let peers = self.peers(r, |s| s.moved_ends(r, feed, before));
+            self.each(true, |s| s.history_moved(r, (feed, before), cause, &peers));
+        }
+    }
+
+    /// The feed's history begins no later than this local day; returns where it began before, if that is later.
     pub(super) fn note_history(&mut self, feed: usize, day: i64) -> Option<i64> {
         let before = self.list[0].history_from[feed];
         if day >= before {
@@ -104,7 +111,7 @@ impl Shards {
         for s in &mut self.list {
             s.history_from[feed] = day;
         }
-        (before != i64::MAX).then_some(before)
+        Some(before)
     }
 
     /// Looks at all open windows.

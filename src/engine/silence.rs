@@ -2,9 +2,12 @@
 //!
 //! What is decided here goes into the log, so that walking the log again decides the same.
 
-use super::run::{Engine, Error};
+use std::sync::Arc;
+
+use super::run::{Engine, Error, chain};
 use crate::store::{
     alerts::Told,
+    log,
     record::{Entry, Idle},
 };
 
@@ -20,12 +23,14 @@ impl Engine {
         // Longest silent first: where all are silent, the one that was heard of last has the say.
         silent.sort();
         let silent: Vec<_> = silent.into_iter().map(|(_, partition)| partition).collect();
-        for (feed, partition) in &silent {
-            self.append_idle(*feed, partition, now_ms)?;
-        }
         let mut told = Vec::new();
         if !silent.is_empty() {
-            self.log.sync()?;
+            if let Err(error) = self.log_silence(&silent, now_ms) {
+                // They stay silent; the next tick tries again.
+                tracing::error!(error = chain(&error), "silence cannot be logged yet");
+                self.roll_back();
+                return Ok(());
+            }
             for (feed, partition) in &silent {
                 told.extend(self.walk_idle(*feed, partition, self.log.next_arrival(), now_ms));
             }
@@ -37,13 +42,20 @@ impl Engine {
         Ok(())
     }
 
+    fn log_silence(&mut self, silent: &[(usize, Arc<str>)], now_ms: i64) -> Result<(), log::Error> {
+        for (feed, partition) in silent {
+            self.append_idle(*feed, partition, now_ms)?;
+        }
+        self.log.sync()
+    }
+
     /// Logs that a partition is silent, or has ended.
     pub(super) fn append_idle(
         &mut self,
         feed: usize,
         partition: &str,
         at_ms: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<(), log::Error> {
         let feed = self.pipeline.specs()[feed].name().to_owned();
         let arrival = self.log.next_arrival();
         self.log.append(&Entry::Idle(Idle {
@@ -51,8 +63,7 @@ impl Engine {
             partition: partition.to_owned(),
             arrival,
             at_ms,
-        }))?;
-        Ok(())
+        }))
     }
 
     /// Walks what was logged so.
@@ -66,6 +77,7 @@ impl Engine {
         self.heard.remove(&(feed, partition.into()));
         let step = self.pipeline.idle(feed, partition, arrival, at_ms);
         self.desk.went_idle(feed, partition, &step, self.pipeline.watermarks());
+        self.signals.take(step.signals);
         self.teller.told(step.alerts)
     }
 }

@@ -16,13 +16,13 @@ use std::{
 };
 
 use super::{
-    config::FileSource,
+    config::{FileSource, StdinSource},
     handle::{Delivery, Handle, Refused},
     read_file::ReadFile,
     run::Positions,
 };
 use crate::{
-    decode::{Format, Input, OpenOptions, open},
+    decode::{Input, OpenOptions, open},
     model::batch::Decoded,
     source::{
         file::{Position, Ready, Watch},
@@ -32,6 +32,8 @@ use crate::{
 
 /// How often files are looked at.
 const POLL: Duration = Duration::from_millis(500);
+/// How long a source waits before it tries a disk again that took nothing.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often a source looks whether it shall stop.
 const STOP: Duration = Duration::from_millis(50);
 
@@ -50,7 +52,7 @@ impl Sources {
     pub fn start(
         handle: &Handle,
         files: &[FileSource],
-        stdin: Option<&str>,
+        stdin: Option<&StdinSource>,
         positions: &Positions,
     ) -> Result<Self, Refused> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -74,10 +76,10 @@ impl Sources {
             };
             jobs.push(Box::new(move || files.run()));
         }
-        if let Some(name) = stdin {
-            let feed = handle.intake().feed(name)?;
-            let handle = handle.clone();
-            jobs.push(Box::new(move || read_stdin(&handle, feed)));
+        if let Some(source) = stdin {
+            let feed = handle.intake().feed(&source.feed)?;
+            let (handle, source) = (handle.clone(), source.clone());
+            jobs.push(Box::new(move || read_stdin(&handle, feed, &source)));
         }
         let spawn = |job| thread::Builder::new().name("source".into()).spawn(job);
         let threads = jobs.into_iter().filter_map(|job| match spawn(job) {
@@ -171,11 +173,22 @@ impl FileReader {
         };
         let mut read = false;
         while !self.stopping() {
+            let taken = file.position().clone();
             match file.next(ready) {
                 Ok(Some(piece)) => {
                     read = true;
                     let done = piece.position.done;
-                    self.deliver(&partition, piece.decoded, &piece.position, done)?;
+                    match self.deliver(&partition, piece.decoded, &piece.position, done) {
+                        Ok(()) => {}
+                        Err(error @ Refused::Disk { .. }) => {
+                            tracing::error!(path = partition, %error, "file is read again");
+                            thread::sleep(AGAIN);
+                            self.positions.insert(partition.clone(), taken);
+                            let Some(again) = self.start(&ready.path, &partition) else { break };
+                            file = again;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -228,8 +241,12 @@ impl FileReader {
     }
 }
 
-fn read_stdin(handle: &Handle, feed: usize) {
-    let options = OpenOptions { eager: true, ..handle.intake().options(feed, Format::Ndjson) };
+fn read_stdin(handle: &Handle, feed: usize, source: &StdinSource) {
+    let options = OpenOptions {
+        eager: true,
+        compression: source.compression,
+        ..handle.intake().options(feed, source.format)
+    };
     let delivery = |decoded, ended| Delivery {
         feed,
         partition: stdin::PARTITION.into(),
@@ -244,11 +261,14 @@ fn read_stdin(handle: &Handle, feed: usize) {
     };
     for decoded in stream {
         match decoded {
-            Ok(decoded) => {
-                if handle.deliver(delivery(vec![decoded], false)).is_err() {
-                    return;
+            Ok(decoded) => loop {
+                // What was read cannot be read again.
+                match handle.deliver(delivery(vec![decoded.clone()], false)) {
+                    Ok(_) | Err(Refused::TooLong { .. }) => break,
+                    Err(Refused::Disk { .. }) => thread::sleep(AGAIN),
+                    Err(_) => return,
                 }
-            }
+            },
             Err(error) => tracing::error!(%error, "standard input cannot be read to its end"),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! In: a group of requests that waited. Out: their rows in the log with one fsync, their alerts told, an answer to each.
 //! Dead letters and log are on disk before the pipeline sees a row; a request that was taken before is answered as it was.
+//! Where the disk takes no writes nothing of the group is taken, everybody is told so, and the next group is tried anew.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,6 +19,7 @@ use crate::{
     model::batch::{Batch, DeadLetter},
     store::{
         alerts::Told,
+        dead_letters,
         log::{self, Place},
         record::{Entry, Rows, RowsHead, pack_lines},
     },
@@ -50,12 +52,28 @@ impl Engine {
 
     fn take_new(&mut self, group: Vec<Request>, now_ms: i64) -> Result<(), Error> {
         let mut taken = Vec::with_capacity(group.len());
-        for request in group {
-            if let Some(request) = self.remember(request, now_ms) {
-                taken.extend(self.append(request, now_ms)?);
+        let mut waiting = group.into_iter();
+        while let Some(request) = waiting.next() {
+            let Some(request) = self.remember(request, now_ms) else { continue };
+            match self.append(request, now_ms) {
+                Ok(one) => taken.push(one),
+                Err(not) if matches!(not.1, Refused::Disk { .. }) => {
+                    let (request, refused) = *not;
+                    let all = taken.into_iter().map(|one| one.request).chain([request]);
+                    self.give_up(all.chain(waiting), &refused);
+                    return Ok(());
+                }
+                Err(not) => {
+                    let (request, refused) = *not;
+                    let _ = request.answer.send(Err(refused));
+                }
             }
         }
-        self.log.sync()?;
+        if let Err(error) = self.log.sync() {
+            let all = taken.into_iter().map(|one| one.request);
+            self.give_up(all, &disk(&error));
+            return Ok(());
+        }
         let mut told = Vec::new();
         let mut answers = Vec::with_capacity(taken.len());
         for one in taken {
@@ -73,6 +91,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes nothing of these requests, and tells everybody so.
+    fn give_up(&mut self, group: impl Iterator<Item = Request>, refused: &Refused) {
+        tracing::error!(why = %refused, "requests are refused");
+        self.roll_back();
+        for request in group {
+            let _ = request.answer.send(Err(refused.clone()));
+        }
+    }
+
+    /// Takes what was not synced off the log; where that fails, it is tried again with the next entry.
+    pub(super) fn roll_back(&mut self) {
+        if let Err(error) = self.log.roll_back() {
+            tracing::error!(error = chain(&error), "the log cannot be taken back yet");
+        }
+    }
+
     /// Answers a request that was taken before; returns one that was not.
     fn remember(&mut self, request: Request, now_ms: i64) -> Option<Request> {
         let Some((key, hash)) = &request.delivery.idempotency else { return Some(request) };
@@ -85,8 +119,8 @@ impl Engine {
         None
     }
 
-    /// Writes the rows of a request to the log; `None` when it cannot be logged and was told so.
-    fn append(&mut self, request: Request, now_ms: i64) -> Result<Option<Taken>, Error> {
+    /// Writes the rows of a request to the log, or says why that cannot be.
+    fn append(&mut self, request: Request, now_ms: i64) -> Result<Taken, Box<(Request, Refused)>> {
         let delivery = &request.delivery;
         let name = self.pipeline.specs()[delivery.feed].name().to_owned();
         let dead = || delivery.decoded.iter().flat_map(|d| &d.dead);
@@ -107,10 +141,8 @@ impl Engine {
             dead_total: dead().count() as u64,
         };
         let letters: Vec<DeadLetter> = dead().cloned().collect();
-        if !self.bury(delivery.feed, &head, &letters) {
-            let why = "dead letters cannot be written, see the server's log".to_owned();
-            let _ = request.answer.send(Err(Refused::Stopped(why)));
-            return Ok(None);
+        if let Err(error) = self.bury(delivery.feed, &head, &letters) {
+            return Err(Box::new((request, disk(&error))));
         }
         if let Some(position) = &head.position {
             self.positions.insert((head.feed.clone(), head.partition.clone()), position.clone());
@@ -119,24 +151,20 @@ impl Engine {
         let entry = Entry::Rows(Rows { head, batches: with_rows.cloned().collect() });
         let appended = self.log.append(&entry);
         let place = self.log.last_place();
-        match appended {
-            Ok(()) if delivery.ended => {
-                self.append_idle(delivery.feed, &delivery.partition, now_ms)?
-            }
-            Ok(()) => {}
+        let logged = appended.and_then(|()| match delivery.ended {
+            true => self.append_idle(delivery.feed, &delivery.partition, now_ms),
+            false => Ok(()),
+        });
+        let Entry::Rows(Rows { head, .. }) = entry else { unreachable!("made of rows above") };
+        match logged {
+            Ok(()) => Ok(Taken { request, head, place }),
             Err(log::Error::Entry(error)) => {
                 let limit = self.limits.body_bytes_max;
                 tracing::warn!(error = chain(&error), "a request cannot be logged");
-                let _ = request.answer.send(Err(Refused::TooLong { limit }));
-                return Ok(None);
+                Err(Box::new((request, Refused::TooLong { limit })))
             }
-            Err(error) => {
-                let _ = request.answer.send(Err(Refused::Stopped(chain(&error))));
-                return Err(error.into());
-            }
+            Err(error) => Err(Box::new((request, disk(&error)))),
         }
-        let Entry::Rows(Rows { head, .. }) = entry else { return Ok(None) };
-        Ok(Some(Taken { request, head, place }))
     }
 
     /// Walks the rows of a logged request.
@@ -174,7 +202,7 @@ impl Engine {
     ) -> Step {
         self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
         let rows: Vec<_> = batches.iter().map(|b| (b.rows.clone(), Arc::clone(&b.lines))).collect();
-        let step = if batches.is_empty() {
+        let mut step = if batches.is_empty() {
             Step::default()
         } else {
             let arrived_ms = vec![head.arrived_ms];
@@ -182,6 +210,7 @@ impl Engine {
         };
         let logged = Logged { head, feed, place, batches: &rows };
         self.desk.took(&logged, &step, self.pipeline.watermarks());
+        self.signals.take(std::mem::take(&mut step.signals));
         step
     }
 
@@ -213,28 +242,43 @@ impl Engine {
         }
     }
 
-    /// Writes refused rows to the dead letters; `false` when that failed.
-    fn bury(&mut self, feed: usize, head: &RowsHead, letters: &[DeadLetter]) -> bool {
+    /// Writes refused rows to the dead letters.
+    fn bury(
+        &mut self,
+        feed: usize,
+        head: &RowsHead,
+        letters: &[DeadLetter],
+    ) -> Result<(), dead_letters::Error> {
         if letters.is_empty() {
-            return true;
+            return Ok(());
         }
         let sealed = self.pipeline.specs()[feed].schema.has_personal();
         let (dead, partition) = (&mut self.dead, &head.partition);
-        let written = dead
-            .append(&head.feed, sealed, partition, head.arrived_ms, letters)
-            .and_then(|_| dead.sync());
-        if let Err(error) = &written {
-            let n = letters.len();
-            tracing::error!(error = chain(error), n, "dead letters are not written");
-        }
-        written.is_ok()
+        dead.append(&head.feed, sealed, partition, head.arrived_ms, letters)?;
+        dead.sync()
     }
 
     /// The rows that a step refused. They are in the log, so that they are not lost where this fails.
     pub(super) fn bury_refused(&mut self, feed: usize, head: &RowsHead, step: &mut Step) {
         let letters: Vec<DeadLetter> = step.dead.drain(..).map(|(_, _, letter)| letter).collect();
-        self.bury(feed, head, &letters);
+        if let Err(error) = self.bury(feed, head, &letters) {
+            let n = letters.len();
+            tracing::error!(error = chain(&error), n, "dead letters are not written");
+        }
     }
+}
+
+/// Why the disk does not take what was sent.
+fn disk(error: &(dyn std::error::Error + 'static)) -> Refused {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let mut cause = Some(error);
+    let mut full = false;
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        full |= io.is_some_and(|e| matches!(e.kind(), StorageFull | QuotaExceeded));
+        cause = error.source();
+    }
+    Refused::Disk { full, why: chain(error) }
 }
 
 fn batches(delivery: Delivery) -> Vec<Batch> {

@@ -252,9 +252,18 @@ impl Shard {
                 CompareWith::Peers { .. } => {}
             }
         }
+        // From this window on a compare has its full history: what was NULL may now be true without a row coming or going.
+        let history_from = rule.feeds.iter().map(|f| self.history_from[*f]).max();
+        let ready = shifts[1..].iter().any(|s| {
+            let start = window.start - s;
+            history_from.is_some_and(|from| start >= from && start - every_ms < from)
+        });
         for s in &rule.slices {
             let grid = self.plan.panes.slices[*s].grid;
             let slice = self.store.slice(*s);
+            if ready {
+                keys.extend(slice.touched(grid.pane(window.start)..grid.pane(window.end)));
+            }
             for shift in &shifts {
                 let (start, end) = (window.start - shift, window.end - shift);
                 let entered = grid.pane(end - every_ms)..grid.pane(end);

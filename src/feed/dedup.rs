@@ -119,6 +119,13 @@ impl Dedup {
         })
     }
 
+    /// The row that counts for `id` came to lie elsewhere than was said when it was decided about.
+    pub fn placed(&mut self, id: u128, place: (u64, u32)) {
+        if let Some(version) = self.known.get_mut(&id) {
+            version.place = place;
+        }
+    }
+
     /// Forgets records whose event time lies before `before_ms`.
     pub fn forget(&mut self, before_ms: i64) {
         let keep = self.calendar.split_off(&before_ms.div_euclid(self.step_ms));

@@ -129,6 +129,11 @@ pub(super) const FEED: Shape = Shape::Map(&[
         "Columns whose source holds a list: a record becomes a row for each value.",
     ),
     Field::optional(
+        "parts",
+        NAMES,
+        "Columns of record_id that tell the rows of one record apart; a higher version replaces all rows.",
+    ),
+    Field::optional(
         "out_of_order",
         Shape::Span,
         "How far rows may be behind the latest one before windows close; 0 where left out.",

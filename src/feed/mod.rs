@@ -7,6 +7,7 @@
 pub mod dedup;
 mod fields;
 pub mod infer;
+pub mod parts;
 pub mod spec;
 pub mod watermark;
 

@@ -68,6 +68,20 @@ impl FeedSpec {
         &self.schema.feed
     }
 
+    /// How far behind the watermark what was admitted can still change: as late as a row may come, and as long as a known
+    /// record may be replaced by a version of another time.
+    #[must_use]
+    pub fn correctable_ms(&self) -> i64 {
+        let late = self.out_of_order_ms + self.allowed_lateness_ms;
+        if self.schema.record_id.is_empty() { late } else { late.max(self.dedup_for_ms) }
+    }
+
+    /// Whether a window that was closed stays as it is: no late rows, no versions.
+    #[must_use]
+    pub fn closes_for_good(&self) -> bool {
+        self.allowed_lateness_ms == 0 && self.schema.version.is_none() && self.schema.op.is_none()
+    }
+
     /// A spec of this schema with every setting at its default: in order, no lateness.
     #[must_use]
     pub fn plain(schema: FeedSchema) -> Self {
@@ -101,7 +115,7 @@ pub fn parse(path: &Path, source: &str, zone: &Zone) -> Result<FeedSpec, Vec<Dia
 ///
 /// Codes: those of `yaml::` and `feed::unknown_column`, `feed::wrong_type`, `feed::no_effect`, `feed::bad_format`,
 /// `feed::unknown_code`, `feed::sql_word`, `feed::bad_date`, `feed::dedup_too_short`, `feed::explode_not_in_id`,
-/// `feed::personal_shown`, `feed::id_not_filename`.
+/// `feed::part_not_in_id`, `feed::personal_shown`, `feed::id_not_filename`.
 #[must_use]
 pub fn check(path: &Path, source: &str, zone: &Zone) -> (Option<FeedSpec>, Vec<Diagnostic>) {
     let mut reader = Reader { findings: Vec::new(), names: Vec::new(), kinds: Vec::new() };
@@ -190,6 +204,7 @@ impl Reader {
         schema.op = self.role(root, "op", &["text"]);
         schema.arrived_at = self.role(root, "arrived_at", &["timestamp", "date"]);
         schema.explode = self.roles(root, "explode", &["text"]);
+        schema.parts = self.roles(root, "parts", &[]);
         schema.names = self.names(root, &schema);
         schema.delays = self.delays(root);
         if let Some(max) = root.get("record_bytes_max").and_then(Node::int) {
@@ -415,7 +430,7 @@ impl Reader {
         pairs
     }
 
-    /// Columns of the record id are required unless the file says otherwise; exploded ones must be among them.
+    /// Columns of the record id are required unless the file says otherwise; parts and exploded ones must be among them.
     fn record_id(
         &mut self,
         root: &Node,
@@ -424,7 +439,8 @@ impl Reader {
     ) {
         for &i in &schema.record_id {
             let said = entries.get(i).is_some_and(|(_, n)| n.get("required").is_some());
-            schema.columns[i].required |= !said && !schema.explode.contains(&i);
+            let may_be_empty = schema.explode.contains(&i) || schema.parts.contains(&i);
+            schema.columns[i].required |= !said && !may_be_empty;
         }
         let outside = |i: &&usize| !schema.record_id.contains(i) && !schema.record_id.is_empty();
         let outside: Vec<usize> = schema.explode.iter().filter(outside).copied().collect();
@@ -435,6 +451,17 @@ impl Reader {
                 names.join(", ")
             );
             self.error("feed::explode_not_in_id", node.span(), message, "add it to record_id");
+        }
+        for name in root.get("parts").map_or_else(Vec::new, Node::texts) {
+            let position = self.names.iter().position(|n| *n == name.value);
+            if position.is_some_and(|i| !schema.record_id.contains(&i)) {
+                let message = format!("part {} does not belong to record_id", name.value);
+                self.error("feed::part_not_in_id", name.span, message, "add it to record_id");
+            }
+        }
+        if !schema.record_id.is_empty() {
+            let exploded = schema.explode.iter().filter(|i| !schema.parts.contains(i));
+            schema.parts.extend(exploded.copied().collect::<Vec<_>>());
         }
     }
 
@@ -629,6 +656,7 @@ columns:
                 "order",
             ),
             ("op: op\n", "explode: [kind]\n", "feed::explode_not_in_id", "[kind]"),
+            ("op: op\n", "parts: [kind]\n", "feed::part_not_in_id", "kind"),
             ("feed: complaints", "feed: complaint", "feed::id_not_filename", "complaint"),
             ("out_of_order: 1h", "out_of_order: soon", "yaml::wrong_type", "soon"),
             ("occurred_on: date", "occurred_on: day", "yaml::wrong_type", "day"),

@@ -180,6 +180,9 @@ pub struct FeedSchema {
     /// `text` columns whose source holds a list: a record becomes one row for each value (of each combination where
     /// several columns are named). They belong to the record id, so that the rows stay apart.
     pub explode: Vec<usize>,
+    /// Columns of the record id that tell the rows of one record apart, the exploded ones among them: a sample with a row
+    /// for each item. A higher version of a record replaces all its rows.
+    pub parts: Vec<usize>,
     /// Longest body of one record in bytes.
     pub record_bytes_max: usize,
     arrow: SchemaRef,
@@ -202,6 +205,7 @@ impl FeedSchema {
             names: Vec::new(),
             delays: Vec::new(),
             explode: Vec::new(),
+            parts: Vec::new(),
             record_bytes_max: 1 << 20,
             arrow: Arc::new(Schema::new(fields)),
         }

@@ -35,6 +35,8 @@ pub struct ColdKeys {
 #[derive(Debug, Clone, Copy)]
 struct Count {
     epoch: i32,
+    /// The epoch of the last row: one that weighs nothing is a row all the same.
+    seen: i32,
     heat: Heat,
     now: f64,
     before: f64,
@@ -121,10 +123,11 @@ impl ColdKeys {
         let mut new = false;
         let count = self.counts.entry(key).or_insert_with(|| {
             new = true;
-            Count { epoch, now: 0.0, before: 0.0, heat: Heat::Cold }
+            Count { epoch, seen: epoch, now: 0.0, before: 0.0, heat: Heat::Cold }
         });
         count.roll(epoch);
         count.now += weight;
+        count.seen = epoch;
         if count.heat == Heat::Cold && count.now + count.before >= ENOUGH {
             count.heat = Heat::Turning;
             turning.push(key);
@@ -152,7 +155,7 @@ impl ColdKeys {
             if count.heat == Heat::Hot && !in_use(*key) {
                 count.heat = Heat::Cold;
             }
-            let keep = count.heat != Heat::Cold || count.now + count.before > 0.0;
+            let keep = count.heat != Heat::Cold || count.seen + 1 >= epoch;
             if !keep {
                 gone.push(*key);
             }

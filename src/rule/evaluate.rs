@@ -32,6 +32,7 @@ use crate::{
         aggregate::kernel,
         kept::{Found, rows_batch},
         plan::Kernel,
+        slice::NO_KEY,
         store::Store,
     },
 };
@@ -58,7 +59,7 @@ pub struct Verdict {
 #[derive(Debug, Default)]
 pub struct PeerValues {
     rows: HashedMap<u128, u32>,
-    /// The rule's measures over the peers' rows.
+    /// The rule's measures over the peers' rows; the last row is that of peers without any.
     measures: Vec<ArrayRef>,
 }
 
@@ -100,9 +101,8 @@ impl Evaluator<'_> {
             match aggregate.read {
                 Read::Rows => {
                     keys.retain(|k| {
-                        slice
-                            .series(*k)
-                            .is_some_and(|s| s.rows(panes.start, panes.end) as f64 >= *bound)
+                        let rows = slice.series(*k).map_or(0, |s| s.rows(panes.start, panes.end));
+                        rows as f64 >= *bound
                     });
                 }
                 Read::Slot(slot) => {
@@ -197,6 +197,7 @@ impl Evaluator<'_> {
             .enumerate()
             .map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32))
             .collect();
+        keys.push(NO_KEY);
         let columns = aggregates.iter().map(|a| self.read(a, &keys, window)).collect();
         let batch = aggregate_batch(self.rule, columns, keys.len());
         let mut failures = 0;
@@ -399,9 +400,14 @@ impl Evaluator<'_> {
     ) -> ArrayRef {
         let null = || new_null_array(self.rule.measures[measure].value.data_type(), keys.len());
         let Some(peers) = peers else { return null() };
+        // Peers none of whose rows is counted have 0 of them, as a key has.
+        let none = peers.measures[measure].len().saturating_sub(1) as u32;
         let rows: UInt32Array = keys
             .iter()
-            .map(|k| self.store.peers_of(link, *k).and_then(|hash| peers.rows.get(&hash)).copied())
+            .map(|k| {
+                let hash = self.store.peers_of(link, *k)?;
+                Some(peers.rows.get(&hash).copied().unwrap_or(none))
+            })
             .collect();
         take(peers.measures[measure].as_ref(), &rows, None).unwrap_or_else(|_| null())
     }

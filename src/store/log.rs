@@ -4,7 +4,8 @@
 //! [`SEGMENT_BYTES`] or a little more; records as in `record`.
 //! Promise: after [`Log::sync`] an entry survives a crash. A tail that was being written when the machine stopped is cut
 //! off on open and reported; damage before the tail is an error that names the place, because entries behind it
-//! were acknowledged. After a failed write or fsync the log takes nothing more: what the disk holds is unknown then.
+//! were acknowledged. After a failed write or fsync what the disk holds is unknown: the log goes back to what was last
+//! synced, and takes nothing until that has worked.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -61,9 +62,6 @@ pub enum Error {
     /// An entry cannot be written.
     #[error("entry does not fit the log")]
     Entry(#[from] record::Error),
-    /// An earlier write failed.
-    #[error("log {0} failed before and takes nothing more until forewarn is restarted")]
-    Failed(PathBuf),
 }
 
 /// A tail that was cut off.
@@ -100,11 +98,23 @@ pub struct Log {
     next_arrival: u64,
     /// Where the last entry lies.
     last: Place,
+    /// Where everything is on disk.
+    synced: Mark,
+    /// Behind `synced` may be anything.
     failed: bool,
     torn: Option<Torn>,
     buffer: Vec<u8>,
     /// Held as long as the log is open.
     _lock: File,
+}
+
+/// A place in the log: a segment, its length, and the arrival number behind it.
+#[derive(Debug, Clone)]
+struct Mark {
+    path: PathBuf,
+    first: u64,
+    bytes: u64,
+    next_arrival: u64,
 }
 
 impl Log {
@@ -134,9 +144,11 @@ impl Log {
             file.sync_all().map_err(io_error(&path, "fsync"))?;
         }
         file.seek(SeekFrom::Start(scan.bytes)).map_err(io_error(&path, "seeking"))?;
+        let (bytes, next_arrival) = (scan.bytes, scan.next_arrival);
         Ok(Self {
             dir: dir.to_owned(),
             segment_bytes,
+            synced: Mark { path: path.clone(), first, bytes, next_arrival },
             path,
             file,
             first,
@@ -171,10 +183,10 @@ impl Log {
     /// Writes `entry`; it is safe only after [`Log::sync`].
     ///
     /// # Errors
-    /// [`Error::Entry`] for an entry that cannot be written (the log goes on), [`Error::Io`], [`Error::Failed`].
+    /// [`Error::Entry`] for an entry that cannot be written; [`Error::Io`], after which [`Log::roll_back`] must be called.
     pub fn append(&mut self, entry: &Entry) -> Result<(), Error> {
         if self.failed {
-            return Err(Error::Failed(self.dir.clone()));
+            self.roll_back()?;
         }
         self.buffer.clear();
         entry.encode(&mut self.buffer)?;
@@ -183,8 +195,6 @@ impl Log {
         }
         if let Err(source) = self.file.write_all(&self.buffer) {
             self.failed = true;
-            // Best effort: what is left of the record would be cut as a torn tail on open anyway.
-            let _ = self.file.set_len(self.bytes);
             return Err(Error::Io { path: self.path.clone(), doing: "writing", source });
         }
         self.last = Place { segment: self.first, at: self.bytes };
@@ -196,15 +206,43 @@ impl Log {
     /// Makes everything appended so far safe.
     ///
     /// # Errors
-    /// [`Error::Io`]; nothing appended since the last sync may be acknowledged then, and the log is closed for good.
+    /// [`Error::Io`]; nothing appended since the last sync may be acknowledged then, and [`Log::roll_back`] must be called.
     pub fn sync(&mut self) -> Result<(), Error> {
         if self.failed {
-            return Err(Error::Failed(self.dir.clone()));
+            self.roll_back()?;
         }
         self.file.sync_data().map_err(|source| {
             self.failed = true;
             Error::Io { path: self.path.clone(), doing: "fsync", source }
-        })
+        })?;
+        let (path, first) = (self.path.clone(), self.first);
+        self.synced = Mark { path, first, bytes: self.bytes, next_arrival: self.next_arrival };
+        Ok(())
+    }
+
+    /// Forgets everything appended since the last sync, on disk too.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; it is tried again before the next entry is taken.
+    pub fn roll_back(&mut self) -> Result<(), Error> {
+        self.failed = true;
+        let Mark { path, first, bytes, next_arrival } = self.synced.clone();
+        for (begins, later) in segments(&self.dir)? {
+            if begins > first {
+                fs::remove_file(&later).map_err(io_error(&later, "removing"))?;
+            }
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(io_error(&path, "opening"))?;
+        file.set_len(bytes).map_err(io_error(&path, "cutting what was not synced"))?;
+        file.sync_all().map_err(io_error(&path, "fsync"))?;
+        file.seek(SeekFrom::End(0)).map_err(io_error(&path, "seeking"))?;
+        (self.path, self.file, self.first) = (path, file, first);
+        (self.bytes, self.next_arrival, self.failed) = (bytes, next_arrival, false);
+        Ok(())
     }
 
     /// The entries that hold or follow arrival number `arrival`, oldest first.
@@ -497,6 +535,23 @@ mod tests {
             }
             let log = Log::open(dir.path()).unwrap();
             assert_eq!((log.next_arrival(), log.torn()), (10, None));
+        }
+    }
+
+    #[test]
+    fn what_was_not_synced_can_be_taken_back_over_segments() {
+        for segment_bytes in [1, u64::MAX] {
+            let dir = tempfile::tempdir().unwrap();
+            let entries = fill(dir.path(), segment_bytes);
+            let mut log = Log::open_with(dir.path(), segment_bytes).unwrap();
+            log.append(&rows(10, 5)).unwrap();
+            log.append(&rows(15, 5)).unwrap();
+            log.roll_back().unwrap();
+            assert_eq!(all(dir.path(), 0), entries);
+            log.append(&rows(10, 2)).unwrap();
+            log.sync().unwrap();
+            assert_eq!(log.next_arrival(), 12);
+            assert_eq!(all(dir.path(), 10), [idle(10), rows(10, 2)]);
         }
     }
 

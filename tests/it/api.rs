@@ -502,6 +502,8 @@ fn answers_are_what_the_document_says() {
         ("/api/v1/alerts/{id}/evidence", format!("/api/v1/alerts/{id}/evidence")),
         ("/api/v1/rules", "/api/v1/rules".to_owned()),
         ("/api/v1/rules/{id}", "/api/v1/rules/order_surge".to_owned()),
+        ("/api/v1/rules/{id}/signals", "/api/v1/rules/order_surge/signals?limit=1".to_owned()),
+        ("/api/v1/rules/{id}/signals", "/api/v1/rules/none/signals".to_owned()),
         ("/api/v1/feeds", "/api/v1/feeds".to_owned()),
         ("/api/v1/feeds/{feed}", "/api/v1/feeds/orders".to_owned()),
         ("/api/v1/feeds/{feed}", "/api/v1/feeds/complaints".to_owned()),

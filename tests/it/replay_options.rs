@@ -220,3 +220,49 @@ fn a_retracted_alert_ended_when_the_record_arrived_that_took_it_back() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn a_rule_that_divides_by_zero_is_refused_and_a_guarded_one_disturbs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    house(dir.path());
+    let rows: String = (1..=5)
+        .map(|no| {
+            let firm = if no < 3 { "甲" } else { "乙" };
+            format!(
+                "{{\"no\":\"{no}\",\"at\":\"2026-03-0{no}T10:00:00+08:00\",\"firm\":\"{firm}\"}}\n"
+            )
+        })
+        .collect();
+    // On Sunday the first is in a week of its own.
+    fs::write(dir.path().join("visits.ndjson"), rows.replace("03-01", "03-02")).unwrap();
+    let rule = |when: &str| {
+        fs::write(dir.path().join("rules/often.yaml"), RULE.replace("n >= 2", when)).unwrap();
+    };
+    let args = ["--input", "visits=visits.ndjson", "--close-open"];
+    rule("n >= 2 and 10.0 / (n - 2) >= 5");
+    for command in
+        [&["check"][..], &["run"], &["replay", "--out", "out", "--input", "visits=visits.ndjson"]]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_forewarn"))
+            .current_dir(dir.path())
+            .args(command)
+            .output()
+            .unwrap();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let code = if command == ["check"] { 1 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        for part in [
+            "rule::unguarded_division",
+            "/ by n - 2, which can be 0: the record would be lost to this rule",
+            "rules/often.yaml:9:26",
+            "write nullif(n - 2, 0)",
+        ] {
+            assert!(told.contains(part), "{command:?} {part}\n{told}");
+        }
+    }
+    // Where the divisor is 0 there is no value and no signal; the other firm has its own.
+    rule("n >= 2 and 10.0 / nullif(n - 2, 0) >= 5");
+    let (signals, _) = replay(dir.path(), &args);
+    let found: Vec<_> = signals.iter().map(|s| (&s["key"]["firm"], &s["values"]["n"])).collect();
+    assert_eq!(found, [(&Value::from("乙"), &Value::from(3))]);
+}

@@ -1,7 +1,7 @@
 //! Desk: answers readers. Everything here may wait for the disk and runs beside the engine, never in its way.
 //!
 //! In: what a reader asks for. Out: views, made from the alert store, the index, the log, and the rules and feeds in use.
-//! The engine hands over what it logged and stored ([`Desk::took`], [`Desk::stored`]); readers take the rest from disk.
+//! The engine hands over what it logged and stored (`took`, `stored`); readers take the rest from disk.
 //! Not here: HTTP and HTML — see `api`.
 
 mod alerts;

@@ -57,7 +57,7 @@ pub enum Standing {
     Current,
     /// No longer listed; its successors, none where it was divided up.
     Retired(&'static [&'static str]),
-    /// In neither list, though its province is: retired elsewhere, or newer than the list.
+    /// In neither list, though its province is: newer than the lists, or gone before 1990.
     Unknown,
 }
 
@@ -119,8 +119,8 @@ fn province_number(code: &str) -> usize {
 /// Is `code` a region code, and which?
 ///
 /// # Errors
-/// A [`Fault`] when it cannot be one. A code below a known province that no table lists is not a fault: the tables
-/// know retired codes of one province only.
+/// A [`Fault`] when it cannot be one. A code below a known province that no table lists is not a fault: it may be newer
+/// than the tables, or older.
 pub fn check(code: &str) -> Result<Standing, Fault> {
     if !code.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Fault::Digits);
@@ -229,6 +229,10 @@ mod tests {
             ("430204", Ok(Standing::Current)),
             ("430203", Ok(Standing::Current)),
             ("430303", Ok(Standing::Retired(&[]))),
+            ("330283", Ok(Standing::Retired(&["330213"]))),
+            ("342225", Ok(Standing::Retired(&["341324"]))),
+            ("510200", Ok(Standing::Retired(&["500000"]))),
+            ("110103", Ok(Standing::Retired(&[]))),
             ("430199", Ok(Standing::Unknown)),
             ("810000", Ok(Standing::Unknown)),
             ("100000", Ok(Standing::Unknown)),
@@ -281,7 +285,11 @@ mod tests {
             assert!(listed, "{code}");
         }
         assert_eq!(TABLES.current.len(), 3_348);
-        assert_eq!(TABLES.retired.len(), 95);
+        assert_eq!(TABLES.retired.len(), 2523);
+        let successors = TABLES.retired.values().flat_map(|r| &r.successors);
+        for code in successors {
+            assert!(TABLES.current.contains_key(code), "{code}");
+        }
     }
 
     #[test]
@@ -289,6 +297,7 @@ mod tests {
         assert_eq!(name("430182"), Some("宁乡市"));
         assert_eq!(name("430124"), Some("宁乡县"));
         assert_eq!(name("430182003"), Some("宁乡市"));
+        assert_eq!(name("310119"), Some("南汇区"));
         assert_eq!(name("439999"), None);
     }
 }

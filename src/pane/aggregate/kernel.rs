@@ -24,6 +24,9 @@ pub struct Moment {
     pub tie: i64,
 }
 
+/// First word of `first` and `last` where the row is there and its value is NULL.
+const NULL_SEEN: i64 = 2;
+
 /// Puts the value of row `row` into `words`.
 #[inline]
 pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment: Moment) {
@@ -43,10 +46,10 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
             words[1] = if words[0] == 0 { values[row] } else { words[1].max(values[row]) };
             words[0] = 1;
         }
-        (Kernel::First | Kernel::Last, ArgValues::Order(values, nulls))
-            if valid(nulls.as_ref(), row) =>
-        {
-            merge(kind, words, &[1, moment.at_ms, moment.tie, values[row]]);
+        // As SQL has it: the first row's value, also where that is NULL.
+        (Kernel::First | Kernel::Last, ArgValues::Order(values, nulls)) => {
+            let seen = if valid(nulls.as_ref(), row) { 1 } else { NULL_SEEN };
+            merge(kind, words, &[seen, moment.at_ms, moment.tie, values[row]]);
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use datafusion::{
     execution::context::ExecutionProps,
     logical_expr::{
         Expr, ExprSchemable,
-        expr::{AggregateFunction, Sort},
+        expr::{AggregateFunction, NullTreatment, Sort},
         physical_planning_context::PhysicalPlanningContext,
     },
     physical_expr::aggregate::LoweredAggregateBuilder,
@@ -81,7 +81,11 @@ impl Builder<'_> {
             matches!(arg_type, DataType::Int64 | DataType::Float64 | DataType::Decimal128(..));
         let orders = number
             || matches!(arg_type, DataType::Date32 | DataType::Timestamp(..) | DataType::Boolean);
-        let by_event_time = self.orders_by_event_time(feed, &p.order_by);
+        // `ignore nulls` is left to the second tier.
+        let by_event_time = match p.null_treatment {
+            Some(NullTreatment::IgnoreNulls) => None,
+            _ => self.orders_by_event_time(feed, &p.order_by),
+        };
         let kernel = match (name, p.distinct, arg) {
             ("count", false, Some(Expr::Literal(v, _))) if !v.is_null() => {
                 return Ok((Read::Rows, true, true));

@@ -108,6 +108,7 @@ impl Builder<'_> {
             Some((measure.value.column()?, bound))
         };
         let bounds: Vec<(usize, f64)> = lower_bounds(when).into_iter().filter_map(bound).collect();
+        self.all_rows(file, meant, &ask, &bounds, &mut gathered)?;
         self.note_hot(&gathered.slices, &gathered.aggregates, &bounds);
         Ok(RulePlan {
             window: Some(window),
@@ -176,6 +177,30 @@ impl Builder<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// A window with rows of which no measure counts one is still a window with rows, and a session lasts while there are
+    /// rows: then their slice is read too. Where `when` asks for a count there is nothing to see without one.
+    fn all_rows(
+        &mut self,
+        file: &RuleFile,
+        meant: &Resolved,
+        ask: &Ask,
+        bounds: &[(usize, f64)],
+        gathered: &mut Gathered,
+    ) -> Result<(), Findings> {
+        let asked = bounds.iter().any(|(_, bound)| *bound > 0.0);
+        let session = matches!(ask.window, WindowSpec::Session { .. });
+        if (asked && !session) || meant.measures.iter().all(|m| m.feed != meant.feed) {
+            return Ok(());
+        }
+        let atoms = self.atoms(meant.feed, file.filter.as_ref(), meant.filter.as_ref())?;
+        let filter = self.filter(meant.feed, atoms);
+        let key = self.own_keying(file, meant.feed, &meant.key)?;
+        let time = self.time_column(file, meant.feed);
+        let all = self.slice(meant.feed, filter, key, time, ask);
+        position_or_push(&mut gathered.slices, all);
+        Ok(())
     }
 
     /// The measures over the schema of all aggregates.

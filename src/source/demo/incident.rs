@@ -1,8 +1,8 @@
 //! Incidents: what is planted, and what should be made of it.
 //!
-//! Each of the twelve rules has its incidents, one in every [`EVERY`] days from the day on which the rule has the history it
+//! Each of the twelve rules has its incidents, one in every `EVERY` days from the day on which the rule has the history it
 //! needs. An incident happens to businesses of its own, above the numbers of the background, so that nothing else is known of
-//! them. Its truth says which rule should raise which key, and when; [`super::plant`] makes its records.
+//! them. Its truth says which rule should raise which key, and when; `plant` makes its records.
 
 use std::ops::Range;
 

@@ -1,0 +1,114 @@
+//! Signals of the live run: how many each rule gave, and the latest of them.
+//!
+//! In: signals as they become final, which is when no record within lateness can change them any more. Out: counts since
+//! the log began, and the last [`KEPT`] of each rule. For shadow rules, which raise no alerts, this is all there is to see.
+//! The log is walked again on start, so nothing of it is written anywhere.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    model::{signal::Signal, time::Zone},
+    rule::plan::RulePlan,
+};
+
+/// Signals kept of each rule.
+pub const KEPT: usize = 100;
+
+/// What all rules gave.
+#[derive(Debug)]
+pub struct Signals {
+    zone: Zone,
+    rules: Mutex<Vec<OfRule>>,
+}
+
+#[derive(Debug)]
+struct OfRule {
+    id: String,
+    version: u32,
+    status: &'static str,
+    total: u64,
+    /// Oldest first.
+    latest: VecDeque<Signal>,
+}
+
+impl Signals {
+    /// None yet of these rules, which are those of the plan.
+    #[must_use]
+    pub fn new(rules: &[RulePlan], zone: Zone) -> Self {
+        let rules = rules.iter().map(|r| OfRule {
+            id: r.id.clone(),
+            version: r.version,
+            status: r.status.word(),
+            total: 0,
+            latest: VecDeque::new(),
+        });
+        Self { zone, rules: Mutex::new(rules.collect()) }
+    }
+
+    /// Takes signals that are final.
+    pub fn take(&self, signals: Vec<Signal>) {
+        if signals.is_empty() {
+            return;
+        }
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in signals {
+            let of_rule = &mut rules[signal.rule];
+            of_rule.total += 1;
+            if of_rule.latest.len() == KEPT {
+                of_rule.latest.pop_front();
+            }
+            of_rule.latest.push_back(signal);
+        }
+    }
+
+    /// Signals of all rules since the log began.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|r| r.total).sum()
+    }
+
+    /// `{"rule", "version", "status", "total", "signals": […]}` with the latest `limit` signals, the last one first, each
+    /// as in `signals.ndjson`; `None` for a rule that is not there.
+    #[must_use]
+    pub fn of_rule(&self, id: &str, limit: usize) -> Option<Value> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let rule = rules.iter().find(|r| r.id == id)?;
+        let latest = rule.latest.iter().rev().take(limit).map(|s| self.line(rule, s));
+        Some(json!({
+            "rule": rule.id,
+            "version": rule.version,
+            "status": rule.status,
+            "total": rule.total,
+            "signals": latest.collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Ids of all rules.
+    #[must_use]
+    pub fn rules(&self) -> Vec<String> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.iter().map(|r| r.id.clone()).collect()
+    }
+
+    fn line(&self, rule: &OfRule, signal: &Signal) -> Value {
+        let at = |ms: i64| Value::String(self.zone.format(ms));
+        let mut out = Map::new();
+        let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
+        put("rule", json!(rule.id));
+        put("version", json!(rule.version));
+        put("key", Value::Object(signal.key.values()));
+        let window = json!({"start": at(signal.window.start_ms), "end": at(signal.window.end_ms)});
+        put("window", window);
+        if let Some(record) = &signal.record {
+            put("record", json!(**record));
+        }
+        put("severity", json!(signal.severity));
+        put("values", serde_json::from_str(&signal.values).unwrap_or_default());
+        Value::Object(out)
+    }
+}
