@@ -56,9 +56,6 @@ pub enum Error {
     Interrupted,
 }
 
-/// A series made before: the alert's revision and the end of the log it was made from.
-type KnownSeries = (u32, u64, Option<Series>);
-
 /// What answers are made of.
 pub struct Desk {
     data: PathBuf,
@@ -73,8 +70,17 @@ pub struct Desk {
     stream: Stream,
     /// Open connections that nobody uses at the moment.
     readers: Mutex<Vec<AlertReader>>,
-    /// Series by alert, with the revision and the length of the log they are of.
-    series: Mutex<HashMap<String, KnownSeries>>,
+    /// Series that were made, by alert.
+    series: Mutex<HashMap<String, MadeSeries>>,
+}
+
+/// A series and what it was made of.
+struct MadeSeries {
+    /// Of the alert.
+    revision: u32,
+    /// Arrival number behind the last row in the log.
+    end: u64,
+    series: Option<Series>,
 }
 
 impl Desk {

@@ -3,7 +3,7 @@
 //! In: an alert, the index, the log. Out: the left side and the limit of the rule's first comparison, from well before the
 //! alert began to some way behind it. Promise: the same kernels as the engine's, over the same admitted records, so that a
 //! closed window says here what it said there. Only the rows that can matter are read: those of the business where it is
-//! the key, else those of the rule's feeds whose event time lies in reach; later versions of them always.
+//! the key, else those of the key in the rule's feeds whose event time lies in reach; later versions of them always.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -11,13 +11,14 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch, UInt64Array},
+    array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array},
     compute::{cast, concat_batches, take_record_batch},
     datatypes::{DataType, Float64Type},
 };
 use rayon::prelude::*;
+use serde_json::Value;
 
-use super::{Desk, Error};
+use super::{Desk, Error, MadeSeries};
 use crate::{
     engine::{
         index::EntryAt,
@@ -33,9 +34,13 @@ use crate::{
         expression::{Expression, evaluate_rows},
         schema::ColumnType,
         time::DAY_MS,
+        value::value_at,
         window::WindowSpec,
     },
-    rule::{file::Status, plan::RulePlan},
+    rule::{
+        file::{KeyColumn, Status},
+        plan::{CompareWith, RulePlan},
+    },
     store::log,
 };
 
@@ -47,6 +52,9 @@ const POINTS_MAX: usize = 240;
 const KEPT_MAX: usize = 500;
 /// Longer than any history: nothing closes and nothing is forgotten while a series is made.
 const EVER_MS: i64 = 300 * 365 * DAY_MS;
+
+/// Columns of a feed with the values that a key has in them.
+type KeyColumns = Vec<(usize, Value)>;
 
 /// The windows of a series, by their local ends.
 struct Reach {
@@ -70,7 +78,8 @@ impl Desk {
         if all.len() >= KEPT_MAX {
             all.clear();
         }
-        all.insert(alert.id.clone(), (alert.revision, end, series.clone()));
+        let made = MadeSeries { revision: alert.revision, end, series: series.clone() };
+        all.insert(alert.id.clone(), made);
         Ok(series)
     }
 
@@ -82,12 +91,12 @@ impl Desk {
         reach: &Reach,
     ) -> Option<Option<Series>> {
         let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, end, series) = all.get(&alert.id).filter(|(rev, ..)| *rev == alert.revision)?;
+        let made = all.get(&alert.id).filter(|made| made.revision == alert.revision)?;
         let index = self.index();
-        let new = index.entries().iter().rev().take_while(|e| e.first >= *end);
+        let new = index.entries().iter().rev().take_while(|e| e.first >= made.end);
         let touched = new.filter(|e| feeds.contains(&e.feed)).any(|e| reach.has(e));
-        let corrected = index.corrected(*end).next().is_some();
-        (!touched && !corrected).then(|| series.clone())
+        let corrected = index.corrected(made.end).next().is_some();
+        (!touched && !corrected).then(|| made.series.clone())
     }
 
     fn reach(&self, plan: &RulePlan, alert: &AlertRow) -> Option<Reach> {
@@ -129,7 +138,7 @@ impl Desk {
         let Some(file) = self.rule(&plan.id) else { return Ok(None) };
         let rows = match self.business_of(plan, alert) {
             Some(code) => self.rows_of_business(&plan.feeds, &code)?,
-            None => self.rows_in_reach(&plan.feeds, reach)?,
+            None => self.rows_in_reach(&plan.feeds, reach, &self.key_columns(plan, alert))?,
         };
         let mut file = file.clone();
         file.status.value = Status::Live;
@@ -146,7 +155,7 @@ impl Desk {
                 arrived_ms: vec![i64::MAX / 4],
             });
         }
-        let key = serde_json::Value::Object(alert.key.clone()).to_string();
+        let key = Value::Object(alert.key.clone()).to_string();
         let course = pipeline.course(0, &key, &reach.ends);
         Ok(Some(self.show(plan, reach, course.as_ref())))
     }
@@ -179,6 +188,27 @@ impl Desk {
             return None;
         }
         alert.key.get(&key.name)?.as_str().map(str::to_owned)
+    }
+
+    /// By feed of the schemas: the plain columns of the rule's key with their values in the alert, where other keys do not
+    /// matter. A rule that compares with peers needs all of those.
+    fn key_columns(&self, plan: &RulePlan, alert: &AlertRow) -> Vec<KeyColumns> {
+        let Some(file) = self.rule(&plan.id) else { return Vec::new() };
+        let shared = |position: usize| {
+            plan.compares.iter().all(|c| match &c.with {
+                CompareWith::Peers { columns, .. } => columns.contains(&position),
+                CompareWith::Shift(_) | CompareWith::History { .. } => true,
+            })
+        };
+        let of_feed = |spec: &FeedSpec| {
+            let keys = file.key.iter().enumerate().filter(|(position, _)| shared(*position));
+            let plain = |(_, key): (usize, &KeyColumn)| {
+                let column = spec.schema.position(key.sql.text.trim())?;
+                Some((column, alert.key.get(&key.name)?.clone()))
+            };
+            keys.filter_map(plain).collect()
+        };
+        self.specs.iter().map(of_feed).collect()
     }
 
     /// Admitted rows of a business by feed, each record once, in order of arrival.
@@ -226,6 +256,7 @@ impl Desk {
         &self,
         feeds: &[usize],
         reach: &Reach,
+        keys: &[KeyColumns],
     ) -> Result<Vec<(usize, RecordBatch)>, Error> {
         let mut entries: Vec<EntryAt> = Vec::new();
         let mut versions: Vec<Vec<u64>> = Vec::new();
@@ -242,7 +273,7 @@ impl Desk {
         }
         let corrected = self.rows(&versions.concat())?;
         let (losers, winners) = self.decide(&versions, &corrected);
-        let read = |entry: &EntryAt| self.admitted(entry, &losers);
+        let read = |entry: &EntryAt| self.admitted(entry, &losers, &keys[entry.feed]);
         let read: Result<Vec<_>, log::Error> = entries.par_iter().map(read).collect();
         let mut out: Vec<(usize, RecordBatch)> = read?.into_iter().flatten().collect();
         let outside = winners.iter().filter(|r| !entries.iter().any(|e| e.holds(r.arrival)));
@@ -282,18 +313,24 @@ impl Desk {
         (losers, winners)
     }
 
-    /// Rows of an entry that count.
+    /// Rows of an entry that count and have the key.
     fn admitted(
         &self,
         entry: &EntryAt,
         losers: &HashSet<u64>,
+        key: &KeyColumns,
     ) -> Result<Vec<(usize, RecordBatch)>, log::Error> {
         let mut first = entry.first;
         let mut out = Vec::new();
         for batch in lookup::batches(&self.log_dir(), &self.specs, entry)? {
             let n = batch.num_rows() as u64;
             let index = self.index();
-            let counts = |i: &u64| !losers.contains(&(first + i)) && !index.is_refused(first + i);
+            let of_key = |i: u64| {
+                key.iter().all(|(column, value)| is_value(batch.column(*column), i as usize, value))
+            };
+            let counts = |i: &u64| {
+                of_key(*i) && !losers.contains(&(first + i)) && !index.is_refused(first + i)
+            };
             let kept: Vec<u64> = (0..n).filter(counts).collect();
             let batch = if kept.len() as u64 == n {
                 Some(batch)
@@ -322,7 +359,7 @@ impl Desk {
         };
         let values = sides.map_or_else(first, |(left, ..)| numbers(left));
         let limits = sides.and_then(|(.., right)| numbers(right));
-        let at = |column: &Option<arrow::array::ArrayRef>, i: usize| {
+        let at = |column: &Option<ArrayRef>, i: usize| {
             let column = column.as_ref()?.as_primitive_opt::<Float64Type>()?;
             (column.is_valid(i) && column.value(i).is_finite()).then(|| column.value(i))
         };
@@ -352,6 +389,14 @@ impl Desk {
 impl Reach {
     fn has(&self, entry: &EntryAt) -> bool {
         entry.events_ms.1 >= self.rows_ms.0 && entry.events_ms.0 < self.rows_ms.1
+    }
+}
+
+/// Whether the column holds `value` in that row.
+fn is_value(column: &ArrayRef, row: usize, value: &Value) -> bool {
+    match (column.as_string_opt::<i32>(), value) {
+        (Some(texts), Value::String(text)) => texts.is_valid(row) && texts.value(row) == text,
+        _ => value_at(column, row) == *value,
     }
 }
 
