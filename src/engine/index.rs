@@ -324,18 +324,6 @@ impl Index {
     }
 }
 
-impl FeedCounts {
-    fn add(&mut self, other: &Self) {
-        self.accepted += other.accepted;
-        self.duplicates += other.duplicates;
-        self.corrections += other.corrections;
-        self.conflicts += other.conflicts;
-        self.late += other.late;
-        self.future += other.future;
-        self.unattributed += other.unattributed;
-    }
-}
-
 /// Hash of a record's id in its feed.
 fn id_hash(feed: &str, id: &str) -> u64 {
     xxh3_64(format!("{feed}\n{id}").as_bytes())

@@ -483,13 +483,7 @@ impl Read for Counted {
 
 fn take(step: Step, sink: &mut dyn Sink, done: &mut Replayed) -> Result<(), Error> {
     for (sum, c) in done.counts.iter_mut().zip(&step.counts) {
-        sum.accepted += c.accepted;
-        sum.duplicates += c.duplicates;
-        sum.corrections += c.corrections;
-        sum.conflicts += c.conflicts;
-        sum.late += c.late;
-        sum.future += c.future;
-        sum.unattributed += c.unattributed;
+        sum.add(c);
     }
     sink.take(step).map_err(Error::Write)
 }

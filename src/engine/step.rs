@@ -40,6 +40,19 @@ pub struct FeedCounts {
     pub unattributed: u64,
 }
 
+impl FeedCounts {
+    /// Adds what became of further rows.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        self.corrections += other.corrections;
+        self.conflicts += other.conflicts;
+        self.late += other.late;
+        self.future += other.future;
+        self.unattributed += other.unattributed;
+    }
+}
+
 /// What one call changed.
 #[derive(Debug, Default)]
 pub struct Step {
