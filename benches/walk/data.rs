@@ -165,9 +165,9 @@ impl Data {
         self.files("ndjson").iter().map(|f| f.metadata().unwrap().len()).sum::<u64>() as f64 / 1e6
     }
 
-    /// Counts of businesses in sliding windows, about one business in a thousand over the threshold.
+    /// Counts of businesses in sliding windows.
     pub(crate) fn one_count(&self, days: u64, every: u64) -> String {
-        // The busiest business has about 1/cube-root(n) of all: far above the mean.
+        // Four a day, where the mean business has one a week.
         let threshold = (days * 4).max(8);
         format!(
             "rule: bench_0000\nstatus: shadow\ntitle: {{zh: 基准, en: Benchmark}}\nkind: window\nfeed: complaints\n\
