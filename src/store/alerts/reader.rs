@@ -130,7 +130,7 @@ pub struct AlertReader {
 }
 
 impl AlertReader {
-    /// Opens a store that an [`AlertStore`] has made.
+    /// Opens a store that an [`AlertStore`](super::AlertStore) has made.
     ///
     /// # Errors
     /// [`Error::Sqlite`].
