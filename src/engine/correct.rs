@@ -288,7 +288,7 @@ impl Shard {
                     let hash = row.keys[slice.keying].hashes[0];
                     for own in &rule.slices {
                         let of_peer = |k: &u32| self.store.peers_of(*link, *k) == Some(hash);
-                        keys.extend(self.store.slice(*own).keys().filter(of_peer));
+                        keys.extend(self.store.slice(*own).keys().into_iter().filter(of_peer));
                     }
                 }
             }

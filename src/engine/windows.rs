@@ -268,7 +268,7 @@ impl Shard {
                 let (start, end) = (window.start - shift, window.end - shift);
                 let entered = grid.pane(end - every_ms)..grid.pane(end);
                 if *shift == 0 && rule.early {
-                    keys.extend(slice.hot(entered));
+                    keys.extend(slice.hot(&self.plan.panes.slices[*s], entered));
                 } else {
                     keys.extend(slice.touched(entered));
                 }
@@ -314,7 +314,7 @@ impl Shard {
             let mut pane = grid.pane(from);
             while let Some(p) = slice.next_touched(pane) {
                 let end = next_end(grid.start(p), every_ms, origin_ms);
-                looks.extend(slice.touched(p..p + 1).map(|k| (end, k)));
+                looks.extend(slice.touched(p..p + 1).into_iter().map(|k| (end, k)));
                 pane = p + 1;
             }
         }

@@ -84,10 +84,7 @@ impl Evaluator<'_> {
     pub fn has_rows(&self, key: u32, window: &Range<i64>) -> bool {
         self.rule.slices.iter().any(|s| {
             let panes = self.panes(*s, window);
-            self.store
-                .slice(*s)
-                .series(key)
-                .is_some_and(|series| !series.range(panes.start, panes.end).is_empty())
+            self.store.slice(*s).rows(key, &panes) > 0
         })
     }
 
@@ -100,27 +97,24 @@ impl Evaluator<'_> {
             let panes = self.panes(aggregate.slice, window);
             match aggregate.read {
                 Read::Rows => {
-                    keys.retain(|k| {
-                        let rows = slice.series(*k).map_or(0, |s| s.rows(panes.start, panes.end));
-                        rows as f64 >= *bound
-                    });
+                    let rows = slice.rows_in(panes);
+                    keys.retain(|k| rows(*k) as f64 >= *bound);
                 }
                 Read::Slot(slot) => {
                     let kind = plan.slots[slot].kind;
-                    let mut state = vec![0; kind.words()];
                     let arg = &self.store.plan().feeds[plan.feed].args[plan.slots[slot].arg];
-                    keys.retain(|k| {
-                        state.fill(0);
-                        slice.state(plan, slot, *k, &panes, &mut state);
-                        match kind {
-                            Kernel::Distinct | Kernel::NonNull => state[0] as f64 >= *bound,
-                            // A float sum near the bound is left to the exact comparison.
-                            Kernel::Sum => {
-                                let sum = kernel::sum_value(&state, arg.value.data_type());
-                                sum >= bound - bound.abs() * 1e-9
-                            }
-                            _ => true,
+                    let states = slice.states(plan, slot, keys, &panes);
+                    let mut states = states.chunks_exact(kind.words());
+                    keys.retain(|_| match (kind, states.next()) {
+                        (Kernel::Distinct | Kernel::NonNull, Some(state)) => {
+                            state[0] as f64 >= *bound
                         }
+                        // A float sum near the bound is left to the exact comparison.
+                        (Kernel::Sum, Some(state)) => {
+                            let sum = kernel::sum_value(state, arg.value.data_type());
+                            sum >= bound - bound.abs() * 1e-9
+                        }
+                        _ => true,
                     });
                 }
                 _ => {}
@@ -229,25 +223,17 @@ impl Evaluator<'_> {
     /// One aggregate of many keys over one window.
     fn read(&mut self, aggregate: &Aggregate, keys: &[u32], window: &Range<i64>) -> ArrayRef {
         let panes = self.panes(aggregate.slice, window);
-        let (from, to) = (panes.start, panes.end);
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
-                let slice = self.store.slice(aggregate.slice);
-                let rows =
-                    keys.iter().map(|k| slice.series(*k).map_or(0, |s| s.rows(from, to) as i64));
-                Arc::new(rows.collect::<Int64Array>())
+                let rows = self.store.slice(aggregate.slice).rows_in(panes);
+                Arc::new(keys.iter().map(|k| rows(*k) as i64).collect::<Int64Array>())
             }
             Read::Slot(slot) | Read::Mean(slot, _) => {
                 let plan = self.store.plan().clone();
                 let plan = &plan.slices[aggregate.slice];
                 let slice = self.store.slice(aggregate.slice);
                 let kind = plan.slots[*slot].kind;
-                let words = kind.words();
-                let mut states = vec![0; keys.len() * words];
-                for (key, state) in keys.iter().zip(states.chunks_exact_mut(words)) {
-                    slice.state(plan, *slot, *key, &panes, state);
-                }
-                finish(aggregate, kind, &states)
+                finish(aggregate, kind, &slice.states(plan, *slot, keys, &panes))
             }
             Read::FromRows(udaf) => {
                 let udaf = udaf.clone();
