@@ -15,7 +15,7 @@ use crate::http::{House, Running};
 
 /// Feeds, their files, and what makes the first record of each another one three weeks behind the last: where its input
 /// ends a replay closes what is complete but for rows out of order, and a running engine goes on waiting for those.
-const FILES: [(&str, &str, &[(&[u8], &[u8])]); 3] = [
+const FILES: [(&str, &str, Changes); 3] = [
     (
         "complaints",
         "complaints.ndjson",
@@ -36,6 +36,9 @@ const FILES: [(&str, &str, &[(&[u8], &[u8])]); 3] = [
         &[("〕1号".as_bytes(), "〕999号".as_bytes()), (b"2026/03/04", b"2026/07/21")],
     ),
 ];
+
+/// What stands in a line, and what is put there instead.
+type Changes = &'static [(&'static [u8], &'static [u8])];
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
