@@ -138,7 +138,7 @@ impl Shard {
         let second = |pane: i32| i64::from(pane) * SECOND_MS;
         let mut seconds = Vec::new();
         for s in &rule.slices {
-            seconds.extend(self.store.slice(*s).panes_of(key).into_iter().map(second));
+            seconds.extend(self.store.slice(*s).panes_of(key, i32::MIN).into_iter().map(second));
         }
         let mut ended = sessions(seconds, from, gap_ms, max_ms);
         ended.retain(|s| s.end <= to);

@@ -202,9 +202,10 @@ impl Dense {
         self.totals.get(key as usize).is_some_and(|total| *total > 0)
     }
 
-    /// Panes of one key, ascending.
-    pub(super) fn panes_of(&self, key: u32, panes: &mut Vec<i32>) {
-        panes.extend(self.lines.iter().filter(|(_, l)| l.rows(key) > 0).map(|(pane, _)| *pane));
+    /// Panes of one key at or behind `from`, ascending.
+    pub(super) fn panes_of(&self, key: u32, from: i32) -> Vec<i32> {
+        let own = self.lines.range(from..).filter(|(_, line)| line.rows(key) > 0);
+        own.map(|(pane, _)| *pane).collect()
     }
 
     /// Rows of one key in `panes`.

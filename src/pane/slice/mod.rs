@@ -290,15 +290,13 @@ impl Slice {
         }
     }
 
-    /// Panes in which the key has rows, ascending.
+    /// Panes at or behind `from` in which the key has rows, ascending.
     #[must_use]
-    pub fn panes_of(&self, key: u32) -> Vec<i32> {
-        let mut panes = Vec::new();
+    pub fn panes_of(&self, key: u32, from: i32) -> Vec<i32> {
         match &self.layout {
-            Layout::Sparse(s) => panes.extend(s.series(key).into_iter().flat_map(|s| s.panes())),
-            Layout::Dense(d) => d.panes_of(key, &mut panes),
+            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |s| s.panes_from(from).collect()),
+            Layout::Dense(d) => d.panes_of(key, from),
         }
-        panes
     }
 
     /// Rows of the key in `panes`.
