@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 
 use super::{
@@ -270,6 +271,48 @@ impl Slice {
         for at in range {
             kernel::merge(slot.kind, state, &series.words(at, plan.stride)[part.clone()]);
         }
+    }
+
+    /// Distinct values of a slot in each of `windows`, which ascend at both ends. Many windows that overlap cost little
+    /// more than one.
+    #[must_use]
+    pub fn distinct_in(
+        &self,
+        plan: &SlicePlan,
+        slot: usize,
+        key: u32,
+        windows: &[Range<i32>],
+    ) -> Vec<i64> {
+        let offset = plan.slots[slot].offset;
+        let Some(series) = self.series(key) else { return vec![0; windows.len()] };
+        let ranges = windows.iter().map(|panes| series.range(panes.start, panes.end));
+        if windows.len() == 1 {
+            return ranges.map(|range| self.distinct(plan, offset, series, range)).collect();
+        }
+        let set = |at| self.sets.of(series.words(at, plan.stride)[offset]);
+        // Value → in how many panes of the window it is.
+        let mut held: HashedMap<u128, u32> = HashedMap::default();
+        let mut window = 0..0;
+        let slide = |range: Range<usize>| {
+            let left = window.start..range.start.min(window.end);
+            left.filter_map(set).for_each(|s| {
+                s.each(|value| {
+                    if let Entry::Occupied(mut n) = held.entry(value) {
+                        *n.get_mut() -= 1;
+                        if *n.get() == 0 {
+                            n.remove();
+                        }
+                    }
+                });
+            });
+            let entered = window.end.max(range.start)..range.end;
+            entered
+                .filter_map(set)
+                .for_each(|s| s.each(|value| *held.entry(value).or_insert(0) += 1));
+            window = range;
+            held.len() as i64
+        };
+        ranges.map(slide).collect()
     }
 
     fn distinct(
