@@ -1,6 +1,7 @@
 //! The walk itself, and everything that runs it.
 
 mod admit;
+pub mod clock;
 pub mod config;
 pub mod correct;
 pub mod delays;

@@ -14,10 +14,11 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{
+    clock::machine_ms as now_ms,
     config::{Outlet, OutletKind},
     metrics::{Delivered, Metrics},
 };
@@ -292,13 +293,6 @@ pub(super) fn facts(rules: &[RuleFile]) -> BTreeMap<String, RuleFacts> {
         (rule.id.value.clone(), facts)
     };
     rules.iter().map(of_rule).collect()
-}
-
-/// The present, milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "when to try again is a matter of the clock")]
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// An error and its causes on one line.
