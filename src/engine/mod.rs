@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod correct;
 pub mod delays;
+pub mod demo;
 pub mod desk;
 pub mod disorder;
 mod due;
