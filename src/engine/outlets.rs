@@ -205,7 +205,7 @@ impl Courier {
                 Verdict::Refused(why) => {
                     self.metrics.delivered(&self.name, Delivered::Refused, sent);
                     tracing::error!(sink = self.name, why, "an alert was refused");
-                    self.outbox.refuse(numbers, &why)?;
+                    self.outbox.refuse(&self.name, numbers, &why)?;
                 }
                 Verdict::Later(why, after) => {
                     self.metrics.delivered(&self.name, Delivered::Retried, sent);
@@ -267,7 +267,7 @@ impl Courier {
     fn refused(&mut self, seq: i64, why: &str) -> Result<(), Error> {
         self.metrics.delivered(&self.name, Delivered::Refused, 1);
         tracing::error!(sink = self.name, why, "a revision was refused");
-        self.outbox.refuse(&[seq], why)
+        self.outbox.refuse(&self.name, &[seq], why)
     }
 
     fn later(&mut self, why: &str, after: Option<Duration>, now_ms: i64) {

@@ -160,7 +160,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let who_follows = (Arc::clone(&desk), Arc::clone(&metrics));
     let how = (zone.clone(), parts.clock.clone());
     let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, how, who_follows)?;
-    teller.post_to(outlets, || {
+    teller.post_to(outlets, parts.limits.outbox_max, || {
         Outlets::start(parts.outlets, &parts.public_url, &facts, &alerts_path, &metrics)
     })?;
     let feeds = parts.pipeline.specs().into();

@@ -87,13 +87,14 @@ impl Teller {
         })
     }
 
-    /// From now on revisions also wait for these sinks on the network, whose threads `start` starts.
+    /// From now on revisions also wait for these sinks on the network, at most `max` for each, whose threads `start` starts.
     pub(super) fn post_to(
         &mut self,
         sinks: Vec<String>,
+        max: usize,
         start: impl FnOnce() -> Result<Outlets, alerts::Error>,
     ) -> Result<(), Error> {
-        let forgotten = self.store.post_to(sinks)?;
+        let forgotten = self.store.post_to(sinks, max)?;
         if forgotten > 0 {
             tracing::warn!(
                 forgotten,
@@ -181,6 +182,10 @@ impl Teller {
         if !new.is_empty() {
             self.metrics.stored(new.iter().map(|(_, told)| told), self.clock.now_ms());
             self.nudge();
+        }
+        for (sink, n) in self.store.take_dropped() {
+            self.metrics.delivered(&sink, Delivered::Dropped, n);
+            tracing::warn!(sink, n, "too many revisions wait, the oldest are not delivered");
         }
         self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
         Ok(())

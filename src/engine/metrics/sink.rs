@@ -16,16 +16,19 @@ pub enum Delivered {
     Retried,
     /// The sink refused it for good.
     Refused,
+    /// Too much waited for the sink, and this had waited longest.
+    Dropped,
 }
 
 impl Delivered {
-    const ALL: [Self; 3] = [Self::Delivered, Self::Retried, Self::Refused];
+    const ALL: [Self; 4] = [Self::Delivered, Self::Retried, Self::Refused, Self::Dropped];
 
     fn word(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Retried => "retried",
             Self::Refused => "refused",
+            Self::Dropped => "dropped",
         }
     }
 }
