@@ -229,10 +229,11 @@ impl Handle {
     }
 
     /// What Prometheus reads, see [`Metrics::text`].
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
+    pub async fn metrics_text(&self) -> String {
+        // Where the server is shutting down the rest is still told.
+        let outside = self.ask(|desk| Ok(desk.outside())).await.unwrap_or_default();
         let capacity = self.queue.max_capacity();
-        self.metrics().text(capacity - self.queue.capacity(), capacity)
+        self.metrics().text(&outside, capacity - self.queue.capacity(), capacity)
     }
 
     /// Whether the engine takes requests.

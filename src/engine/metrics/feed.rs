@@ -40,6 +40,7 @@ pub(super) struct Feed {
     late: IntCounter,
     dead_letter: IntCounter,
     dead_letters: BTreeMap<DeadClass, IntCounter>,
+    backlog: IntGauge,
     watermark: Gauge,
     last_event: Gauge,
     last_arrival: Gauge,
@@ -59,6 +60,11 @@ pub(super) fn feeds(make: &Maker, pipeline: &Pipeline) -> Vec<Feed> {
         "forewarn_dead_letters_total",
         "Records refused, by reason.",
         &["feed", "reason"],
+    );
+    let backlog = make.gauges(
+        "forewarn_dead_letter_backlog",
+        "Dead letters that were not sent again.",
+        &["feed"],
     );
     let watermark = make.float_gauges(
         "forewarn_feed_watermark_timestamp_seconds",
@@ -103,6 +109,7 @@ pub(super) fn feeds(make: &Maker, pipeline: &Pipeline) -> Vec<Feed> {
             late: result("late"),
             dead_letter: result("dead_letter"),
             dead_letters: DeadClass::ALL.into_iter().map(reason).collect(),
+            backlog: backlog.with_label_values(&[name]),
             watermark: watermark.with_label_values(&[name]),
             last_event: last_event.with_label_values(&[name]),
             last_arrival: last_arrival.with_label_values(&[name]),
@@ -149,6 +156,13 @@ impl Feed {
     pub(super) fn bury(&self, class: DeadClass) {
         if let Some(counter) = self.dead_letters.get(&class) {
             counter.inc();
+        }
+    }
+
+    /// So many letters are open; where that is not known, what was known stays.
+    pub(super) fn waiting_letters(&self, open: Option<usize>) {
+        if let Some(open) = open {
+            self.backlog.set(whole(open));
         }
     }
 

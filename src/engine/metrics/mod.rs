@@ -6,17 +6,16 @@
 //! Promise: names and labels follow the monitoring contract (prefix `forewarn_`, base units, counters end in `_total`);
 //! labels come from closed sets, feed and rule names and sink names, never from data; series known in advance are there
 //! with 0. What the walk through the log repeats at start is not counted again.
-//! Where to look: `feed`, `rule`, `alert`, `sink`, `source`, `state` each hold the series of one idea.
+//! Where to look: `feed`, `rule`, `alert`, `sink`, `source`, `state`, `http` each hold the series of one idea.
 //!
 //! Not exported yet, because the engine could not fill it honestly: `config_last_reload_*` (nothing is reloaded), result
-//! `filtered` and `forewarn_feed_bytes_total`, `forewarn_dead_letter_backlog`, `forewarn_source_{lag_records,offset}` (no
-//! broker), `forewarn_window_close_duration_seconds` and `forewarn_rule_evaluation_seconds_total` (the walk has no clock
+//! `filtered` and `forewarn_feed_bytes_total`, `forewarn_source_{lag_records,offset}` (no broker), `forewarn_window_close_duration_seconds` and `forewarn_rule_evaluation_seconds_total` (the walk has no clock
 //! inside), `forewarn_rule_{blocked,state_bytes,keys,evictions_total,verdicts_total}`, `forewarn_case*`,
-//! `forewarn_alerts_suppressed_total`, `forewarn_checkpoint*`, `forewarn_entities`, `forewarn_sse_clients`,
-//! `forewarn_sql_queries_total`, `forewarn_audit_*`, and the disk's part of `forewarn_state_bytes`.
+//! `forewarn_alerts_suppressed_total`, `forewarn_checkpoint*`, `forewarn_sql_queries_total`, `forewarn_audit_*`.
 
 mod alert;
 mod feed;
+mod http;
 mod maker;
 mod rule;
 mod sink;
@@ -26,20 +25,20 @@ mod state;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::{
-    Encoder, Histogram, HistogramTimer, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramTimer, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use self::{
     alert::Alerts,
     feed::Feed,
+    http::Http,
     maker::{Maker, whole},
     rule::{Rule, Totals},
     sink::Sinks,
     source::Sources,
     state::Sizes,
 };
-pub use self::{sink::Delivered, source::SourceStage};
+pub use self::{http::Following, sink::Delivered, source::SourceStage};
 use super::{
     pipeline::{Pipeline, Step},
     process::Process,
@@ -81,9 +80,20 @@ pub struct Metrics {
     queue_length: IntGauge,
     queue_capacity: IntGauge,
     evaluation: Histogram,
-    http_requests: IntCounterVec,
-    http_seconds: HistogramVec,
+    http: Http,
+    businesses: IntGauge,
     series: IntGauge,
+}
+
+/// What nobody counts as it happens and a scrape looks up.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// Open dead letters by feed; `None` where that is not known now.
+    pub open_letters: Vec<Option<usize>>,
+    /// Bytes of log, dead letters and alert store.
+    pub disk_bytes: u64,
+    /// Businesses that records have named.
+    pub businesses: usize,
 }
 
 impl Metrics {
@@ -119,17 +129,8 @@ impl Metrics {
                 &["queue"],
             )),
             evaluation: evaluation.with_label_values::<&str>(&[]),
-            http_requests: make.counters(
-                "forewarn_http_requests_total",
-                "HTTP requests by route, method and class of status.",
-                &["route", "method", "code"],
-            ),
-            http_seconds: make.histograms(
-                "forewarn_http_request_duration_seconds",
-                "HTTP requests until their answer began.",
-                &["route"],
-                &REQUEST_S,
-            ),
+            http: Http::new(&make),
+            businesses: make.gauge("forewarn_entities", "Businesses that records have named."),
             series: make.gauge("forewarn_metric_series", "Series on this page."),
             registry: make.0,
         }
@@ -228,17 +229,27 @@ impl Metrics {
 
     /// Observes the time until the answer to a request begins. `route` is a template of the router, never a path.
     pub fn request_timer(&self, route: &str) -> HistogramTimer {
-        self.http_seconds.with_label_values(&[route]).start_timer()
+        self.http.timer(route)
     }
 
     /// A request was answered; `code` is the class of the status: `2xx`.
     pub fn requested(&self, route: &str, method: &str, code: &str) {
-        self.http_requests.with_label_values(&[route, method, code]).inc();
+        self.http.requested(route, method, code);
+    }
+
+    /// A client follows the stream, until what is returned is dropped.
+    pub fn following(&self) -> Following {
+        self.http.following()
     }
 
     /// All of it in the text format 0.0.4; `waiting` of at most `capacity` requests wait for the engine.
     #[must_use]
-    pub fn text(&self, waiting: usize, capacity: usize) -> String {
+    pub fn text(&self, outside: &Outside, waiting: usize, capacity: usize) -> String {
+        for (feed, open) in self.feeds.iter().zip(&outside.open_letters) {
+            feed.waiting_letters(*open);
+        }
+        self.sizes.on_disk(outside.disk_bytes);
+        self.businesses.set(whole(outside.businesses));
         self.queue_length.set(whole(waiting));
         self.queue_capacity.set(whole(capacity));
         self.process.look();

@@ -18,6 +18,7 @@ const SIZES_FOR: Duration = Duration::from_secs(60);
 /// The series of state.
 pub(super) struct Sizes {
     bytes: IntGauge,
+    disk: IntGauge,
     keys: IntGauge,
     /// When the sizes were looked at last.
     sized: Mutex<Option<Instant>>,
@@ -25,15 +26,24 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) fn new(make: &Maker) -> Self {
+        let bytes = make.gauges(
+            "forewarn_state_bytes",
+            "Size of windows, keys and kept rows in memory; of log, dead letters and alerts on disk.",
+            &["store"],
+        );
         Self {
-            bytes: make
-                .gauges("forewarn_state_bytes", "Size of windows, keys and kept rows.", &["store"])
-                .with_label_values(&["memory"]),
+            bytes: bytes.with_label_values(&["memory"]),
+            disk: bytes.with_label_values(&["disk"]),
             keys: make
                 .gauges("forewarn_state_keys", "Keys known to the rules.", &["store"])
                 .with_label_values(&["memory"]),
             sized: Mutex::default(),
         }
+    }
+
+    /// So much lies in the data directory.
+    pub(super) fn on_disk(&self, bytes: u64) {
+        self.disk.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Shows how big the state is, which takes a look at every key and is therefore done rarely.
