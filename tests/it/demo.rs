@@ -180,7 +180,7 @@ fn ctrl_c_leaves_everything_in_order_and_the_directory_is_known_again() {
     let mut demo = Demo::start(dir.path(), &["--speed", "0"]);
     let text = demo.read_to("README.md");
     for words in
-        ["province         seed 3, scale 0.002", "planted", "forewarn explain", "Ctrl-C stops"]
+        ["province         seed 3, scale 0.002", "planted", "explain --data", "Ctrl-C stops"]
     {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }

@@ -123,10 +123,16 @@ impl Demo {
         let listener = listen(self.args.listen).await?;
         let address = format!("http://{}", listener.local_addr()?);
         let Some(parts) = self.parts(&address)? else { return Ok(ExitCode::from(2)) };
-        let files = parts.rules.iter().map(|r| (r.id.value.clone(), r.path.clone())).collect();
+        let files: Vec<_> =
+            parts.rules.iter().map(|r| (r.id.value.clone(), r.path.clone())).collect();
         let (limit, zone) = (parts.limits.body_bytes_max, self.zone.clone());
         let (handle, running) = engine::start(parts, tokio::runtime::Handle::current())?;
-        say(&words::greeting(&self.province, &address, &self.args.data, self.is_new))?;
+        say(&words::greeting(
+            &self.province,
+            &address,
+            &self.args.data,
+            (self.is_new, files.len()),
+        ))?;
 
         let stopping = Arc::new(AtomicBool::new(false));
         let (feeding, fed) = oneshot::channel::<()>();

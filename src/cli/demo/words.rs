@@ -19,11 +19,16 @@ use super::{
 const MISSED_MAX: usize = 5;
 
 /// The first lines: what is happening, and where.
-pub(super) fn greeting(province: &Province, address: &str, data: &Path, is_new: bool) -> String {
+pub(super) fn greeting(
+    province: &Province,
+    address: &str,
+    data: &Path,
+    (is_new, rules): (bool, usize),
+) -> String {
     let what = if is_new {
-        "A made-up province sends its records here, and twelve rules watch them."
+        format!("A made-up province sends its records here, and {rules} rules watch them.")
     } else {
-        "The demo in this directory goes on: its log is walked again first."
+        "The demo in this directory goes on: its log is walked again first.".to_owned()
     };
     format!(
         "{what}\n\n  console and API  {address}\n  on disk          {} (log, alerts, and the rules: read them, change them)\n  \
@@ -80,10 +85,10 @@ pub(super) fn look(
 ) -> String {
     let mut out = String::new();
     if let Some(alert) = report.first_look() {
-        let data = typed(data);
+        let (program, data) = (program(), typed(data));
         let _ = writeln!(
             out,
-            "Look at one alert, and ask why it fired:\n\n  {}\n  {address}/alerts/{id}\n  forewarn explain --data {data} --rules {data}/rules {id}",
+            "Look at one alert, and ask why it fired:\n\n  {}\n  {address}/alerts/{id}\n  {program} explain --data {data} --rules {data}/rules {id}",
             alert_line(alert),
             id = alert.id,
         );
@@ -104,10 +109,17 @@ pub(super) fn live(now_ms: i64, zone: &Zone, speed: f64, until: Option<i32>) -> 
     };
     format!(
         "Live from {}: {pace}. New alerts appear below.\n\
-         Ctrl-C stops; the same command goes on from there, --fresh begins anew. Your own data: `forewarn feed infer FILE`\n\
-         proposes a feed, `forewarn run` takes it live; README.md, \"Ten minutes from a CSV to an alert\", shows the way.\n\n",
-        minute(now_ms, zone)
+         Ctrl-C stops; the same command goes on from there, --fresh begins anew. Your own data: `{program} feed infer FILE`\n\
+         proposes a feed, `{program} run` takes it live; README.md, \"Ten minutes from a CSV to an alert\", shows the way.\n\n",
+        minute(now_ms, zone),
+        program = program(),
     )
+}
+
+/// This program, as it was called.
+fn program() -> String {
+    let called = std::env::args_os().next();
+    called.map_or_else(|| "forewarn".to_owned(), |path| typed(Path::new(&path)))
 }
 
 /// An alert on a line.
