@@ -294,7 +294,9 @@ impl Slice {
     #[must_use]
     pub fn panes_of(&self, key: u32, from: i32) -> Vec<i32> {
         match &self.layout {
-            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |s| s.panes_from(from).collect()),
+            Layout::Sparse(s) => {
+                s.series(key).map_or_else(Vec::new, |s| s.panes_from(from).collect())
+            }
             Layout::Dense(d) => d.panes_of(key, from),
         }
     }
@@ -342,6 +344,27 @@ impl Slice {
             Layout::Dense(d) => d.states(plan, slot, keys, panes, &self.sets, &mut states),
         }
         states
+    }
+
+    /// Distinct values of a slot in each of `windows`, which ascend at both ends. Many windows that overlap cost little
+    /// more than one.
+    #[must_use]
+    pub fn distinct_in(
+        &self,
+        plan: &SlicePlan,
+        slot: usize,
+        key: u32,
+        windows: &[Range<i32>],
+    ) -> Vec<i64> {
+        let offset = plan.slots[slot].offset;
+        let names: Vec<(i32, i64)> = match &self.layout {
+            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |series| {
+                let word = |at| series.words(at, plan.stride)[offset];
+                series.panes().enumerate().map(|(at, pane)| (pane, word(at))).collect()
+            }),
+            Layout::Dense(d) => d.words_of(key, plan.stride, offset),
+        };
+        slots::distinct_in(&self.sets, &names, windows)
     }
 
     /// Forgets panes before `pane`; keys without panes are released and rest until `after_ms`.
