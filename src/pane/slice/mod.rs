@@ -32,7 +32,7 @@ const DENSE_AT: usize = 4;
 const SPARSE_AT: usize = 16;
 
 /// Fewer entries are not worth a table.
-const DENSE_ENTRIES: usize = 64;
+const DENSE_ENTRIES: usize = 16;
 
 /// The number of a key that belongs to another shard or is incomplete.
 pub const NO_KEY: u32 = u32::MAX;
