@@ -32,6 +32,7 @@ use prometheus::{
 use super::{
     pipeline::{Pipeline, Step},
     process::Process,
+    view::SinkRow,
 };
 use crate::{
     model::{
@@ -73,6 +74,9 @@ const ACTIVE: [State; 3] = [State::Pending, State::Firing, State::Suppressed];
 const REVISED: &str = "revised";
 /// How long a look at the sizes of all state is good for.
 const SIZES_FOR: Duration = Duration::from_secs(60);
+
+/// A sink that does not take what has waited for so long is failing, seconds; the Prometheus rules say the same.
+const FAILING_S: u64 = 600;
 
 /// What became of one delivery to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +126,8 @@ impl SourceStage {
 
 /// All metrics of one engine.
 pub struct Metrics {
+    /// Sinks on the network, by name.
+    sinks: Vec<String>,
     registry: Registry,
     process: Process,
     feeds: Vec<Feed>,
@@ -333,6 +339,7 @@ impl Metrics {
                 &REQUEST_S,
             ),
             series: make.gauge("forewarn_metric_series", "Series on this page."),
+            sinks: sinks.to_vec(),
             registry: make.0,
         };
         metrics.foretell(pipeline, sinks);
@@ -547,6 +554,22 @@ impl Metrics {
     /// `n` revisions went to a sink, or did not.
     pub(super) fn delivered(&self, sink: &str, result: Delivered, n: u64) {
         self.deliveries.with_label_values(&[sink, result.word()]).inc_by(n);
+    }
+
+    /// The sinks on the network, by name; `now_ms` is what waiting is held against.
+    #[must_use]
+    pub fn sinks(&self, now_ms: i64) -> Vec<SinkRow> {
+        let row = |sink: &String| {
+            let since_s = self.oldest.with_label_values(&[sink]).get();
+            let waits = (since_s > 0.0).then(|| (seconds(now_ms) - since_s).max(0.0) as u64);
+            SinkRow {
+                sink: sink.clone(),
+                waiting: self.backlog.with_label_values(&[sink]).get().max(0) as u64,
+                waiting_seconds: waits,
+                failing: waits.is_some_and(|s| s > FAILING_S),
+            }
+        };
+        self.sinks.iter().map(row).collect()
     }
 
     /// So many revisions wait for a sink, the oldest since `since_ms`.

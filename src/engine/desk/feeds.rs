@@ -8,11 +8,11 @@ use crate::{
         index::FeedNow,
         view::{
             DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView,
-            PartitionRow, Text,
+            PartitionRow, SinkRow, Text,
         },
     },
     feed::FeedSpec,
-    model::alert::State,
+    model::{alert::State, time::DAY_MS},
     store::{
         alerts,
         dead_letters::{DeadLetters, Filter, Stored},
@@ -21,6 +21,8 @@ use crate::{
 
 /// Records that a feed's page shows.
 const LATEST: u64 = 20;
+/// A feed that brought nothing for so long has stalled; the Prometheus rules say the same.
+const STALLED_MS: i64 = 2 * DAY_MS;
 
 /// Which refused records.
 #[derive(Debug, Clone, Default)]
@@ -119,12 +121,12 @@ impl Desk {
         Ok(Some(self.letter(letter, raw)))
     }
 
-    /// How the whole is doing.
+    /// How the whole is doing; `sinks` are those on the network, see [`Metrics::sinks`](crate::engine::metrics::Metrics::sinks).
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn health(&self, health: &Health) -> Result<HealthView, Error> {
-        let tally = self.read(|store| store.tally())?;
+    pub fn health(&self, health: &Health, sinks: Vec<SinkRow>) -> Result<HealthView, Error> {
+        let tally = self.read(|store| store.tally(&alerts::Filter::default()))?;
         let open = tally.iter().filter(|t| matches!(t.state, State::Pending | State::Firing));
         let index = self.index();
         let (status, reason) = match health {
@@ -144,6 +146,7 @@ impl Desk {
             alerts_open: open.map(|t| t.alerts).sum(),
             records: records as u64,
             businesses: businesses as u64,
+            sinks,
         })
     }
 
@@ -177,6 +180,7 @@ impl Desk {
             last_event_at: now.events_ms.map(|(_, last)| at(last)),
             last_arrival_at: now.last_arrival_ms.map(at),
             lag_seconds: now.watermark_ms.map(|w| (now_ms - w) as f64 / 1_000.0),
+            stalled: now.last_arrival_ms.is_some_and(|ms| now_ms - ms > STALLED_MS),
             idle: !now.partitions.is_empty() && now.partitions.values().all(|p| p.idle),
             partitions: partitions.collect(),
             delay: now

@@ -25,7 +25,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Store`].
     pub fn rules(&self) -> Result<Vec<RuleRow>, Error> {
-        let tally = self.read(|store| store.tally())?;
+        let tally = self.read(|store| store.tally(&Filter::default()))?;
         let mut by_rule: BTreeMap<&str, Vec<&Tally>> = BTreeMap::new();
         for one in &tally {
             by_rule.entry(&one.rule).or_default().push(one);
@@ -45,7 +45,7 @@ impl Desk {
         let Some(file) = self.rule(id) else { return Ok(None) };
         let filter = Filter { rules: Some(vec![id.to_owned()]), ..Filter::default() };
         let page = self.read(|store| store.page(&filter, Sort::Fired, None, LATEST))?;
-        let tally = self.read(|store| store.tally())?;
+        let tally = self.read(|store| store.tally(&Filter::default()))?;
         let of_rule: Vec<&Tally> = tally.iter().filter(|t| t.rule == id).collect();
         let tests = file
             .tests

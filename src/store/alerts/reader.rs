@@ -32,6 +32,8 @@ pub struct Filter {
     pub key: Option<String>,
     /// About this business.
     pub ucc: Option<String>,
+    /// One of these alerts; any, where empty.
+    pub ids: Vec<String>,
     /// In a region whose code begins so.
     pub region: Option<String>,
     /// With this text in message, key, name or id, whatever the case; or of one of these rules.
@@ -221,21 +223,25 @@ impl AlertReader {
         self.kept(id)?.map(|kept| parse(&self.path, id, &kept.body)).transpose()
     }
 
-    /// How many alerts there are, by rule, state and severity.
+    /// How many alerts pass the filter, by rule, state and severity.
     ///
     /// # Errors
     /// [`Error::Sqlite`].
-    pub fn tally(&self) -> Result<Vec<Tally>, Error> {
-        let sql = "SELECT rule, state, severity, count(*), max(fired_ms) FROM alerts
-                   GROUP BY rule, state, severity ORDER BY rule, state, severity";
+    pub fn tally(&self, filter: &Filter) -> Result<Vec<Tally>, Error> {
+        let (terms, cells) = conditions(filter);
+        let sql = format!(
+            "SELECT rule, state, severity, count(*), max(fired_ms) FROM alerts WHERE {}
+             GROUP BY rule, state, severity ORDER BY rule, state, severity",
+            all(&terms)
+        );
         let row = |r: &Row<'_>| {
             let (state, severity): (String, String) = (r.get(1)?, r.get(2)?);
             let found = State::parse(&state).zip(Severity::parse(&severity));
             Ok(found.zip(Some((r.get(0)?, r.get::<_, i64>(3)?, r.get(4)?))))
         };
         let read = || {
-            let mut statement = self.db.prepare_cached(sql)?;
-            statement.query_map([], row)?.collect::<Result<Vec<_>, _>>()
+            let mut statement = self.db.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(cells), row)?.collect::<Result<Vec<_>, _>>()
         };
         let rows = read().map_err(|e| self.error("counting alerts", e))?;
         let tally = |((state, severity), (rule, alerts, last_fired_ms)): (_, (_, i64, _))| Tally {
@@ -246,6 +252,25 @@ impl AlertReader {
             last_fired_ms,
         };
         Ok(rows.into_iter().flatten().map(tally).collect())
+    }
+
+    /// How many alerts pass the filter, by the first `digits` of their region code, most first.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn regions(&self, filter: &Filter, digits: u8) -> Result<Vec<(String, u64)>, Error> {
+        let (terms, cells) = conditions(filter);
+        let sql = format!(
+            "SELECT substr(region, 1, {digits}) AS place, count(*) AS n FROM alerts
+             WHERE region IS NOT NULL AND {} GROUP BY place ORDER BY n DESC, place",
+            all(&terms)
+        );
+        let row = |r: &Row<'_>| Ok((r.get(0)?, r.get::<_, i64>(1)?.max(0) as u64));
+        let read = || {
+            let mut statement = self.db.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(cells), row)?.collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(|e| self.error("counting alerts", e))
     }
 
     /// All revisions of one alert, oldest first.
@@ -284,6 +309,9 @@ fn conditions(filter: &Filter) -> (Vec<String>, Vec<Cell>) {
     }
     if let Some(rules) = &filter.rules {
         any_of("rule", rules.clone());
+    }
+    if !filter.ids.is_empty() {
+        any_of("id", filter.ids.clone());
     }
     let mut term = |sql: String, values: Vec<Cell>| {
         terms.push(sql);
