@@ -55,6 +55,7 @@ fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRoute
         ("get", "/api/v1/feeds/{feed}/lateness", get(feeds::lateness)),
         ("get", "/api/v1/dead-letters", get(feeds::dead_letters)),
         ("get", "/api/v1/dead-letters/{id}", get(feeds::dead_letter)),
+        ("get", "/api/v1/subjects", get(subjects::list)),
         ("get", "/api/v1/subjects/{ucc}", get(subjects::one)),
         ("get", "/api/v1/openapi.json", get(document::openapi)),
         ("get", "/metrics", get(metrics::page)),

@@ -299,6 +299,22 @@ impl Index {
         self.called.get(&xxh3_64(code.as_bytes()))
     }
 
+    /// For each of the first `limit` businesses with `text` in their name, an arrival number of a row that names it.
+    #[must_use]
+    pub fn businesses_called(&self, text: &str, limit: usize) -> Vec<u64> {
+        let is_called = |called: &Called| {
+            called.name.as_ref().is_some_and(|name| name.to_lowercase().contains(text))
+        };
+        let named = self.called.iter().filter(|(_, called)| is_called(called));
+        let mut found: Vec<(&str, u64)> = named
+            .filter_map(|(hash, called)| Some((called.name.as_deref()?, *hash)))
+            .collect();
+        // The shortest names are nearest to what was asked for.
+        found.sort_unstable_by_key(|(name, hash)| (name.len(), *name, *hash));
+        let last = |(_, hash): (&str, u64)| self.businesses.get(hash).last().copied();
+        found.into_iter().take(limit).filter_map(last).collect()
+    }
+
     /// Records with more than one version, from arrival number `from` on: the later version's number and those of all.
     pub fn corrected(&self, from: u64) -> impl Iterator<Item = (u64, Vec<u64>)> {
         let first = self.later.partition_point(|(arrival, _)| *arrival < from);

@@ -32,7 +32,7 @@ use prometheus::{
 use super::{
     pipeline::{Pipeline, Step},
     process::Process,
-    view::SinkRow,
+    view::{RuleWork, SinkRow},
 };
 use crate::{
     model::{
@@ -178,6 +178,7 @@ struct Feed {
 
 /// The series of one rule, and what the pipeline had counted when it was looked at last.
 struct Rule {
+    id: String,
     evaluations: IntCounter,
     failures: IntCounter,
     not_ready: IntCounter,
@@ -572,6 +573,17 @@ impl Metrics {
         self.sinks.iter().map(row).collect()
     }
 
+    /// What each rule of the plan did since the log's beginning, by id.
+    #[must_use]
+    pub fn work(&self) -> BTreeMap<String, RuleWork> {
+        let work = |rule: &Rule| {
+            let seen = *rule.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let Totals { evaluations, failures, not_ready } = seen;
+            (rule.id.clone(), RuleWork { evaluations, failures, not_ready })
+        };
+        self.rules.iter().map(work).collect()
+    }
+
     /// So many revisions wait for a sink, the oldest since `since_ms`.
     pub(super) fn undelivered(&self, sink: &str, n: u64, since_ms: Option<i64>) {
         self.backlog.with_label_values(&[sink]).set(i64::try_from(n).unwrap_or(i64::MAX));
@@ -727,6 +739,7 @@ fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
     let of_rule = |rule: &crate::rule::plan::RulePlan| {
         let name = &[rule.id.as_str()];
         Rule {
+            id: rule.id.clone(),
             evaluations: evaluations.with_label_values(name),
             failures: failures.with_label_values(name),
             not_ready: not_ready.with_label_values(name),

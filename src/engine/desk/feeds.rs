@@ -15,7 +15,7 @@ use crate::{
     model::{alert::State, time::DAY_MS},
     store::{
         alerts,
-        dead_letters::{DeadLetters, Filter, Stored},
+        dead_letters::{DeadLetters, Filter, Place, Stored},
     },
 };
 
@@ -87,21 +87,12 @@ impl Desk {
     /// # Errors
     /// [`Error::DeadLetters`]; [`Error::Store`] for a cursor that is none of this list.
     pub fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, Error> {
-        let mut letters = self.letters(&query.filter)?;
-        let place = |l: &Stored| (l.at_ms, l.id.clone());
-        letters.sort_by_key(|l| std::cmp::Reverse(place(l)));
-        let total = letters.len() as u64;
-        if let Some(cursor) = &query.cursor {
-            let split = cursor.split_once('~');
-            let behind = split.and_then(|(ms, id)| Some((ms.parse::<i64>().ok()?, id.to_owned())));
-            let behind = behind.ok_or_else(|| alerts::Error::Cursor(cursor.clone()))?;
-            letters.retain(|l| place(l) < behind);
-        }
-        let more = letters.len() > query.limit;
-        letters.truncate(query.limit);
-        let next = letters.last().filter(|_| more).map(|l| format!("{}~{}", l.at_ms, l.id));
-        let dead_letters = letters.iter().map(|l| self.letter(l, None)).collect();
-        Ok(DeadLetterPage { dead_letters, next, total })
+        let behind = query.cursor.as_deref().map(place).transpose()?;
+        let letters = DeadLetters::new(&self.data, &self.secret);
+        let (page, more) = letters.latest(&query.filter, behind.as_ref(), query.limit)?;
+        let next = page.last().filter(|_| more).map(|(_, place)| cursor(place));
+        let dead_letters = page.iter().map(|(letter, _)| self.letter(letter, None)).collect();
+        Ok(DeadLetterPage { dead_letters, next })
     }
 
     /// One refused record, with its bytes where they are not sealed; `None` when there is none.
@@ -110,13 +101,13 @@ impl Desk {
     /// [`Error::DeadLetters`].
     pub fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterRow>, Error> {
         let filter = Filter { ids: vec![id.to_owned()], replayed: true, ..Filter::default() };
-        let letters = self.letters(&filter)?;
-        let Some(letter) = letters.first() else { return Ok(None) };
+        let letters = DeadLetters::new(&self.data, &self.secret);
+        let (page, _) = letters.latest(&filter, None, 1)?;
+        let Some((letter, _)) = page.first() else { return Ok(None) };
         let raw = if letter.sealed {
             None
         } else {
-            let bytes = DeadLetters::new(&self.data, &self.secret).raw(letter)?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
+            Some(String::from_utf8_lossy(&letters.raw(letter)?).into_owned())
         };
         Ok(Some(self.letter(letter, raw)))
     }
@@ -190,10 +181,6 @@ impl Desk {
         }
     }
 
-    fn letters(&self, filter: &Filter) -> Result<Vec<Stored>, Error> {
-        Ok(DeadLetters::new(&self.data, &self.secret).list(filter)?.letters)
-    }
-
     fn letter(&self, letter: &Stored, raw: Option<String>) -> DeadLetterRow {
         DeadLetterRow {
             id: letter.id.clone(),
@@ -208,6 +195,22 @@ impl Desk {
             raw,
         }
     }
+}
+
+/// Where the next page of letters starts, as text: `1772676000000~complaints~48213`.
+fn cursor(place: &Place) -> String {
+    format!("{}~{}~{}", place.at_ms, place.feed, place.offset)
+}
+
+fn place(cursor: &str) -> Result<Place, alerts::Error> {
+    let mut parts = cursor.splitn(3, '~');
+    let mut next = || parts.next();
+    let (at_ms, feed, offset) = (next(), next(), next());
+    let read = || {
+        let (at_ms, offset) = (at_ms?.parse().ok()?, offset?.parse().ok()?);
+        Some(Place { at_ms, feed: feed?.to_owned(), offset })
+    };
+    read().ok_or_else(|| alerts::Error::Cursor(cursor.to_owned()))
 }
 
 impl From<&Delays> for DelayRow {

@@ -5,6 +5,7 @@
 //! Not here: HTTP and HTML — see `api`.
 
 mod alerts;
+mod definition;
 mod feeds;
 mod records;
 mod rules;

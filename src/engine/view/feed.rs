@@ -151,10 +151,9 @@ pub struct DeadLetterRow {
 pub struct DeadLetterPage {
     /// The letters.
     pub dead_letters: Vec<DeadLetterRow>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last one. How many there are in all is not counted: the files are long, and
+    /// [`Events::dead_letters`] tells how many were refused.
     pub next: Option<String>,
-    /// How many pass the filter in all.
-    pub total: u64,
 }
 
 /// How the whole is doing.

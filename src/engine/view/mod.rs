@@ -16,5 +16,8 @@ pub use feed::{
     DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView, PartitionRow,
     SinkRow,
 };
-pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectView};
-pub use rule::{Finding, RuleDetail, RuleRow, RuleTestRow};
+pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
+pub use rule::{
+    CompareRow, Comparison, Definition, Finding, GradeRow, KeyRow, MeasureRow, RuleDetail, RuleRow,
+    RuleSignals, RuleTestRow, RuleWeek, RuleWork, SignalRow, WindowKind, WindowRow,
+};

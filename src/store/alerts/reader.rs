@@ -124,6 +124,21 @@ pub struct Tally {
     pub last_fired_ms: i64,
 }
 
+/// How many alerts are about one business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectTally {
+    /// The business.
+    pub subject: Subject,
+    /// All alerts.
+    pub alerts: u64,
+    /// Those that are pending or firing.
+    pub open: u64,
+    /// The highest severity of those.
+    pub severity: Option<Severity>,
+    /// When the last of all fired, ms.
+    pub last_fired_ms: i64,
+}
+
 /// The store, open for reading.
 #[derive(Debug)]
 pub struct AlertReader {
@@ -269,6 +284,34 @@ impl AlertReader {
         let read = || {
             let mut statement = self.db.prepare_cached(&sql)?;
             statement.query_map(params_from_iter(cells), row)?.collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(|e| self.error("counting alerts", e))
+    }
+
+    /// Businesses that alerts are about, those with most open ones first; `called`: with this text in name or code.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn subjects(&self, called: Option<&str>, limit: usize) -> Result<Vec<SubjectTally>, Error> {
+        let sql = "SELECT ucc, max(name), max(region), count(*), sum(state IN ('pending', 'firing')) AS open,
+                   max(CASE WHEN state IN ('pending', 'firing') THEN rank END) AS rank, max(fired_ms) AS last
+                   FROM alerts WHERE ucc IS NOT NULL
+                   AND (?1 IS NULL OR instr(lower(name), lower(?1)) > 0 OR instr(ucc, upper(?1)) > 0)
+                   GROUP BY ucc ORDER BY open DESC, rank DESC, last DESC, ucc LIMIT ?2";
+        let row = |r: &Row<'_>| {
+            let rank = r.get::<_, Option<usize>>(5)?;
+            Ok(SubjectTally {
+                subject: Subject { ucc: r.get(0)?, name: r.get(1)?, region: r.get(2)? },
+                alerts: r.get::<_, i64>(3)?.max(0) as u64,
+                open: r.get::<_, i64>(4)?.max(0) as u64,
+                severity: rank.and_then(|rank| Severity::ALL.get(rank).copied()),
+                last_fired_ms: r.get(6)?,
+            })
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = || {
+            let mut statement = self.db.prepare_cached(sql)?;
+            statement.query_map((called, limit), row)?.collect::<Result<Vec<_>, _>>()
         };
         read().map_err(|e| self.error("counting alerts", e))
     }
