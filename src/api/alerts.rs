@@ -103,7 +103,7 @@ pub(super) async fn evidence(
     handle.ask(move |desk| desk.evidence(&id)).await?.map(Json).ok_or(unknown)
 }
 
-fn unknown(id: &str) -> Problem {
+pub(super) fn unknown(id: &str) -> Problem {
     let detail = format!("there is no alert {id:?}, GET /api/v1/alerts lists them");
     Problem::missing("unknown-alert", "There is no such alert", detail)
 }

@@ -8,14 +8,21 @@
 //! Scripts (`assets/*.js`) only add what needs one: the list that is kept up to date, and keys.
 
 mod address;
+mod alert;
 mod assets;
+mod axis;
+mod chart;
+mod condition;
 mod language;
 mod list;
 mod page;
+mod records;
 mod refusal;
 mod row;
 mod show;
 mod strip;
+mod timeline;
+mod why;
 mod words;
 
 use axum::{
@@ -41,6 +48,7 @@ pub(super) fn routes() -> Router<Handle> {
     Router::new()
         .route("/", get(list::page))
         .route("/alerts", get(list::page))
+        .route("/alerts/{id}", get(alert::page))
         .route("/fragments/alerts", get(list::fragment))
         .route("/fragments/alerts/rows", get(list::rows))
         .route("/fragments/strip", get(strip::fragment))

@@ -1,9 +1,16 @@
 //! Row: one alert in a table; on its own a fragment that takes the place of an older one.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::{address::escape, language::Language, show, strip::Strip, words};
-use crate::{engine::view::AlertRow, model::time::Zone};
+use crate::{
+    engine::view::AlertRow,
+    model::{reference::region, time::Zone},
+};
+
+/// Columns of keys that hold codes of regions.
+const REGIONS: [&str; 4] = ["region", "province", "city", "county"];
 
 /// What rows of one table share.
 #[derive(Debug, Clone)]
@@ -76,10 +83,29 @@ pub(super) fn href(alert: &AlertRow) -> String {
 pub(super) fn subject(alert: &AlertRow) -> String {
     match &alert.subject {
         Some(business) => business.name.clone().unwrap_or_else(|| business.ucc.clone()),
-        None => alert.key.values().map(show::value).collect::<Vec<_>>().join(" · "),
+        None => alert
+            .key
+            .iter()
+            .map(|(name, value)| of_key(name, value))
+            .collect::<Vec<_>>()
+            .join(" · "),
     }
 }
 
+/// A value of a key; a region by its name.
+pub(super) fn of_key(name: &str, value: &Value) -> String {
+    region_of(name, value).map_or_else(|| show::value(value), str::to_owned)
+}
+
+/// Where an alert is: its region, else the one its key names.
 pub(super) fn place(alert: &AlertRow) -> &str {
-    alert.region_name.as_deref().or(alert.region.as_deref()).unwrap_or(show::NOTHING)
+    let named = || alert.key.iter().find_map(|(name, value)| region_of(name, value));
+    let known = alert.region_name.as_deref().or(alert.region.as_deref());
+    known.or_else(named).unwrap_or(show::NOTHING)
+}
+
+/// Name of the region that a column of a key is about.
+fn region_of(column: &str, value: &Value) -> Option<&'static str> {
+    let code = value.as_str().filter(|_| REGIONS.contains(&column))?;
+    region::name(code)
 }

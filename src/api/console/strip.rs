@@ -17,7 +17,7 @@ use crate::{
 
 /// Names that are listed before the rest is only counted.
 const NAMES: usize = 3;
-/// A feed whose watermark is so far behind the latest event of any feed is named, seconds.
+/// A feed whose watermark is so far behind its latest event is named, seconds; the Prometheus rules say the same.
 const BEHIND_S: f64 = 3.0 * 86_400.0;
 
 /// What the strip is made of.
@@ -146,16 +146,16 @@ impl Strip {
         out
     }
 
-    /// The feed that holds windows open longest: how far its watermark is behind the latest event, beyond what is usual.
+    /// The feed whose windows are held open longest: how far its watermark is behind its own latest event.
     fn slowest(&self) -> Option<(&FeedRow, f64)> {
-        let latest = self.data_ms?;
         let behind = |f: &FeedRow| {
+            let latest = self.zone.parse_instant(f.last_event_at.as_ref()?)?;
             let watermark = self.zone.parse_instant(f.watermark.as_ref()?)?;
             Some((latest - watermark) as f64 / 1_000.0)
         };
         let all = self.feeds.iter().filter(|f| !f.idle);
-        let behind = all.filter_map(|f| Some((f, behind(f)?)));
-        let slowest = behind.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let lags = all.filter_map(|f| Some((f, behind(f)?)));
+        let slowest = lags.max_by(|a, b| a.1.total_cmp(&b.1))?;
         Some(slowest).filter(|(_, s)| *s > BEHIND_S)
     }
 }

@@ -106,6 +106,7 @@ words! {
     SORT_KNOWN: "获知时间", "Time of knowing";
     SORT_SEVERITY: "级别", "Severity";
     TITLE: "预警", "Alert";
+    KEY: "键", "Key";
     SUBJECT: "主体", "Subject";
     PLACE: "地区", "Place";
     FIRED: "触发时间", "Fired";
@@ -131,13 +132,80 @@ words! {
     EMPTY_FILTERED_WHY: "共有 {n} 条预警。减少条件，或", "There are {n} alerts. Remove a filter, or";
     EMPTY_STALLED: "注意：有数据源中断，没有新预警不等于没有风险。", "Note: feeds have stalled; no new alerts does not mean no risk.";
 
+    // The alert.
+    BACK: "返回列表", "Back to the list";
+    CHANGED: "本预警已有新修订。", "This alert has a new revision.";
+    RELOAD: "重新载入", "Reload";
+    WHY: "为什么触发", "Why it fired";
+    CONDITION: "条件", "Condition";
+    VALUE: "值", "Value";
+    LIMIT: "界限", "Limit";
+    HOLDS: "成立", "Holds";
+    YES: "是", "Yes";
+    NO: "否", "No";
+    UNKNOWN: "未知", "Unknown";
+    MEASURE: "度量", "Measure";
+    DEFINITION: "定义", "Definition";
+    NOW: "现在", "Now";
+    AT_FIRING: "触发时", "At firing";
+    PARAMETERS: "参数", "Parameters";
+    SINGLE_RECORD: "本规则逐条判断记录：下列记录本身满足规则的 when 条件。", "This rule judges single records: the record below fulfils its `when` by itself.";
+    RECORD_SAYS: "记录内容", "What the record says";
+    NO_TERMS: "规则文本已变，无法列出当时的各项条件；当时的值如下。", "The rule has changed since, its conditions then cannot be listed; the values are those of then.";
+    CHART: "走势", "Course";
+    CHART_TITLE: "{value} 逐窗口走势", "{value}, window by window";
+    CHART_DESC: "{n} 个窗口，从 {from} 到 {to}；最大值 {max}，{fires} 个窗口满足条件。", "{n} windows from {from} to {to}; greatest value {max}; the condition holds in {fires} windows.";
+    CHART_TABLE: "以表格查看", "As a table";
+    CHART_LIMIT: "界限 {limit}", "limit {limit}";
+    CHART_FIRES: "满足条件的窗口", "Windows that fire";
+    CHART_NONE: "没有可画的数值。", "There are no numbers to draw.";
+    WINDOW_END: "窗口结束", "Window end";
+    TIMELINE: "证据时间线", "Evidence in time";
+    TIMELINE_TITLE: "各数据源的记录", "Records of all feeds";
+    TIMELINE_DESC: "{feeds} 个数据源共 {n} 条记录，从 {from} 到 {to}；其中 {evidence} 条是本预警的证据；阴影为窗口 {start} 至 {end}。", "{n} records of {feeds} feeds from {from} to {to}; {evidence} of them stand behind this alert; the window from {start} to {end} is shaded.";
+    TIMELINE_EARLIER: "另有更早的 {n} 条未画出", "{n} earlier ones are not drawn";
+    TIMELINE_EVIDENCE: "证据", "Evidence";
+    TIMELINE_OTHER: "其他记录", "Other records";
+    TIMELINE_WITHDRAWN: "已撤回", "Withdrawn";
+    TIMELINE_WINDOW: "窗口", "Window";
+    LINE_LIST: "证据记录", "Records behind it";
+    LINES_SHOWN: "显示 {shown} / 共 {n} 条", "{shown} of {n} shown";
+    SHOW_ALL: "全部显示", "Show all";
+    MISSING: "{n} 条记录在日志中已找不到", "{n} records are no longer in the log";
+    EVENT_TIME: "事件时间", "Event time";
+    ARRIVED: "到达", "Arrived";
+    FEED: "数据源", "Feed";
+    RECORD: "记录号", "Record";
+    CONTENT: "内容", "Content";
+    WITHDRAWN: "已撤回", "withdrawn";
+    VERSIONS: "第 {n} 版", "version {n}";
+    MASKED: "个人信息，已假名化", "Personal, shown as a pseudonym";
+    HISTORY: "状态历史", "History";
+    REVISION: "修订", "Revision";
+    KNOWN_AT: "获知时间", "Known at";
+    MESSAGE: "消息", "Message";
+    EARLIER: "更早的 {n} 次修订", "{n} earlier revisions";
+    RULE_TEXT: "规则文本", "Text of the rule";
+    OTHER_ALERTS: "同一主体的其他预警", "Other alerts of this business";
+    OTHER_ALERTS_KEY: "同一键的其他预警", "Other alerts of this key";
+    NO_OTHERS: "没有其他预警。", "There are none.";
+    FACTS: "概要", "Facts";
+    WINDOW: "窗口", "Window";
+    BEGAN: "开始", "Began";
+    KNOWN: "引擎获知", "Engine knew";
+    ENDED: "结束", "Ended";
+    EPISODE: "第几次", "Episode";
+    RAISED_AGAIN: "再次提示", "Raised again";
+    ACTION: "处置建议", "What to do";
+    BASIS: "依据", "Basis";
+    ID: "编号", "Id";
+    VERSION: "版本 {n}", "version {n}";
+
     // Problems.
     PROBLEM: "无法显示", "This cannot be shown";
     NOT_FOUND: "找不到", "Not found";
     BAD_ADDRESS: "地址有误", "The address is not right";
     TO_ALERTS: "回到预警列表", "To the list of alerts";
-
-    KEY: "键", "Key";
 
     // Spans of time.
     JUST_NOW: "刚刚", "just now";
@@ -180,7 +248,7 @@ mod tests {
 
     #[test]
     fn every_word_is_there_in_both_languages_with_the_same_values() {
-        assert!(TABLE.len() > 50);
+        assert!(TABLE.len() > 100);
         for (name, word) in TABLE {
             assert!(!word.zh.trim().is_empty() && !word.en.trim().is_empty(), "{name}");
             assert_eq!(holes(word.zh), holes(word.en), "{name}");

@@ -1,5 +1,7 @@
 //! The console: its pages over HTTP, and in Debian's Chromium where it is installed.
 
+mod browser;
+mod live;
 mod pages;
 
 use serde_json::{Value, json};
