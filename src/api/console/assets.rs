@@ -24,7 +24,11 @@ const ICON: &str = "image/svg+xml";
 
 /// Name, kind, content.
 const FILES: [(&str, &str, &str); 7] = [
-    ("console.css", STYLE, include_str!("assets/console.css")),
+    (
+        "console.css",
+        STYLE,
+        concat!(include_str!("assets/console.css"), include_str!("assets/pages.css")),
+    ),
     ("console.js", SCRIPT, include_str!("assets/console.js")),
     ("keys.js", SCRIPT, include_str!("assets/keys.js")),
     ("live.js", SCRIPT, include_str!("assets/live.js")),

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::{
     address::Address,
     language::Language,
-    page::Page,
+    page::{Page, host},
     row::Rows,
     show,
     strip::Strip,
@@ -118,7 +118,6 @@ impl List {
             Ok((alerts, facets, all))
         });
         let (alerts, facets, all) = read.await?;
-        let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("127.0.0.1:8420");
         Ok(Self {
             address: page.address.moved(PATH),
             alerts,
@@ -126,7 +125,7 @@ impl List {
             strip: Strip::read(handle).await?,
             all,
             language: page.language,
-            host: host.to_owned(),
+            host: host(headers).to_owned(),
         })
     }
 

@@ -13,17 +13,31 @@ mod assets;
 mod axis;
 mod chart;
 mod condition;
+mod delay;
+mod facet;
+mod feed;
+mod feeds;
+mod lanes;
 mod language;
+mod letters;
+mod life;
 mod list;
+mod meaning;
 mod page;
 mod records;
 mod refusal;
 mod row;
+mod rule;
+mod rules;
 mod show;
 mod strip;
+mod subject;
+mod subjects;
 mod timeline;
+mod weeks;
 mod why;
 mod words;
+mod yaml;
 
 use axum::{
     Router,
@@ -49,6 +63,14 @@ pub(super) fn routes() -> Router<Handle> {
         .route("/", get(list::page))
         .route("/alerts", get(list::page))
         .route("/alerts/{id}", get(alert::page))
+        .route("/rules", get(rules::page))
+        .route("/rules/{id}", get(rule::page))
+        .route("/subjects", get(subjects::page))
+        .route("/subjects/{code}", get(subject::page))
+        .route("/feeds", get(feeds::page))
+        .route("/feeds/{feed}", get(feed::page))
+        .route("/dead-letters", get(letters::page))
+        .route("/dead-letters/{id}", get(letters::one))
         .route("/fragments/alerts", get(list::fragment))
         .route("/fragments/alerts/rows", get(list::rows))
         .route("/fragments/strip", get(strip::fragment))

@@ -29,7 +29,13 @@ use super::{
 use crate::{api::problem::Problem, engine::handle::Handle, model::time::Zone};
 
 /// What the navigation leads to.
-const NAVIGATION: [(&str, Word); 1] = [("/alerts", words::ALERTS)];
+const NAVIGATION: [(&str, Word); 5] = [
+    ("/alerts", words::ALERTS),
+    ("/rules", words::RULES),
+    ("/subjects", words::SUBJECTS),
+    ("/feeds", words::FEEDS),
+    ("/dead-letters", words::LETTERS),
+];
 
 /// Light, dark, or what the system has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,7 +104,6 @@ impl Page {
     ///
     /// # Errors
     /// Where the strip cannot be read.
-    #[expect(dead_code, reason = "the list has read the strip itself; pages to come have not")]
     pub(super) async fn show(
         &self,
         handle: &Handle,
@@ -177,6 +182,11 @@ pub(super) fn wishes(uri: &Uri) -> (Option<Language>, Option<Theme>) {
         pairs.filter_map(|p| p.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v)
     };
     (wish(LANG).and_then(Language::parse), wish(THEME).and_then(Theme::parse))
+}
+
+/// How browsers call this server.
+pub(super) fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("127.0.0.1:8420")
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

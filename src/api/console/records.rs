@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{language::Language, show, words};
+use super::{feeds, language::Language, show, subject, words};
 use crate::{
     engine::view::{EvidenceRecord, FeedRow},
-    model::time::Zone,
+    model::{reference::ucc, time::Zone},
 };
 
 /// Letters of a value before it is folded.
@@ -18,7 +18,7 @@ const BOOKKEEPING: [&str; 3] = ["version", "op", "received_at"];
 /// A table of records; values in `known` are told elsewhere on the page.
 pub(super) fn table(
     records: &[EvidenceRecord],
-    feeds: &[FeedRow],
+    all_feeds: &[FeedRow],
     known: &[&str],
     zone: &Zone,
     l: Language,
@@ -34,7 +34,7 @@ pub(super) fn table(
                 @for record in records {
                     tr.withdrawn[record.withdrawn] {
                         td.at { (show::instant(&record.at)) }
-                        td.feed { (title(feeds, &record.feed, l)) }
+                        td.feed { a href=(feeds::href(&record.feed)) { bdi { (feeds::title(all_feeds, &record.feed, l)) } } }
                         td.id {
                             bdi { (record.record) }
                             @if record.withdrawn { " " em { (words::WITHDRAWN.of(l)) } }
@@ -47,11 +47,6 @@ pub(super) fn table(
             }
         }
     }
-}
-
-/// Title of a feed.
-fn title<'a>(feeds: &'a [FeedRow], feed: &'a str, l: Language) -> &'a str {
-    feeds.iter().find(|f| f.feed == feed).map_or(feed, |f| l.of(&f.title))
 }
 
 fn content(record: &EvidenceRecord, known: &[&str], zone: &Zone, l: Language) -> Markup {
@@ -68,7 +63,11 @@ fn content(record: &EvidenceRecord, known: &[&str], zone: &Zone, l: Language) ->
         @for (name, value) in record.fields.iter().filter(|(n, v)| tells(n, v)) {
             @let masked = record.masked.contains(name);
             @let told = instant(value).map_or_else(|| show::value(value), |ms| show::minute(zone, ms));
-            span.field title=[masked.then(|| words::MASKED.of(l))] { span.name { (name) } (folded(&told)) }
+            @let code = value.as_str().filter(|text| !masked && ucc::check(text).is_ok());
+            span.field title=[masked.then(|| words::MASKED.of(l))] {
+                span.name { (name) }
+                @if let Some(code) = code { a href=(subject::href(code)) { bdi { (code) } } } @else { (folded(&told)) }
+            }
             " "
         }
     }

@@ -59,6 +59,15 @@ pub(super) fn age(instant: &str, data_ms: Option<i64>, zone: &Zone, l: Language)
     }
 }
 
+/// A text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// The severity as word, shape and colour.
 pub(super) fn severity(severity: Severity, l: Language) -> Markup {
     html! {
@@ -169,6 +178,15 @@ mod tests {
             [(5, "5 秒"), (90, "1 分钟"), (7_200, "2 小时"), (86_400, "24 小时"), (172_800, "2 天")]
         {
             assert_eq!(span(s, Language::Zh), expect);
+        }
+        for (text, expect) in [
+            ("rules/food/a_b.yaml", "rules/food/a_b.yaml"),
+            ("", "''"),
+            ("a b; rm -rf $HOME", "'a b; rm -rf $HOME'"),
+            ("it's", "'it'\\''s'"),
+            ("投诉.csv", "'投诉.csv'"),
+        ] {
+            assert_eq!(quoted(text), expect);
         }
         assert_eq!(clipped("2026-03-05T08:00:00+08:00"), "2026-03-05 08:00");
         assert_eq!(clipped("预"), "预");

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::{
-    axis::{Axis, instants, px},
+    axis::px,
+    feeds,
+    lanes::{Lanes, TOP, WIDTH},
     language::Language,
     show, words,
 };
@@ -16,18 +18,8 @@ use crate::{
     model::time::{DAY_MS, Zone},
 };
 
-const WIDTH: f64 = 960.0;
-const LABELS: f64 = 190.0;
-const ROW: f64 = 26.0;
-const TOP: f64 = 8.0;
-const FOOT: f64 = 26.0;
-/// Letters of a feed's title that fit.
-const TITLE_MAX: usize = 11;
 /// How long before the window records are shown at least.
 const BEFORE_MS: i64 = 180 * DAY_MS;
-/// So many marks may lie beside each other above one instant before they overlap.
-const LANES: usize = 3;
-
 /// What is drawn.
 pub(super) struct Timeline<'a> {
     /// The records behind the alert.
@@ -65,8 +57,12 @@ impl Timeline<'_> {
         if feeds.is_empty() {
             return html! {};
         }
-        let bottom = TOP + ROW * feeds.len() as f64;
-        let x = Axis::of_time(ends.0, ends.1, (LABELS + 8.0, WIDTH - 12.0));
+        let lane = |feed: &&str| {
+            let n = all.iter().filter(|r| r.feed == *feed).count();
+            (feeds::title(self.feeds, feed, l).to_owned(), n)
+        };
+        let lanes = Lanes { zone: self.zone, ends, lanes: feeds.iter().map(lane).collect() };
+        let x = lanes.x();
         html! {
             figure.timeline {
                 figcaption {
@@ -79,28 +75,16 @@ impl Timeline<'_> {
                     }
                 }
                 div.scroll tabindex="0" role="group" aria-label=(words::TIMELINE_TITLE.of(l)) {
-                    svg viewBox={ "0 0 " (WIDTH) " " (bottom + FOOT) } role="img" aria-labelledby="timeline-title timeline-desc" {
+                    svg viewBox={ "0 0 " (WIDTH) " " (px(lanes.height())) } role="img" aria-labelledby="timeline-title timeline-desc" {
                         title #timeline-title { (words::TIMELINE_TITLE.of(l)) }
                         desc #timeline-desc { (self.described(&all, feeds.len(), ends)) }
                         @let (a, b) = (x.at_ms(from), x.at_ms(to));
-                        rect.window x=(px(a)) y=(px(TOP)) width=(px((b - a).max(2.0))) height=(px(bottom - TOP)) {}
-                        g.grid {
-                            @for (i, feed) in feeds.iter().enumerate() {
-                                @let y = TOP + ROW * (i as f64 + 1.0);
-                                line x1="0" x2=(px(WIDTH)) y1=(px(y)) y2=(px(y)) {}
-                                text.feed x="4" y=(px(y - 8.0)) { (self.title(feed)) }
-                                text.n x=(px(LABELS - 8.0)) y=(px(y - 8.0)) { (all.iter().filter(|r| r.feed == *feed).count()) }
-                            }
-                            @for (ms, text) in instants(self.zone, ends.0, ends.1, 8) {
-                                line.tick x1=(px(x.at_ms(ms))) x2=(px(x.at_ms(ms))) y1=(px(TOP)) y2=(px(bottom + 4.0)) {}
-                                text.x x=(px(x.at_ms(ms).min(WIDTH - 22.0))) y=(px(bottom + 18.0)) { (text) }
-                            }
-                        }
+                        rect.window x=(px(a)) y=(px(TOP)) width=(px((b - a).max(2.0))) height=(px(lanes.bottom() - TOP)) {}
+                        (lanes.grid())
                         g.marks {
                             @for (i, feed) in feeds.iter().enumerate() {
                                 @for (n, record) in all.iter().filter(|r| r.feed == *feed).enumerate() {
-                                    @let y = TOP + ROW * (i as f64 + 0.5) + ((n % LANES) as f64 - 1.0) * 4.0;
-                                    (mark(record, x.at_ms(record.at_ms), y, behind.contains(&name(record))))
+                                    (mark(record, x.at_ms(record.at_ms), lanes.y(i, n), behind.contains(&name(record))))
                                 }
                             }
                         }
@@ -113,21 +97,6 @@ impl Timeline<'_> {
     fn window_ms(&self) -> Option<(i64, i64)> {
         let at = |text: &str| self.zone.parse_instant(text);
         at(&self.window.start).zip(at(&self.window.end))
-    }
-
-    fn title(&self, feed: &str) -> String {
-        let row = self.feeds.iter().find(|f| f.feed == feed);
-        let title = row.map_or(feed, |f| self.language.of(&f.title));
-        // Wide letters take two places.
-        let mut room = 2 * TITLE_MAX;
-        let fits = |c: &char| {
-            let wide = if c.is_ascii() { 1 } else { 2 };
-            let fits = room >= wide;
-            room = room.saturating_sub(wide);
-            fits
-        };
-        let short: String = title.chars().take_while(fits).collect();
-        if short.len() < title.len() { format!("{short}…") } else { short }
     }
 
     fn described(&self, all: &[&EvidenceRecord], feeds: usize, ends: (i64, i64)) -> String {
@@ -153,7 +122,8 @@ fn name(record: &EvidenceRecord) -> (&str, &str) {
     (&record.feed, &record.record)
 }
 
-fn mark(record: &EvidenceRecord, x: f64, y: f64, behind: bool) -> Markup {
+/// A record: filled or a ring, or a cross where it is withdrawn.
+pub(super) fn mark(record: &EvidenceRecord, x: f64, y: f64, behind: bool) -> Markup {
     let says = format!("{} {}", show::clipped(&record.at), record.record);
     html! {
         @if record.withdrawn {

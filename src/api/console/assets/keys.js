@@ -2,7 +2,7 @@
 
 import { show } from "./live.js";
 
-const links = () => Array.from(document.querySelectorAll("tr[data-alert] td.title a"));
+const links = () => Array.from(document.querySelectorAll("tr[data-alert] td.title a, tr[data-row] td.title a"));
 
 function walk(step) {
   const all = links();
