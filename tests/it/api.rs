@@ -510,6 +510,7 @@ fn answers_are_what_the_document_says() {
         ("/api/v1/feeds/{feed}/lateness", "/api/v1/feeds/orders/lateness".to_owned()),
         ("/api/v1/dead-letters", "/api/v1/dead-letters".to_owned()),
         ("/api/v1/dead-letters/{id}", format!("/api/v1/dead-letters/{letter}")),
+        ("/api/v1/subjects", "/api/v1/subjects?q=%E6%A0%B7%E4%BE%8B".to_owned()),
         ("/api/v1/subjects/{ucc}", format!("/api/v1/subjects/{firm}")),
         ("/api/v1/openapi.json", "/api/v1/openapi.json".to_owned()),
         ("/healthz", "/healthz".to_owned()),

@@ -109,7 +109,7 @@ impl Told<'_> {
             @if all > 0 { (bar(&parts(events), all)) }
             dl.shares {
                 @for (class, word, n) in parts(events) {
-                    div { dt { span.swatch.(class) {} (word.of(l)) } dd { (show::count(n)) span.muted { (share(n, all)) } } }
+                    div { dt { span class={ "swatch " (class) } {} (word.of(l)) } dd { (show::count(n)) span.muted { (share(n, all)) } } }
                 }
             }
             dl.shares.more {
@@ -223,7 +223,7 @@ impl Told<'_> {
     fn read_by(&self) -> Markup {
         let l = self.l;
         let feed = self.feed.feed.feed.as_str();
-        let reads = |r: &&RuleRow| r.feed == feed;
+        let reads = |r: &&RuleRow| r.feeds.iter().any(|f| f == feed);
         let mut readers = self.rules.iter().filter(reads).peekable();
         html! {
             section aria-labelledby="readers" {
@@ -250,7 +250,10 @@ impl Told<'_> {
 fn bar(parts: &[(&str, Word, u64)], all: u64) -> Markup {
     const WIDTH: f64 = 960.0;
     let scale = Axis::new((0.0, all as f64), (0.0, WIDTH));
-    let starts = parts.iter().scan(0, |sum, (_, _, n)| Some(std::mem::replace(sum, *sum + n)));
+    let starts = parts.iter().scan(0, |sum, (_, _, n)| {
+        *sum += n;
+        Some(*sum - n)
+    });
     html! {
         svg.shares viewBox={ "0 0 " (WIDTH) " 14" } preserveAspectRatio="none" aria-hidden="true" {
             @for ((class, _, n), start) in parts.iter().zip(starts) {

@@ -1,12 +1,13 @@
 //! Page: the frame around every page, and what a page knows of its reader.
 //!
-//! A page is a handler that takes a [`Page`], asks the desk, and hands its content to [`Page::show`]:
+//! A page is a handler that takes a [`Page`], asks the desk, and hands its content to [`Page::frame`]:
 //!
 //! ```ignore
 //! pub(super) async fn list(page: Page, State(handle): State<Handle>) -> Result<Markup, Problem> {
 //!     page.address.query().only(&[])?;
-//!     let rules = handle.ask(|desk| desk.rules()).await?;
-//!     page.show(&handle, words::RULES.of(page.language), html! { … }).await
+//!     let strip = Strip::read(&handle).await?;
+//!     let facets = handle.ask(|desk| desk.facets(AlertQuery::default())).await?;
+//!     Ok(page.frame(words::ALERTS.of(page.language), Some(&strip), html! { … }))
 //! }
 //! ```
 //!
@@ -101,20 +102,6 @@ impl Page {
     }
 
     /// The whole page: `title` for the browser's tab, `content` below strip and navigation.
-    ///
-    /// # Errors
-    /// Where the strip cannot be read.
-    pub(super) async fn show(
-        &self,
-        handle: &Handle,
-        title: &str,
-        content: Markup,
-    ) -> Result<Markup, Problem> {
-        let strip = Strip::read(handle).await?;
-        Ok(self.frame(title, Some(&strip), content))
-    }
-
-    /// The same with a strip that was read, or without.
     pub(super) fn frame(&self, title: &str, strip: Option<&Strip>, content: Markup) -> Markup {
         let l = self.language;
         let product = words::PRODUCT.of(l);

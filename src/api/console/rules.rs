@@ -136,7 +136,7 @@ impl List<'_> {
         let texts = [&rule.id, &rule.title.zh, &rule.title.en];
         word("status", &rule.status)
             && word("domain", rule.domain.as_deref().unwrap_or_default())
-            && word("feed", &rule.feed)
+            && rule.feeds.iter().any(|feed| word("feed", feed))
             && (but == "is" || looks.iter().all(|look| is(rule, look)))
             && texts.iter().any(|t| t.to_lowercase().contains(&text))
     }
@@ -159,23 +159,23 @@ impl List<'_> {
                 n: count("status", &|r| r.status == *word),
             })
             .collect();
-        let plain = |name: &'static str, value: &dyn Fn(&RuleRow) -> String| {
-            let mut all: Vec<String> = self.rules.iter().map(value).collect();
+        let plain = |name: &'static str, values: &dyn Fn(&RuleRow) -> Vec<String>| {
+            let mut all: Vec<String> = self.rules.iter().flat_map(values).collect();
             all.sort();
             all.dedup();
             let choice = |word: String| Choice {
-                title: html! { bdi { (if name == "feed" { self.feed(&word) } else { &word }) } },
-                n: count(name, &|r| value(r) == word),
+                title: html! { bdi { (if name == "feed" { self.feed(&word) } else { word.as_str() }) } },
+                n: count(name, &|r| values(r).contains(&word)),
                 word,
             };
-            all.into_iter().filter(|w| !w.is_empty()).map(choice).collect::<Vec<_>>()
+            all.into_iter().map(choice).collect::<Vec<_>>()
         };
         html! {
             (facet::search(self.address, PATH, words::RULES_SEARCH, l))
             (facet::facet(self.address, "is", words::RULES_LOOK.of(l), true, &looks))
             (facet::facet(self.address, "status", words::STATUS.of(l), false, &statuses))
-            (facet::facet(self.address, "domain", words::DOMAIN.of(l), false, &plain("domain", &|r| r.domain.clone().unwrap_or_default())))
-            (facet::facet(self.address, "feed", words::FEED.of(l), false, &plain("feed", &|r| r.feed.clone())))
+            (facet::facet(self.address, "domain", words::DOMAIN.of(l), false, &plain("domain", &|r| r.domain.iter().cloned().collect())))
+            (facet::facet(self.address, "feed", words::FEED.of(l), false, &plain("feed", &|r| r.feeds.clone())))
         }
     }
 

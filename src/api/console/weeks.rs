@@ -71,8 +71,8 @@ pub(super) fn figure(weeks: &[RuleWeek], l: Language) -> Markup {
 
 fn bar_says(week: &RuleWeek, l: Language) -> String {
     let (n, retracted) = (show::count(week.alerts), show::count(week.retracted));
-    let values = [("day", &week.start[..10]), ("n", n.as_str()), ("retracted", &retracted)];
-    if week.retracted > 0 { words::WEEK_RETRACTED } else { words::WEEK }.with(l, &values)
+    let word = if week.retracted > 0 { words::WEEK_RETRACTED } else { words::WEEK };
+    word.with(l, &[("day", &week.start[..10]), ("n", &n), ("retracted", &retracted)])
 }
 
 /// The first week of every second month, with what is written below it.

@@ -321,7 +321,7 @@ words! {
     DELAY: "报送时延", "Reporting delay";
     DELAYS: "时延", "Delays";
     DELAY_NOTE: "从事件发生到记录到达的时间：半数、九成、九成九的记录不超过", "From the event to the record's arrival: half, nine tenths, and all but one in a hundred of the records take at most";
-    DELAY_SAYS: "{p50} · {p90} · {p99}", "{p50} · {p90} · {p99} ";
+    DELAY_SAYS: "半数 {p50}，九成 {p90}，九成九 {p99}", "half {p50}, 90 % {p90}, 99 % {p99}";
     DELAY_BETWEEN: "从 → 到", "From → to";
     DELAY_COMMAND: "同样的数字，以及按分区：", "The same figures, and by partition:";
     LONGEST: "最长", "Longest";

@@ -15,7 +15,7 @@ fn line(line: &str) -> Markup {
     }
     let start = line.len() - line.trim_start_matches([' ', '-']).len();
     let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-    let end = line[start..].find(|c| !is_name(c)).map_or(line.len(), |n| start + n);
+    let end = line[start..].find(|c: char| !is_name(c)).map_or(line.len(), |n| start + n);
     let ends_name = line[end..].starts_with(": ") || &line[end..] == ":";
     html! {
         @if end > start && ends_name {

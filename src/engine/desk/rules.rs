@@ -141,6 +141,7 @@ impl Desk {
             kind: file.kind.value.word().to_owned(),
             severities: file.severity.iter().map(|(s, _)| s.word().to_owned()).collect(),
             feed: file.feed.value.clone(),
+            feeds: feeds(file),
             open: sum(&|t| matches!(t.state, State::Pending | State::Firing)),
             alerts: sum(&|_| true),
             retracted: sum(&|t| t.state == State::Retracted),
@@ -150,6 +151,17 @@ impl Desk {
             file: self.path_of(file).display().to_string(),
         }
     }
+}
+
+/// The rule's own feed, then those of its measures.
+fn feeds(file: &RuleFile) -> Vec<String> {
+    let mut feeds = vec![file.feed.value.clone()];
+    for feed in file.measures.iter().filter_map(|m| m.feed.as_ref()) {
+        if !feeds.contains(&feed.value) {
+            feeds.push(feed.value.clone());
+        }
+    }
+    feeds
 }
 
 fn finding(d: &Diagnostic, text: &str) -> Finding {

@@ -29,6 +29,8 @@ pub struct RuleRow {
     pub severities: Vec<String>,
     /// The feed it reads.
     pub feed: String,
+    /// All feeds it reads: some measures name one of their own.
+    pub feeds: Vec<String>,
     /// Alerts that are pending or firing.
     pub open: u64,
     /// All alerts it ever raised.

@@ -1,8 +1,12 @@
 //! The console: its pages over HTTP, and in Debian's Chromium where it is installed.
 
 mod browser;
+mod feeds;
+mod letters;
 mod live;
 mod pages;
+mod rules;
+mod subjects;
 
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use crate::http::Running;
 const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
 
 /// Status, head and text of a page.
-fn get(engine: &Running, path: &str, headers: &[&str]) -> (u16, String, String) {
+pub(super) fn get(engine: &Running, path: &str, headers: &[&str]) -> (u16, String, String) {
     let mut all = vec![HTML];
     all.extend(headers);
     let (status, head, text) = engine.text(path, &all);
@@ -160,7 +160,7 @@ fn hostile_text_is_text() {
     assert!(text.contains("&lt;script&gt;window.hacked=1"), "{text}");
 }
 
-fn text_between(text: &str, before: &str, after: &str) -> String {
+pub(super) fn text_between(text: &str, before: &str, after: &str) -> String {
     let rest = text.split(before).nth(1).unwrap_or_else(|| panic!("{before:?} is not in {text}"));
     rest.split(after).next().unwrap().to_owned()
 }
