@@ -306,9 +306,8 @@ impl Index {
             called.name.as_ref().is_some_and(|name| name.to_lowercase().contains(text))
         };
         let named = self.called.iter().filter(|(_, called)| is_called(called));
-        let mut found: Vec<(&str, u64)> = named
-            .filter_map(|(hash, called)| Some((called.name.as_deref()?, *hash)))
-            .collect();
+        let mut found: Vec<(&str, u64)> =
+            named.filter_map(|(hash, called)| Some((called.name.as_deref()?, *hash))).collect();
         // The shortest names are nearest to what was asked for.
         found.sort_unstable_by_key(|(name, hash)| (name.len(), *name, *hash));
         let last = |(_, hash): (&str, u64)| self.businesses.get(hash).last().copied();

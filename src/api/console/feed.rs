@@ -134,7 +134,8 @@ impl Told<'_> {
 
     fn delays(&self) -> Markup {
         let l = self.l;
-        let span = |s: Option<i64>| s.map_or_else(|| show::NOTHING.to_owned(), |s| show::span(s, l));
+        let span =
+            |s: Option<i64>| s.map_or_else(|| show::NOTHING.to_owned(), |s| show::span(s, l));
         html! {
             div.scroll tabindex="0" role="group" aria-label=(words::DELAYS.of(l)) {
                 table.rows {
@@ -277,5 +278,9 @@ fn parts(events: &Events) -> [(&'static str, Word, u64); 6] {
 
 /// `3.2 %`
 fn share(n: u64, all: u64) -> String {
-    if n == 0 || all == 0 { String::new() } else { format!(" {} %", show::decimal(100.0 * n as f64 / all as f64)) }
+    if n == 0 || all == 0 {
+        String::new()
+    } else {
+        format!(" {} %", show::decimal(100.0 * n as f64 / all as f64))
+    }
 }

@@ -31,8 +31,13 @@ pub(super) struct Life<'a> {
 impl Life<'_> {
     pub(super) fn figure(&self) -> Markup {
         let l = self.language;
-        let mut alerts: Vec<(i64, i64, &AlertRow)> =
-            self.subject.open.iter().chain(&self.subject.past).filter_map(|a| self.span(a)).collect();
+        let mut alerts: Vec<(i64, i64, &AlertRow)> = self
+            .subject
+            .open
+            .iter()
+            .chain(&self.subject.past)
+            .filter_map(|a| self.span(a))
+            .collect();
         alerts.sort_by_key(|(from, ..)| *from);
         let of_feed = |feed: &str| -> Vec<&EvidenceRecord> {
             self.subject.records.iter().filter(|r| r.feed == feed).collect()

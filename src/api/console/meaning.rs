@@ -3,12 +3,10 @@
 
 use maud::{Markup, html};
 
-use super::{
-    language::Language,
-    show, words,
-    words::Word,
+use super::{language::Language, show, words, words::Word};
+use crate::engine::view::{
+    CompareRow, Comparison, Definition, FeedRow, MeasureRow, WindowKind, WindowRow,
 };
-use crate::engine::view::{CompareRow, Comparison, Definition, FeedRow, MeasureRow, WindowKind, WindowRow};
 
 /// The parts as a list of terms and descriptions; `feed` is the one that the rule reads.
 pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Language) -> Markup {

@@ -251,7 +251,9 @@ impl List<'_> {
     fn called(&self, name: &str, value: &str) -> String {
         let l = self.l;
         let one = |word: &str| match name {
-            "is" => LOOKS.iter().find(|(w, _)| *w == word).map_or(word, |(_, t)| t.of(l)).to_owned(),
+            "is" => {
+                LOOKS.iter().find(|(w, _)| *w == word).map_or(word, |(_, t)| t.of(l)).to_owned()
+            }
             "status" => status(word).map_or(word, |w| w.of(l)).to_owned(),
             "feed" => self.feed(word).to_owned(),
             _ => word.to_owned(),

@@ -170,7 +170,8 @@ impl Told<'_> {
         let shown = &all[..if every { all.len() } else { all.len().min(LINES) }];
         let known: Vec<&str> = [subject.subject.ucc.as_str(), self.name()].into();
         let total: u64 = subject.feeds.iter().map(|f| f.records).sum();
-        let counts = [("shown", show::count(shown.len() as u64)), ("n", show::count(all.len() as u64))];
+        let counts =
+            [("shown", show::count(shown.len() as u64)), ("n", show::count(all.len() as u64))];
         let counts = counts.each_ref().map(|(name, n)| (*name, n.as_str()));
         html! {
             section #records aria-labelledby="lines" {

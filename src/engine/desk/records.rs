@@ -96,7 +96,11 @@ impl Desk {
             let Some(spec) = self.specs.iter().find(|s| s.name() == record.feed) else { continue };
             let text = |column: usize| {
                 let name = &spec.schema.columns[column].name;
-                record.fields.get(name).and_then(Value::as_str).filter(|_| !record.masked.contains(name))
+                record
+                    .fields
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .filter(|_| !record.masked.contains(name))
             };
             for (of, name) in &spec.schema.names {
                 let name = text(*name).filter(|_| text(*of) == Some(code));
@@ -118,7 +122,13 @@ impl Desk {
             .filter_map(|t| {
                 let last = Some(self.zone.format(t.last_fired_ms));
                 let row = self.subject_row(t.subject.ucc?, t.subject.name, t.subject.region);
-                Some(SubjectRow { open: t.open, alerts: t.alerts, severity: t.severity, last_fired_at: last, ..row })
+                Some(SubjectRow {
+                    open: t.open,
+                    alerts: t.alerts,
+                    severity: t.severity,
+                    last_fired_at: last,
+                    ..row
+                })
             })
             .collect();
         let Some(text) = text.filter(|_| out.len() < limit) else { return Ok(out) };

@@ -25,7 +25,7 @@ const WEEK_MS: i64 = 7 * DAY_MS;
 const WEEKS: i64 = 53;
 
 /// By rule, what the engine did for it.
-pub type Work = BTreeMap<String, RuleWork>;
+type Work = BTreeMap<String, RuleWork>;
 
 impl Desk {
     /// All rules, by id; `work` is what the engine did for each, see [`Metrics::work`](crate::engine::metrics::Metrics::work).

@@ -4,10 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{
-    AlertRow, Text, Window,
-    alert::severities,
-};
+use super::{AlertRow, Text, Window, alert::severities};
 use crate::model::signal::Severity;
 
 /// A rule in a list.

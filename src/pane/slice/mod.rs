@@ -294,7 +294,9 @@ impl Slice {
     #[must_use]
     pub fn panes_of(&self, key: u32, from: i32) -> Vec<i32> {
         match &self.layout {
-            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |s| s.panes_from(from).collect()),
+            Layout::Sparse(s) => {
+                s.series(key).map_or_else(Vec::new, |s| s.panes_from(from).collect())
+            }
             Layout::Dense(d) => d.panes_of(key, from),
         }
     }

@@ -299,7 +299,7 @@ impl AlertReader {
                    AND (?1 IS NULL OR instr(lower(name), lower(?1)) > 0 OR instr(ucc, upper(?1)) > 0)
                    GROUP BY ucc ORDER BY open DESC, rank DESC, last DESC, ucc LIMIT ?2";
         let row = |r: &Row<'_>| {
-            let rank = r.get::<_, Option<usize>>(5)?;
+            let rank = r.get::<_, Option<i64>>(5)?.and_then(|rank| usize::try_from(rank).ok());
             Ok(SubjectTally {
                 subject: Subject { ucc: r.get(0)?, name: r.get(1)?, region: r.get(2)? },
                 alerts: r.get::<_, i64>(3)?.max(0) as u64,

@@ -19,7 +19,9 @@ fn feeds_that_never_had_data_are_told_from_those_that_have() {
         assert!(text.contains(says), "{says:?} is not in {text}");
     }
     let (_, _, text) = get(&engine, "/feeds/visits?lang=en", &[]);
-    assert!(text.contains("curl --data-binary @records.ndjson http://x/api/v1/feeds/visits/events"));
+    assert!(
+        text.contains("curl --data-binary @records.ndjson http://x/api/v1/feeds/visits/events")
+    );
     assert!(text.contains("No rule reads it."), "{text}");
 }
 

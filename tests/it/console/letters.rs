@@ -19,7 +19,11 @@ fn letters_are_listed_turned_and_narrowed() {
         assert_eq!(engine.request("POST", &path, &[], body.as_bytes()).status, 200);
     };
     post("orders", "", &bad);
-    post("visits", "?partition=a%20b%27s.csv", "{\"no\":\"1\",\"at\":\"<script>alert(1)</script>\"}\n");
+    post(
+        "visits",
+        "?partition=a%20b%27s.csv",
+        "{\"no\":\"1\",\"at\":\"<script>alert(1)</script>\"}\n",
+    );
     let rows = |text: &str| text.matches("<tr data-row").count();
     let (_, _, text) = get(&engine, "/dead-letters", &[]);
     assert_eq!(rows(&text), 100);

@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use super::{
-    BY_FIRM, HOSTILE, code, house, push,
+    BY_FIRM, HOSTILE, code, house,
     pages::{get, text_between},
-    surge,
+    push, surge,
 };
 use crate::http::{House, Running};
 
@@ -169,7 +169,10 @@ fn hostile_rules_are_text() {
     let house = house();
     let title = serde_json::to_string(HOSTILE).unwrap();
     let rule = BY_FIRM
-        .replace("title: {zh: 工单激增, en: Order surge}", &format!("title: {title}\nabout: {title}"))
+        .replace(
+            "title: {zh: 工单激增, en: Order surge}",
+            &format!("title: {title}\nabout: {title}"),
+        )
         .replace("feed: orders", "feed: orders\nowner: \"<script>alert(1)</script>\"");
     fs::write(house.path("rules/market/order_surge.yaml"), rule).unwrap();
     let engine = house.start(&[]);

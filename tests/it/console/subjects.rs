@@ -34,7 +34,10 @@ fn a_business_is_found_by_code_and_by_name() {
     assert!(head.contains(&format!("location: /subjects/{}", code(1)).to_lowercase()), "{head}");
     let api = engine.get("/api/v1/subjects?limit=1").body;
     assert_eq!(api["subjects"].as_array().unwrap().len(), 1, "{api}");
-    assert_eq!((&api["subjects"][0]["open"], &api["subjects"][0]["severity"]), (&json!(1), &json!("high")));
+    assert_eq!(
+        (&api["subjects"][0]["open"], &api["subjects"][0]["severity"]),
+        (&json!(1), &json!("high"))
+    );
 }
 
 #[test]
