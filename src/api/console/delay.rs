@@ -48,15 +48,10 @@ pub(super) fn legend(l: Language) -> Markup {
     html! {
         svg.delay.legend viewBox={ "0 0 " (WIDTH) " 16" } width=(WIDTH) height="16" aria-hidden="true" {
             @for mark in MARKS {
-                text x=(px(scale().at(mark.ln()))) y="12" { (unit(mark as i64, l)) }
+                text x=(px(scale().at(mark.ln()))) y="12" { (show::whole(mark as i64, l)) }
             }
         }
     }
-}
-
-fn unit(seconds: i64, l: Language) -> String {
-    // A day is said in days here, not in hours.
-    if seconds == 86_400 { words::DAYS.with(l, &[("n", "1")]) } else { show::span(seconds, l) }
 }
 
 /// The same as text.

@@ -213,9 +213,9 @@ impl Told<'_> {
                     dt { (words::RECORD_ID.of(l)) }
                     dd { @if detail.record_id.is_empty() { (words::NO_RECORD_ID.of(l)) } @else { code { (detail.record_id.join(", ")) } } }
                     dt { (words::EVENT_TIME.of(l)) } dd { code { (detail.event_time) } }
-                    dt title=(words::OUT_OF_ORDER_NOTE.of(l)) { (words::OUT_OF_ORDER.of(l)) } dd { (show::span(detail.out_of_order_seconds, l)) }
-                    dt title=(words::ALLOWED_LATENESS_NOTE.of(l)) { (words::ALLOWED_LATENESS.of(l)) } dd { (show::span(detail.allowed_lateness_seconds, l)) }
-                    dt title=(words::IDLE_AFTER_NOTE.of(l)) { (words::IDLE_AFTER.of(l)) } dd { (show::span(detail.idle_after_seconds, l)) }
+                    dt title=(words::OUT_OF_ORDER_NOTE.of(l)) { (words::OUT_OF_ORDER.of(l)) } dd { (show::whole(detail.out_of_order_seconds, l)) }
+                    dt title=(words::ALLOWED_LATENESS_NOTE.of(l)) { (words::ALLOWED_LATENESS.of(l)) } dd { (show::whole(detail.allowed_lateness_seconds, l)) }
+                    dt title=(words::IDLE_AFTER_NOTE.of(l)) { (words::IDLE_AFTER.of(l)) } dd { (show::whole(detail.idle_after_seconds, l)) }
                 }
             }
         }
@@ -276,11 +276,11 @@ fn parts(events: &Events) -> [(&'static str, Word, u64); 6] {
     ]
 }
 
-/// `3.2 %`
+/// ` 3.2 %`; nothing where there is none.
 fn share(n: u64, all: u64) -> String {
-    if n == 0 || all == 0 {
-        String::new()
-    } else {
-        format!(" {} %", show::decimal(100.0 * n as f64 / all as f64))
+    match 100.0 * n as f64 / all.max(1) as f64 {
+        _ if n == 0 => String::new(),
+        percent if percent < 0.1 => " <0.1 %".to_owned(),
+        percent => format!(" {percent:.1} %"),
     }
 }

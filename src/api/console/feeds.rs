@@ -94,6 +94,14 @@ pub(super) fn dead(feed: &FeedRow) -> u64 {
     feed.events.dead_letters.values().sum()
 }
 
+/// Why a list is empty while nothing has come at all, and where it is told how to push.
+pub(super) fn no_data(l: Language) -> Markup {
+    html! {
+        h2 { (words::EMPTY_NO_DATA.of(l)) }
+        p { (words::NO_DATA_WHY.of(l)) " " a href=(PATH) { (words::FEEDS.of(l)) } }
+    }
+}
+
 /// The page.
 pub(super) async fn page(page: Page, State(handle): State<Handle>) -> Result<Markup, Problem> {
     page.address.query().only(&[])?;
@@ -152,7 +160,7 @@ fn row(feed: &FeedRow, strip: &Strip, l: Language) -> Markup {
                 (instant(&feed.watermark))
                 @if let Some(behind) = behind(feed, strip, l) { br; span.muted { (words::BEHIND.with(l, &[("span", &behind)])) } }
             }
-            td.minor { (delay::figure(&feed.delay, l)) @if feed.delay.records > 0 { br; span.muted { (delay::said(&feed.delay, l)) } } }
+            td.minor { @if feed.delay.records > 0 { span.muted { (delay::said(&feed.delay, l)) } } (delay::figure(&feed.delay, l)) }
             td.number { (show::count(events.accepted)) }
             td.number.minor { (show::count(events.duplicates)) }
             td.number.minor { (show::count(events.corrections)) }

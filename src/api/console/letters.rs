@@ -202,6 +202,8 @@ impl List<'_> {
                 } @else if refused > 0 {
                     h2 { (words::LETTERS_REPLAYED.of(l)) }
                     p { a href=(Address::at(PATH).with("replayed", "true")) { (words::REPLAYED_WITH.of(l)) } }
+                } @else if self.strip.health.records == 0 {
+                    (feeds::no_data(l))
                 } @else {
                     h2 { (words::LETTERS_NONE.of(l)) }
                     p { (words::LETTERS_NONE_WHY.with(l, &[("n", &show::count(self.strip.health.records))])) }

@@ -53,7 +53,7 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
                     None => (words::MEANING_ALWAYS.of(l)),
                     Some(when) => ol.conditions { @for part in conjuncts(when) { li { (sql(part)) } } },
                 }
-                @if rule.hold_seconds > 0 { p.muted { (words::MEANING_HOLD.with(l, &[("span", &show::span(rule.hold_seconds, l))])) } }
+                @if rule.hold_seconds > 0 { p.muted { (words::MEANING_HOLD.with(l, &[("span", &show::whole(rule.hold_seconds, l))])) } }
             }
             dt { (words::SEVERITY.of(l)) }
             dd { ul { @for grade in &rule.grades { li {
@@ -65,7 +65,7 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
                 dt { (words::MEANING_ENDS.of(l)) }
                 dd {
                     @match &rule.clear { None => (words::MEANING_CLEAR.of(l)), Some(clear) => (sql(clear)) }
-                    @if rule.keep_seconds > 0 { " " span.muted { (words::MEANING_KEEP.with(l, &[("span", &show::span(rule.keep_seconds, l))])) } }
+                    @if rule.keep_seconds > 0 { " " span.muted { (words::MEANING_KEEP.with(l, &[("span", &show::whole(rule.keep_seconds, l))])) } }
                 }
             }
             @if let Some(again) = &rule.reraise { dt { (words::RAISED_AGAIN.of(l)) } dd { (sql(again)) } }
@@ -76,7 +76,8 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
 
 fn window(window: Option<WindowRow>, l: Language) -> String {
     let Some(window) = window else { return words::MEANING_SINGLE.of(l).to_owned() };
-    let (width, every) = (show::span(window.width_seconds, l), show::span(window.every_seconds, l));
+    let (width, every) =
+        (show::whole(window.width_seconds, l), show::whole(window.every_seconds, l));
     let word = match window.kind {
         WindowKind::Sliding => words::MEANING_SLIDING,
         WindowKind::Tumbling => words::MEANING_TUMBLING,
@@ -131,7 +132,7 @@ fn call(sql: &str) -> Option<(String, &str)> {
 fn comparison(compare: &CompareRow, l: Language) -> String {
     match &compare.with {
         Comparison::Shift { seconds } => {
-            words::MEANING_SHIFT.with(l, &[("span", &show::span(*seconds, l))])
+            words::MEANING_SHIFT.with(l, &[("span", &show::whole(*seconds, l))])
         }
         Comparison::History { windows, step_seconds, skip, of } => {
             let of = match of.as_str() {
@@ -142,7 +143,7 @@ fn comparison(compare: &CompareRow, l: Language) -> String {
             };
             let word = if *skip > 0 { words::MEANING_HISTORY_SKIP } else { words::MEANING_HISTORY };
             let (windows, skip) = (windows.to_string(), skip.to_string());
-            let step = show::span(*step_seconds, l);
+            let step = show::whole(*step_seconds, l);
             word.with(l, &[("of", of.of(l)), ("n", &windows), ("step", &step), ("skip", &skip)])
         }
         Comparison::Peers { key } => words::MEANING_PEERS.with(l, &[("key", &key.join(" × "))]),

@@ -53,7 +53,7 @@ impl Fit {
             "draft" | "retired" => Self::Off,
             _ if work.failures > 0 => Self::Failing,
             _ if rule.kind == "instant" => Self::Ready,
-            _ if work.evaluations == 0 => Self::Waiting,
+            _ if work.evaluations == 0 && rule.alerts == 0 => Self::Waiting,
             _ if work.not_ready == work.evaluations && rule.alerts == 0 => Self::Unready,
             _ => Self::Ready,
         }

@@ -48,6 +48,14 @@ pub(super) fn span(seconds: i64, l: Language) -> String {
     word.with(l, &[("n", &n.to_string())])
 }
 
+/// A span that someone wrote: whole days are days.
+pub(super) fn whole(seconds: i64, l: Language) -> String {
+    if seconds > 0 && seconds % 86_400 == 0 {
+        return words::DAYS.with(l, &[("n", &(seconds / 86_400).to_string())]);
+    }
+    span(seconds, l)
+}
+
 /// How old something is when the data end at `data_ms`.
 pub(super) fn age(instant: &str, data_ms: Option<i64>, zone: &Zone, l: Language) -> String {
     let (Some(at), Some(now)) = (zone.parse_instant(instant), data_ms) else {

@@ -80,7 +80,6 @@ impl Told<'_> {
                 (self.card())
                 section aria-labelledby="life" {
                     h2 #life { (words::LIFE.of(l)) }
-                    @if subject.records.is_empty() { p.muted { (words::NO_RECORDS.of(l)) } }
                     (Life { subject, feeds: &self.strip.feeds, zone: &self.page.zone, data_ms: self.strip.data_ms, language: l }.figure())
                 }
                 (self.alerts("open", words::OPEN_OF_IT.of(l), words::NO_OPEN.of(l), &subject.open, usize::MAX))

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::{
     address::Address,
+    feeds,
     language::Language,
     page::Page,
     rules::severities,
@@ -108,6 +109,7 @@ fn empty(text: Option<&str>, strip: &Strip, l: Language) -> Markup {
                     p { bdi { (text) } }
                     p { (words::SUBJECTS_NOT_FOUND_WHY.of(l)) }
                 },
+                None if strip.health.records == 0 => (feeds::no_data(l)),
                 None => {
                     h2 { (words::SUBJECTS_QUIET.of(l)) }
                     p { (words::SUBJECTS_QUIET_WHY.with(l, &[("n", &show::count(strip.health.businesses))])) }

@@ -298,6 +298,7 @@ words! {
     TESTS_RUN: "运行：", "To run them:";
 
     // Feeds.
+    NO_DATA_WHY: "没有数据不等于没有风险。引擎在运行，还没有收到一条记录；每个数据源的页面说明如何推送：", "No data is not the same as no risk. The engine runs and has not received a single record; the page of each feed tells how to push some:";
     FEEDS_TOTAL: "{n} 个", "{n} in all";
     FEEDS_NONE: "还没有数据源", "There are no feeds";
     FEEDS_NONE_WHY: "从一份样例数据生成数据源文件：", "Make the file of a feed from a sample:";

@@ -75,11 +75,15 @@ impl Desk {
         let feeds = by_feed
             .into_iter()
             .map(|(feed, records)| FeedCount { feed: self.specs[feed].name().to_owned(), records });
+        // Alerts remember what the log may not hold any more.
+        let told = page.alerts.iter().map(|kept| &kept.subject);
+        let name = told.clone().find_map(|s| s.name.clone());
+        let region = called.region.map(Into::into).or(told.clone().find_map(|s| s.region.clone()));
         let view = SubjectView {
-            subject: Business { ucc: code.to_owned(), name: called.name.map(Into::into) },
+            subject: Business { ucc: code.to_owned(), name: called.name.map(Into::into).or(name) },
             names: self.names(code, &records),
-            region_name: called.region.as_deref().and_then(region::name).map(str::to_owned),
-            region: called.region.map(Into::into),
+            region_name: region.as_deref().and_then(region::name).map(str::to_owned),
+            region,
             records,
             feeds: feeds.collect(),
             open,

@@ -2,15 +2,21 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use super::{
     house,
     pages::{get, text_between},
+    push,
 };
 
 #[test]
 fn letters_are_listed_turned_and_narrowed() {
     let house = house();
     let engine = house.start(&[]);
+    let (_, _, text) = get(&engine, "/dead-letters?lang=en", &[]);
+    assert!(text.contains("There is no data yet"), "{text}");
+    push(&engine, "visits", &[json!({"no": "0", "at": "2026-03-05"})]);
     let (_, _, text) = get(&engine, "/dead-letters?lang=en", &[]);
     assert!(text.contains("No record was refused"), "{text}");
     let bad: String = (0..120).map(|i| format!("no record {i}\n")).collect();

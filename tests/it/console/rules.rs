@@ -28,7 +28,7 @@ compare:
   before: {shift: 7d}
   usual: {windows: 4, step: 7d, skip: 1, of: median}
 params: {times: 2}
-when: n >= $times * before.n and n > usual.n
+when: n >= 2 and n >= $times * before.n and n > usual.n
 severity: low
 tests:
   - name: nothing comes of nothing
@@ -44,10 +44,19 @@ kind: instant
 feed: visits
 where: result = '不合格'
 key: [no]
-severity: critical
+severity: high
 alert:
   action: {zh: 复查, en: Look again}
   message: {zh: \"{no} 不合格\", en: \"{no} failed\"}
+tests:
+  - name: one fails
+    given: {visits: [{at: 2026-03-02, no: V9, result: 不合格}]}
+    until: 2026-03-03
+    expect: [{rule: bad_visit, key: {no: V9}, state: firing}]
+  - name: one passes
+    given: {visits: [{at: 2026-03-02, no: V9, result: 合格}]}
+    until: 2026-03-03
+    expect: []
 ";
 
 fn three_rules() -> (House, Running) {
@@ -111,7 +120,7 @@ fn a_rule_is_told_in_plain_words_with_its_alerts_and_signals() {
     let (status, _, text) = get(&engine, "/rules/order_surge", &[]);
     assert_eq!(status, 200);
     for says in [
-        "最近 7 天，每 24 小时 看一次",
+        "最近 7 天，每 1 天 看一次",
         "记录数",
         "<code>who</code> 的不同值个数",
         "n &gt;= 3",
