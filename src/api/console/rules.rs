@@ -213,7 +213,7 @@ impl List<'_> {
                         th.minor scope="col" { (words::SEVERITY.of(l)) } th.minor scope="col" { (words::FEED.of(l)) }
                         th.number scope="col" { (words::OPEN.of(l)) } th.number scope="col" { (words::ALERTS.of(l)) }
                         th.number.minor scope="col" { (words::RETRACTED.of(l)) } th.number.minor scope="col" { (words::SIGNALS.of(l)) }
-                        th.minor scope="col" { (words::LAST_FIRED.of(l)) } th scope="col" title=(words::AGE_NOTE.of(l)) { (words::AGE.of(l)) }
+                        th.minor scope="col" { (words::LAST_FIRED.of(l)) } th.minor scope="col" title=(words::AGE_NOTE.of(l)) { (words::AGE.of(l)) }
                     } }
                     tbody { @for rule in rules { (self.row(rule)) } }
                 }
@@ -239,7 +239,7 @@ impl List<'_> {
                 td.number.minor { (show::count(rule.retracted)) }
                 td.number.minor { (show::count(rule.signals)) }
                 td.minor.muted { @if let Some(at) = &rule.last_fired_at { (show::instant(at)) } @else { (show::NOTHING) } }
-                td.muted { @if let Some(at) = &rule.last_fired_at { (show::age(at, self.strip.data_ms, &self.strip.zone, l)) } @else { (words::NEVER.of(l)) } }
+                td.minor.muted { @if let Some(at) = &rule.last_fired_at { (show::age(at, self.strip.data_ms, &self.strip.zone, l)) } @else { (words::NEVER.of(l)) } }
             }
         }
     }
