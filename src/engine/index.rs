@@ -29,6 +29,9 @@ use crate::{
     store::{log::Place, record::RowsHead},
 };
 
+/// The column that holds where a record is about, where there are several regions.
+const REGION: &str = "region";
+
 /// Everything that is known about what was logged.
 #[derive(Debug)]
 pub struct Index {
@@ -371,6 +374,9 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(schema: &'a FeedSchema, rows: &'a RecordBatch, zone: &Zone) -> Self {
         let of_kind = |kind| schema.columns.iter().position(|c| c.kind == kind);
+        // A complaint has the complainant's region, too.
+        let region = schema.position(REGION);
+        let region = region.filter(|c| schema.columns[*c].kind == ColumnType::Region);
         let code = of_kind(ColumnType::Ucc);
         let name = schema.names.iter().find(|(k, _)| Some(*k) == code).map(|(_, n)| *n);
         let is_text = |n: &usize| !schema.columns[*n].personal;
@@ -380,7 +386,7 @@ impl<'a> Columns<'a> {
             rows,
             code,
             name: name.filter(is_text),
-            region: of_kind(ColumnType::Region),
+            region: region.or_else(|| of_kind(ColumnType::Region)),
             times,
         }
     }
