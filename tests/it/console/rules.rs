@@ -9,7 +9,7 @@ use super::{
     pages::{get, text_between},
     push, surge,
 };
-use crate::http::{House, Running};
+use crate::http::{House, Running, wait};
 
 /// A rule that compares, so that it is not fit in its first weeks, and one that judges records.
 const COMPARES: &str = "\
@@ -100,7 +100,7 @@ fn the_list_tells_what_each_found_and_is_narrowed_by_the_address() {
     let (_, _, text) = get(&engine, "/rules?is=firing", &[]);
     assert!(text.contains("href=\"/alerts?rule=order_surge\">3</a>"), "{text}");
     for (query, says) in
-        [("?status=asleep", "live, shadow"), ("?is=odd", "firing"), ("?stat=live", "did you mean")]
+        [("?status=asleep", "live, shadow"), ("?is=odd", "firing"), ("?stat=live", "known are")]
     {
         let (status, _, text) = get(&engine, &format!("/rules{query}"), &[]);
         assert_eq!(status, 400, "{query}");
@@ -167,8 +167,11 @@ fn a_rule_without_enough_history_says_so() {
     let engine = house.start(&[]);
     push(&engine, "orders", &surge(1..3, 2, 5));
     push(&engine, "orders", &surge(4..5, 1, 20));
-    let (_, _, text) = get(&engine, "/rules?lang=en&is=unfit", &[]);
-    assert!(text.contains("History short") && text.contains("text_growth"), "{text}");
+    // Counts follow the answer to the push.
+    wait("the rule is told to be unfit", || {
+        let (_, _, text) = get(&engine, "/rules?lang=en&is=unfit", &[]);
+        text.contains("History short") && text.contains("text_growth")
+    });
     let (_, _, text) = get(&engine, "/rules/text_growth?lang=en", &[]);
     assert!(text.contains("lacked the history that this rule compares with"), "{text}");
 }
