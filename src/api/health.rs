@@ -5,10 +5,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    now_ms,
-    problem::{Problem, ProblemDocument},
-};
+use super::problem::{Problem, ProblemDocument};
 use crate::engine::{
     handle::{Handle, Health},
     view::HealthView,
@@ -27,7 +24,7 @@ pub(super) struct Ready {
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = HealthView)))]
 pub(super) async fn alive(State(handle): State<Handle>) -> Result<Json<HealthView>, Problem> {
     let health = handle.health();
-    let sinks = handle.metrics().sinks(now_ms());
+    let sinks = handle.metrics().sinks(handle.clock().now_ms());
     Ok(Json(handle.ask(move |desk| desk.health(&health, sinks)).await?))
 }
 

@@ -301,6 +301,22 @@ impl Shard {
         self.look_again(r, rule, looks, correction.cause);
     }
 
+    /// Hashes of the peers' keys that [`Self::touched_keys`] compare with.
+    pub(super) fn touched_peers(&self, rule: &RulePlan, correction: &Correction) -> Vec<u128> {
+        let mut hashes = Vec::new();
+        for row in correction.rows() {
+            for compare in &rule.compares {
+                let CompareWith::Peers { link, aggregates, .. } = &compare.with else { continue };
+                let own = rule.slices.iter().filter_map(|s| self.key_in(*s, row));
+                hashes.extend(own.filter_map(|key| self.store.peers_of(*link, key)));
+                let slices = aggregates.iter().map(|a| &self.plan.panes.slices[a.slice]);
+                let of_feed = slices.filter(|slice| slice.feed == row.rows.feed);
+                hashes.extend(of_feed.map(|slice| row.keys[slice.keying].hashes[0]));
+            }
+        }
+        hashes
+    }
+
     /// The keys of this shard whose windows the correction touches.
     fn touched_keys(&self, rule: &RulePlan, correction: &Correction) -> Vec<u32> {
         let mut keys = Vec::new();

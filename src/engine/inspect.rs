@@ -53,7 +53,7 @@ impl Pipeline {
     /// windows of a fixed length, and when no record of the key is known.
     pub fn course(&mut self, rule: usize, key: &str, ends: &[i64]) -> Option<Course> {
         let shards = self.shards_mut();
-        let peers = shards.peers(rule, |_| ends.to_vec());
+        let peers = shards.peers(rule, |_| ends.to_vec(), None);
         shards.iter_mut().find_map(|s| s.course(rule, key, ends, &peers))
     }
 

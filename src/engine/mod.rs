@@ -1,9 +1,11 @@
 //! The walk itself, and everything that runs it.
 
 mod admit;
+pub mod clock;
 pub mod config;
 pub mod correct;
 pub mod delays;
+pub mod demo;
 pub mod desk;
 pub mod disorder;
 mod due;

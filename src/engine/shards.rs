@@ -63,7 +63,7 @@ impl Shards {
         let (with_peers, alone): (Vec<_>, Vec<_>) =
             due.iter().copied().partition(|(r, _)| self.plan.rules[*r].has_peers());
         for (r, to) in with_peers {
-            let peers = self.peers(r, |s| s.ends(r, to));
+            let peers = self.peers(r, |s| s.ends(r, to), None);
             if !peers.is_empty() {
                 self.each(true, |s| s.close(r, to, cause, &peers));
             }
@@ -85,7 +85,9 @@ impl Shards {
             if !rule.feeds.contains(&feed) || rule.window.is_none() {
                 continue;
             }
-            let peers = self.peers(r, |s| s.touched_ends(r, correction));
+            let touched: Vec<u128> =
+                self.list.iter().flat_map(|s| s.touched_peers(rule, correction)).collect();
+            let peers = self.peers(r, |s| s.touched_ends(r, correction), Some(&touched));
             self.each(false, |s| s.revise(r, correction, &peers));
         }
     }
@@ -107,7 +109,7 @@ impl Shards {
             if !rule.feeds.contains(&feed) || rule.lookback_ms == 0 {
                 continue;
             }
-            let peers = self.peers(r, |s| s.moved_ends(r, feed, before));
+            let peers = self.peers(r, |s| s.moved_ends(r, feed, before), None);
             self.each(true, |s| s.history_moved(r, (feed, before), cause, &peers));
         }
     }
@@ -120,7 +122,7 @@ impl Shards {
     /// Makes final what is open: signals of open windows, evidence of alerts that still fire.
     pub(super) fn finish(&mut self) {
         for r in 0..self.plan.rules.len() {
-            let peers = self.peers(r, |s| s.open_ends(r));
+            let peers = self.peers(r, |s| s.open_ends(r), None);
             self.each(true, |s| s.keep_open(r, &peers));
         }
         self.each(true, Shard::finish);
@@ -162,8 +164,14 @@ impl Shards {
         self.list.len()
     }
 
-    /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers.
-    pub(super) fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
+    /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers. Of the
+    /// peers whose key has a hash in `only`, of all without it.
+    pub(super) fn peers(
+        &mut self,
+        r: usize,
+        ends: impl Fn(&Shard) -> Vec<i64>,
+        only: Option<&[u128]>,
+    ) -> PeersByEnd {
         if !self.plan.rules[r].has_peers() {
             return Vec::new();
         }
@@ -172,7 +180,7 @@ impl Shards {
         all.dedup();
         let mut merged: Vec<Vec<PeerValues>> = Vec::new();
         for shard in &mut self.list {
-            let of_shard = shard.peers(r, &all);
+            let of_shard = shard.peers(r, &all, only);
             merged = match merged.is_empty() {
                 true => of_shard,
                 false => merged

@@ -59,19 +59,25 @@ impl Shard {
         rule.slices.iter().filter_map(start).min()
     }
 
-    /// Peers' values of this shard for the windows of rule `r` that end at `ends`.
-    pub(super) fn peers(&mut self, r: usize, ends: &[i64]) -> Vec<Vec<PeerValues>> {
+    /// Peers' values of this shard for the windows of rule `r` that end at `ends`, by window and compare; of the peers whose
+    /// key has a hash in `only`, of all without it.
+    pub(super) fn peers(
+        &mut self,
+        r: usize,
+        ends: &[i64],
+        only: Option<&[u128]>,
+    ) -> Vec<Vec<PeerValues>> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
+        let windows: Vec<Range<i64>> = ends.iter().map(|end| end - width_ms..*end).collect();
         let mut evaluator = self.evaluator(r, &[]);
-        ends.iter()
-            .map(|end| {
-                (0..rule.compares.len())
-                    .map(|c| evaluator.peer_values(c, &(end - width_ms..*end)))
-                    .collect()
-            })
-            .collect()
+        let mut out: Vec<Vec<PeerValues>> = ends.iter().map(|_| Vec::new()).collect();
+        for c in 0..rule.compares.len() {
+            let of_compare = evaluator.peer_values(c, &windows, only);
+            out.iter_mut().zip(of_compare).for_each(|(of_end, values)| of_end.push(values));
+        }
+        out
     }
 
     /// Closes the windows of rule `r` up to its watermark, the local time `to`.

@@ -238,28 +238,70 @@ impl Evaluator<'_> {
         Growth { records: events.into_iter().map(|e| e.found).collect(), verdicts, values }
     }
 
-    /// The rule's measures over peers, for all peer keys of this shard with rows in the window.
+    /// The rule's measures over peers in each of `windows`, which ascend: for the peer keys of this shard whose hash is in
+    /// `only`, for all of them without it.
     #[must_use]
-    pub fn peer_values(&mut self, compare: usize, window: &Range<i64>) -> PeerValues {
+    pub fn peer_values(
+        &mut self,
+        compare: usize,
+        windows: &[Range<i64>],
+        only: Option<&[u128]>,
+    ) -> Vec<PeerValues> {
         let CompareWith::Peers { space, aggregates, .. } = &self.rule.compares[compare].with else {
-            return PeerValues::default();
+            return windows.iter().map(|_| PeerValues::default()).collect();
         };
-        let mut keys: Vec<u32> = Vec::new();
-        for a in aggregates {
-            keys.extend(self.store.slice(a.slice).keys());
-        }
+        let mut keys: Vec<u32> = match only {
+            Some(hashes) => {
+                let interner = self.store.interner(*space);
+                hashes.iter().filter_map(|hash| interner.find(*hash)).collect()
+            }
+            None => aggregates.iter().flat_map(|a| self.store.slice(a.slice).keys()).collect(),
+        };
         keys.sort_unstable();
         keys.dedup();
-        let rows = keys
+        let rows: HashedMap<u128, u32> = keys
             .iter()
             .enumerate()
             .map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32))
             .collect();
         keys.push(NO_KEY);
-        let columns = aggregates.iter().map(|a| self.read(a, &keys, window)).collect();
-        let batch = aggregate_batch(self.rule, columns, keys.len());
-        let mut failures = 0;
-        PeerValues { rows, measures: self.measures(&batch, keys.len(), &mut failures) }
+        let columns: Vec<Vec<ArrayRef>> =
+            aggregates.iter().map(|a| self.read_all(a, &keys, windows)).collect();
+        let of_window = |w: usize| {
+            let columns = columns.iter().map(|of| of[w].clone()).collect();
+            let batch = aggregate_batch(self.rule, columns, keys.len());
+            let mut failures = 0;
+            let measures = self.measures(&batch, keys.len(), &mut failures);
+            PeerValues { rows: rows.clone(), measures }
+        };
+        (0..windows.len()).map(of_window).collect()
+    }
+
+    /// One aggregate of many keys over each of `windows`, which ascend.
+    fn read_all(
+        &mut self,
+        aggregate: &Aggregate,
+        keys: &[u32],
+        windows: &[Range<i64>],
+    ) -> Vec<ArrayRef> {
+        let plan = self.store.plan().clone();
+        let plan = &plan.slices[aggregate.slice];
+        match aggregate.read {
+            Read::Slot(slot) if plan.slots[slot].kind == Kernel::Distinct => {
+                let panes: Vec<_> =
+                    windows.iter().map(|window| self.panes(aggregate.slice, window)).collect();
+                let slice = self.store.slice(aggregate.slice);
+                let counts: Vec<Vec<i64>> =
+                    keys.iter().map(|key| slice.distinct_in(plan, slot, *key, &panes)).collect();
+                let of_window = |w: usize| {
+                    let states: Vec<i64> = counts.iter().map(|of_key| of_key[w]).collect();
+                    let column = finish(aggregate, Kernel::Distinct, &states);
+                    as_type(column, &aggregate.data_type)
+                };
+                (0..windows.len()).map(of_window).collect()
+            }
+            _ => windows.iter().map(|window| self.read(aggregate, keys, window)).collect(),
+        }
     }
 
     /// The records behind the key's window: those of every slice the rule reads, each once, by event time and arrival.

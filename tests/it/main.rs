@@ -11,6 +11,7 @@ mod compose;
 mod console;
 mod dashboards;
 mod dead_letters;
+mod demo;
 mod diagnostics;
 mod differential;
 mod feeds;

@@ -16,7 +16,7 @@ use super::{
     words::{self, Word},
 };
 use crate::{
-    api::{feeds as api, now_ms, problem::Problem, query::Name},
+    api::{feeds as api, problem::Problem, query::Name},
     engine::{
         handle::Handle,
         view::{Events, FeedDetail, RuleRow},
@@ -33,7 +33,8 @@ pub(super) async fn page(
 ) -> Result<Markup, Problem> {
     page.address.query().only(&[])?;
     let (unknown, work) = (api::unknown(&handle, &feed), handle.metrics().work());
-    let read = handle.ask(move |desk| Ok((desk.feed(&feed, now_ms())?, desk.rules(&work)?)));
+    let now_ms = handle.clock().now_ms();
+    let read = handle.ask(move |desk| Ok((desk.feed(&feed, now_ms)?, desk.rules(&work)?)));
     let (feed, rules) = read.await?;
     let feed = feed.ok_or_else(unknown)?;
     let strip = Strip::read(&handle).await?;

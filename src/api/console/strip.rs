@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{language::Language, page::Page, show, words};
 use crate::{
-    api::{now_ms, problem::Problem},
+    api::problem::Problem,
     engine::{
         handle::Handle,
         view::{FeedRow, HealthView, SinkRow},
@@ -56,7 +56,7 @@ pub(super) async fn fragment(page: Page, State(handle): State<Handle>) -> Result
 
 impl Strip {
     pub(super) async fn read(handle: &Handle) -> Result<Self, Problem> {
-        let (state, now_ms) = (handle.health(), now_ms());
+        let (state, now_ms) = (handle.health(), handle.clock().now_ms());
         let sinks = handle.metrics().sinks(now_ms);
         let read = handle.ask(move |desk| Ok((desk.health(&state, sinks)?, desk.feeds(now_ms))));
         let (health, feeds) = read.await?;

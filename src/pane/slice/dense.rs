@@ -208,6 +208,12 @@ impl Dense {
         own.map(|(pane, _)| *pane).collect()
     }
 
+    /// Panes of one key and one of its words there, ascending.
+    pub(super) fn words_of(&self, key: u32, stride: usize, offset: usize) -> Vec<(i32, i64)> {
+        let own = self.lines.iter().filter(|(_, line)| line.rows(key) > 0);
+        own.map(|(pane, line)| (*pane, line.words(key, stride)[offset])).collect()
+    }
+
     /// Rows of one key in `panes`.
     pub(super) fn rows(&self, key: u32, panes: &Range<i32>) -> u64 {
         self.lines.range(panes.clone()).map(|(_, line)| u64::from(line.rows(key))).sum()

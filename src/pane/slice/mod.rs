@@ -346,6 +346,27 @@ impl Slice {
         states
     }
 
+    /// Distinct values of a slot in each of `windows`, which ascend at both ends. Many windows that overlap cost little
+    /// more than one.
+    #[must_use]
+    pub fn distinct_in(
+        &self,
+        plan: &SlicePlan,
+        slot: usize,
+        key: u32,
+        windows: &[Range<i32>],
+    ) -> Vec<i64> {
+        let offset = plan.slots[slot].offset;
+        let names: Vec<(i32, i64)> = match &self.layout {
+            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |series| {
+                let word = |at| series.words(at, plan.stride)[offset];
+                series.panes().enumerate().map(|(at, pane)| (pane, word(at))).collect()
+            }),
+            Layout::Dense(d) => d.words_of(key, plan.stride, offset),
+        };
+        slots::distinct_in(&self.sets, &names, windows)
+    }
+
     /// Forgets panes before `pane`; keys without panes are released and rest until `after_ms`.
     pub fn evict(&mut self, plan: &SlicePlan, pane: i32, interner: &mut Interner, after_ms: i64) {
         let patience = match self.layout {
