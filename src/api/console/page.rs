@@ -2,7 +2,7 @@
 //!
 //! A page is a handler that takes a [`Page`], asks the desk, and hands its content to [`Page::frame`]:
 //!
-//! ```ignore
+//! ```text
 //! pub(super) async fn list(page: Page, State(handle): State<Handle>) -> Result<Markup, Problem> {
 //!     page.address.query().only(&[])?;
 //!     let strip = Strip::read(&handle).await?;

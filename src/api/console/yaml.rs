@@ -34,7 +34,7 @@ mod tests {
             ("rule: x", "<span class=\"name\">rule</span>: x"),
             ("  - name: <b>", "  - <span class=\"name\">name</span>: &lt;b&gt;"),
             ("# say: what", "<span class=\"comment\"># say: what</span>"),
-            ("  n >= 3 and m: 2", "  n >= 3 and m: 2"),
+            ("  n >= 3 and m: 2", "  n &gt;= 3 and m: 2"),
             ("名称: 甲", "<span class=\"name\">名称</span>: 甲"),
             ("http://x", "http://x"),
             ("", ""),
