@@ -160,7 +160,7 @@ fn row(feed: &FeedRow, strip: &Strip, l: Language) -> Markup {
                 (instant(&feed.watermark))
                 @if let Some(behind) = behind(feed, strip, l) { br; span.muted { (words::BEHIND.with(l, &[("span", &behind)])) } }
             }
-            td.minor { @if feed.delay.records > 0 { span.muted { (delay::said(&feed.delay, l)) } } (delay::figure(&feed.delay, l)) }
+            td.minor { @if feed.delay.records > 0 { span.muted.quantiles { (delay::said(&feed.delay, l)) } } (delay::figure(&feed.delay, l)) }
             td.number { (show::count(events.accepted)) }
             td.number.minor { (show::count(events.duplicates)) }
             td.number.minor { (show::count(events.corrections)) }

@@ -1,4 +1,4 @@
-//! Life: what is known of a business in time: its alerts as bars from beginning to end, its records as marks, a lane for
+//! Life: what is known of a business in time: its alerts as bars from firing to end, its records as marks, a lane for
 //! each feed.
 
 use maud::{Markup, html};
@@ -61,7 +61,7 @@ impl Life<'_> {
             figure.timeline.life {
                 figcaption {
                     @if first > 0 { span.key-alert { (words::LIFE_ALERT.of(l)) } }
-                    span.key-evidence { (words::RECORD.of(l)) }
+                    span.key-evidence { (words::RECORDS.of(l)) }
                     span.key-withdrawn { (words::TIMELINE_WITHDRAWN.of(l)) }
                 }
                 div.scroll tabindex="0" role="group" aria-label=(words::LIFE.of(l)) {
@@ -96,12 +96,12 @@ impl Life<'_> {
     /// From when until when an alert was open, ms.
     fn span<'b>(&self, alert: &'b AlertRow) -> Option<(i64, i64, &'b AlertRow)> {
         let at = |text: &str| self.zone.parse_instant(text);
-        let from = at(&alert.began_at)?;
+        let from = at(&alert.fired_at)?;
         let open = matches!(alert.state, State::Pending | State::Firing);
         let to = match &alert.resolved_at {
             Some(end) => at(end)?,
             None if open => self.data_ms.unwrap_or(from),
-            None => at(&alert.window.end)?,
+            None => from,
         };
         Some((from, to.max(from), alert))
     }
@@ -109,7 +109,7 @@ impl Life<'_> {
     fn says(&self, alert: &AlertRow) -> String {
         let l = self.language;
         let ended = alert.resolved_at.as_deref().map_or(show::NOTHING.to_owned(), show::clipped);
-        format!("{} · {} – {ended}", l.of(&alert.title), show::clipped(&alert.began_at))
+        format!("{} · {} – {ended}", l.of(&alert.title), show::clipped(&alert.fired_at))
     }
 
     fn described(

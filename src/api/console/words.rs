@@ -322,7 +322,7 @@ words! {
     DELAY: "报送时延", "Reporting delay";
     DELAYS: "时延", "Delays";
     DELAY_NOTE: "从事件发生到记录到达的时间：半数、九成、九成九的记录不超过", "From the event to the record's arrival: half, nine tenths, and all but one in a hundred of the records take at most";
-    DELAY_SAYS: "半数 {p50}，九成 {p90}，九成九 {p99}", "half {p50}, 90 % {p90}, 99 % {p99}";
+    DELAY_SAYS: "半数 {p50}，九成 {p90}，九成九 {p99}", "50 % {p50}, 90 % {p90}, 99 % {p99}";
     DELAY_BETWEEN: "从 → 到", "From → to";
     DELAY_COMMAND: "同样的数字，以及按分区：", "The same figures, and by partition:";
     LONGEST: "最长", "Longest";
@@ -406,7 +406,7 @@ words! {
     REGISTERED: "登记地", "Registered in";
     REGISTERED_NOTE: "代码第 3 至 8 位", "Letters 3 to 8 of the code";
     LIFE: "时间线", "In time";
-    LIFE_ALERT: "预警（起止）", "Alerts, from beginning to end";
+    LIFE_ALERT: "预警（触发至结束）", "Alerts, from firing to end";
     LIFE_DESC: "从 {from} 到 {to}：{feeds} 个数据源的 {n} 条记录，{alerts} 条预警。", "From {from} to {to}: {n} records of {feeds} feeds, {alerts} alerts.";
     OPEN_OF_IT: "未结束的预警", "Open alerts";
     NO_OPEN: "没有未结束的预警。", "None is open.";
