@@ -9,18 +9,26 @@ use std::{
 
 use fantoccini::{Client, ClientBuilder, Locator, key::Key};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const DRIVER: &str = "/usr/bin/chromedriver";
 
+/// One browser at a time: each takes more than the test beside it.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The process that tells the browser what to do; both end when it is dropped.
+struct Driver(Child);
+
 /// A browser, closed when dropped.
 pub(crate) struct Browser {
-    driver: Child,
+    _driver: Driver,
     address: String,
     session: String,
     pub(crate) page: Client,
     /// Cookies and cache.
     _profile: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Browser {
@@ -30,17 +38,15 @@ impl Browser {
             println!("SKIPPED: {CHROMIUM} and {DRIVER} are not both installed");
             return None;
         }
-        let mut driver = Command::new(DRIVER)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(driver.stdout.take().unwrap());
+        let turn = TURN.lock().await;
+        let mut command = Command::new(DRIVER);
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = Driver(command.spawn().unwrap());
+        let mut lines = BufReader::new(driver.0.stdout.take().unwrap());
         let port = loop {
             let mut line = String::new();
             assert!(lines.read_line(&mut line).unwrap() > 0, "chromedriver names no port");
-            if let Some(rest) = line.split("on port ").nth(1) {
+            if let Some(rest) = line.split("successfully on port ").nth(1) {
                 break rest.trim().trim_end_matches('.').to_owned();
             }
         };
@@ -69,7 +75,7 @@ impl Browser {
             ClientBuilder::new(hyper_connector()).capabilities(wanted).connect(&address).await;
         let page = connected.expect("chromedriver gives a session");
         let session = page.session_id().await.unwrap().unwrap();
-        Some(Self { driver, address, session, page, _profile: profile })
+        Some(Self { _driver: driver, address, session, page, _profile: profile, _turn: turn })
     }
 
     /// Ends the session, after looking whether the browser complained of anything.
@@ -131,11 +137,18 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
+impl Drop for Driver {
     fn drop(&mut self) {
         // It may have ended.
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Else the browser outlives its driver; a session that is closed is none any more.
+        let _ = ureq::delete(format!("{}/session/{}", self.address, self.session)).call();
     }
 }
 

@@ -6,6 +6,7 @@ mod letters;
 mod live;
 mod pages;
 mod rules;
+mod sheets;
 mod subjects;
 
 use serde_json::{Value, json};
