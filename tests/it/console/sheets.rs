@@ -16,9 +16,8 @@ fn loaded() -> (House, Running) {
     let engine = house.start(&[]);
     push(&engine, "orders", &surge(1..12, 3, 5));
     push(&engine, "orders", &surge(20..22, 6, 6));
-    let visit =
-        json!({"no": "V1", "at": "2026-02-01T09:00:00+08:00", "ucc": code(20), "result": "不合格"});
-    push(&engine, "visits", &[visit, json!({"no": "V2", "at": "soon"})]);
+    let visit = |firm: u32| json!({"no": format!("V{firm}"), "at": "2026-02-01T09:00:00+08:00", "ucc": code(firm), "result": "不合格"});
+    push(&engine, "visits", &[visit(20), visit(21), json!({"no": "V2", "at": "soon"})]);
     (house, engine)
 }
 
@@ -48,7 +47,7 @@ async fn sheets_are_legible_light_and_dark_wide_and_narrow() {
                 let mark = if path.contains('?') { '&' } else { '?' };
                 let at = format!("{path}{mark}theme={theme}&lang={language}");
                 open(&browser, &engine, &at).await;
-                let found = browser.eval(FAULTS).await;
+                let found = browser.eval(FAULTS.trim()).await;
                 let found = found.as_array().unwrap().clone();
                 faults.extend(found.iter().map(|f| json!(format!("{width} {theme} {path}: {f}"))));
             }
@@ -70,8 +69,8 @@ async fn everything_is_one_click_away_without_a_script() {
     assert_eq!(browser.text("h1").await, "工单");
     browser.click("a[href='/rules/order_surge']").await;
     browser.click("td.title a").await;
-    browser.click(&format!(".facts a[href='/subjects/{}']", code(20))).await;
-    assert_eq!(browser.text("h1").await, "样例20号有限公司");
+    browser.click(".facts a[href^='/subjects/']").await;
+    assert!(browser.text("h1").await.starts_with("样例2"));
     browser.click(".records a[href='/feeds/visits']").await;
     browser.click(".classes a").await;
     assert_eq!(browser.count("tbody tr").await, 1);
