@@ -103,13 +103,13 @@ pub(super) async fn evidence(
     handle.ask(move |desk| desk.evidence(&id)).await?.map(Json).ok_or(unknown)
 }
 
-fn unknown(id: &str) -> Problem {
+pub(super) fn unknown(id: &str) -> Problem {
     let detail = format!("there is no alert {id:?}, GET /api/v1/alerts lists them");
     Problem::missing("unknown-alert", "There is no such alert", detail)
 }
 
 /// What a query asks for.
-fn asked(query: Query, zone: &Zone) -> Result<AlertQuery, Problem> {
+pub(super) fn asked(query: Query, zone: &Zone) -> Result<AlertQuery, Problem> {
     let query = query.only(&PARAMETERS)?;
     let states = alert::State::ALL.map(alert::State::word).join(", ");
     let state = |word: &str| match word {
@@ -130,6 +130,7 @@ fn asked(query: Query, zone: &Zone) -> Result<AlertQuery, Problem> {
             rules: Some(rules).filter(|r| !r.is_empty()),
             key: query.text("key"),
             ucc: query.text("ucc"),
+            ids: Vec::new(),
             region,
             text: None,
             since_ms: query.instant("since", zone)?,

@@ -28,6 +28,7 @@ use super::{alerts, feeds, health, ingest, metrics, rules, signals, stream, subj
         feeds::lateness,
         feeds::dead_letters,
         feeds::dead_letter,
+        subjects::list,
         subjects::one,
         metrics::page,
         health::alive,

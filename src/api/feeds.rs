@@ -96,6 +96,12 @@ pub(super) async fn dead_letters(
     State(handle): State<Handle>,
     query: Query,
 ) -> Result<Json<DeadLetterPage>, Problem> {
+    let asked = letters_asked(query, &handle)?;
+    Ok(Json(handle.ask(move |desk| desk.dead_letters(&asked)).await?))
+}
+
+/// Which letters a query asks for.
+pub(super) fn letters_asked(query: Query, handle: &Handle) -> Result<DeadLetterQuery, Problem> {
     const PARAMETERS: [&str; 8] =
         ["feed", "class", "partition", "since", "until", "replayed", "limit", "cursor"];
     let query = query.only(&PARAMETERS)?;
@@ -117,7 +123,7 @@ pub(super) async fn dead_letters(
     if let Some(feed) = &asked.filter.feed {
         handle.intake().feed(feed)?;
     }
-    Ok(Json(handle.ask(move |desk| desk.dead_letters(&asked)).await?))
+    Ok(asked)
 }
 
 /// One refused record, with its bytes where they are not sealed.
@@ -130,14 +136,17 @@ pub(super) async fn dead_letter(
     query: Query,
 ) -> Result<Json<DeadLetterRow>, Problem> {
     query.only(&[])?;
+    let unknown = unknown_letter(&id);
+    handle.ask(move |desk| desk.dead_letter(&id)).await?.map(Json).ok_or(unknown)
+}
+
+pub(super) fn unknown_letter(id: &str) -> Problem {
     let detail = format!("there is no dead letter {id:?}, GET /api/v1/dead-letters lists them");
-    let found = handle.ask(move |desk| desk.dead_letter(&id)).await?;
-    let unknown = || Problem::missing("unknown-letter", "There is no such dead letter", detail);
-    found.map(Json).ok_or_else(unknown)
+    Problem::missing("unknown-letter", "There is no such dead letter", detail)
 }
 
 /// The problem of a feed that is not there, for when it turns out so.
-fn unknown(handle: &Handle, feed: &str) -> impl FnOnce() -> Problem + use<> {
+pub(super) fn unknown(handle: &Handle, feed: &str) -> impl FnOnce() -> Problem + use<> {
     let refused = handle.intake().feed(feed).err();
     move || {
         let gone =

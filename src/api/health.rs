@@ -24,7 +24,8 @@ pub(super) struct Ready {
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = HealthView)))]
 pub(super) async fn alive(State(handle): State<Handle>) -> Result<Json<HealthView>, Problem> {
     let health = handle.health();
-    Ok(Json(handle.ask(move |desk| desk.health(&health)).await?))
+    let sinks = handle.metrics().sinks(handle.clock().now_ms());
+    Ok(Json(handle.ask(move |desk| desk.health(&health, sinks)).await?))
 }
 
 /// The engine takes records: its log is replayed.

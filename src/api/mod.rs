@@ -1,10 +1,11 @@
 //! Api: HTTP over the engine's handle.
 //!
-//! In: requests. Out: answers as JSON; what went wrong as a problem document (RFC 9457) that says what would be right.
+//! In: requests. Out: answers as JSON, pages for people (`console`); what went wrong as a problem document (RFC 9457) that says what would be right.
 //! Promise: a push that was answered with 200 is on disk; one that was answered otherwise was not taken.
 //! Not here: authentication and TLS, which come later; until then only loopback addresses are served, or a proxy guards.
 
 mod alerts;
+mod console;
 mod document;
 mod feeds;
 mod health;
@@ -50,6 +51,7 @@ fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRoute
         ("get", "/api/v1/feeds/{feed}/lateness", get(feeds::lateness)),
         ("get", "/api/v1/dead-letters", get(feeds::dead_letters)),
         ("get", "/api/v1/dead-letters/{id}", get(feeds::dead_letter)),
+        ("get", "/api/v1/subjects", get(subjects::list)),
         ("get", "/api/v1/subjects/{ucc}", get(subjects::one)),
         ("get", "/api/v1/openapi.json", get(document::openapi)),
         ("get", "/metrics", get(metrics::page)),
@@ -65,8 +67,10 @@ pub fn router(handle: Handle, body_bytes_max: usize) -> Router {
         router = router.route(path, method);
     }
     router
+        .merge(console::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(handle.clone(), console::as_page))
         .layer(middleware::from_fn_with_state(handle.clone(), metrics::measure))
         // Refusals are answers, not failures of the server.
         .layer(TraceLayer::new_for_http().on_failure(()))

@@ -27,6 +27,13 @@ pub(super) struct ProblemDocument {
     detail: String,
 }
 
+/// What a problem says, beside the answer that is a document, for who would rather show a page.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+}
+
 /// A problem document; in a box, because it is the rare way out of every handler.
 #[derive(Debug)]
 pub(super) struct Problem(Box<Document>);
@@ -100,6 +107,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let document = *self.0;
+        let told = Told { title: document.title, detail: document.detail.clone() };
         let mut body = json!({
             "type": format!("urn:forewarn:problem:{}", document.kind),
             "title": document.title,
@@ -117,6 +125,7 @@ impl IntoResponse for Problem {
                 response.headers_mut().insert(name, value);
             }
         }
+        response.extensions_mut().insert(told);
         response
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Path, Query as Pairs},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, Uri, request::Parts},
 };
 
 use super::problem::Problem;
@@ -20,15 +20,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match Pairs::try_from_uri(&parts.uri) {
-            Ok(Pairs(pairs)) => Ok(Self(pairs)),
-            Err(rejection) => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad-query",
-                "The query is not readable",
-                format!("{}; write name=value&name=value, percent-encoded", rejection.body_text()),
-            )),
-        }
+        Self::read(&parts.uri)
     }
 }
 
@@ -49,6 +41,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 }
 
 impl Query {
+    /// The parameters of an address.
+    pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
+        match Pairs::try_from_uri(uri) {
+            Ok(Pairs(pairs)) => Ok(Self(pairs)),
+            Err(rejection) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad-query",
+                "The query is not readable",
+                format!("{}; write name=value&name=value, percent-encoded", rejection.body_text()),
+            )),
+        }
+    }
+
+    /// Names and values as they stood there.
+    pub(super) fn pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    pub(super) fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     #[cfg(test)]
     pub(super) fn of(pairs: &[(&str, &str)]) -> Self {
         Self(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())

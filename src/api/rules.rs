@@ -45,7 +45,8 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Json<Rules>, Problem> {
     query.only(&[])?;
-    Ok(Json(Rules { rules: handle.ask(|desk| desk.rules()).await? }))
+    let work = handle.metrics().work();
+    Ok(Json(Rules { rules: handle.ask(move |desk| desk.rules(&work)).await? }))
 }
 
 /// One rule with its text, tests and latest alerts.
@@ -58,10 +59,13 @@ pub(super) async fn one(
     query: Query,
 ) -> Result<Json<RuleDetail>, Problem> {
     query.only(&[])?;
+    let (unknown, work) = (unknown(&id), handle.metrics().work());
+    handle.ask(move |desk| desk.rule_detail(&id, &work)).await?.map(Json).ok_or(unknown)
+}
+
+pub(super) fn unknown(id: &str) -> Problem {
     let detail = format!("there is no rule {id:?}, GET /api/v1/rules lists them");
-    let found = handle.ask(move |desk| desk.rule_detail(&id)).await?;
-    let unknown = || Problem::missing("unknown-rule", "There is no such rule", detail);
-    found.map(Json).ok_or_else(unknown)
+    Problem::missing("unknown-rule", "There is no such rule", detail)
 }
 
 /// Checks the text of a rule as `forewarn check` does, against the feeds in use.

@@ -7,11 +7,11 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::problem::{Problem, ProblemDocument};
 use crate::{
-    engine::{handle::Handle, signals::KEPT},
+    engine::{handle::Handle, signals::KEPT, view::RuleSignals},
     model::diagnostic::did_you_mean,
 };
 
@@ -19,12 +19,12 @@ use crate::{
 #[utoipa::path(get, path = "/api/v1/rules/{id}/signals", tag = "rules",
     params(("id" = String, Path, description = "Id of the rule"),
         ("limit" = Option<usize>, Query, description = "Latest signals, at most 100")),
-    responses((status = 200, body = Object), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
+    responses((status = 200, body = RuleSignals), (status = "4XX", body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn of_rule(
     State(handle): State<Handle>,
     Path(rule): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<RuleSignals>, Problem> {
     let mut limit = KEPT;
     for (name, value) in query {
         let read = value.parse().ok().filter(|n| (1..=KEPT).contains(n));

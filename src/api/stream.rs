@@ -1,7 +1,7 @@
 //! Stream: `GET /api/v1/alerts/stream`, each new revision as a server-sent event.
 //!
 //! Out: `id: <number>` and `{"alert", "revision"}`. `Last-Event-ID`, or `?after=` where the client cannot set it, goes on
-//! behind a number; where too much came in between, an event `reset` says to read the list anew. A comment every 15 s shows
+//! behind a number; where too much came in between, an event `reset` says to read the list anew. A comment every 5 s shows
 //! that the line is open. A client that does not read for so long is dropped; nothing ever waits for one.
 
 use std::{convert::Infallible, time::Duration};
@@ -25,7 +25,7 @@ use crate::engine::{
 };
 
 /// How often an open line shows that it is open.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A client that takes nothing for so long is dropped.
 const SLOW: Duration = Duration::from_secs(15);
 /// Events that wait for a client.

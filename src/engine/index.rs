@@ -29,6 +29,9 @@ use crate::{
     store::{log::Place, record::RowsHead},
 };
 
+/// The column that holds where a record is about, where there are several regions.
+const REGION: &str = "region";
+
 /// Everything that is known about what was logged.
 #[derive(Debug)]
 pub struct Index {
@@ -299,6 +302,21 @@ impl Index {
         self.called.get(&xxh3_64(code.as_bytes()))
     }
 
+    /// For each of the first `limit` businesses with `text` in their name, an arrival number of a row that names it.
+    #[must_use]
+    pub fn businesses_called(&self, text: &str, limit: usize) -> Vec<u64> {
+        let is_called = |called: &Called| {
+            called.name.as_ref().is_some_and(|name| name.to_lowercase().contains(text))
+        };
+        let named = self.called.iter().filter(|(_, called)| is_called(called));
+        let mut found: Vec<(&str, u64)> =
+            named.filter_map(|(hash, called)| Some((called.name.as_deref()?, *hash))).collect();
+        // The shortest names are nearest to what was asked for.
+        found.sort_unstable_by_key(|(name, hash)| (name.len(), *name, *hash));
+        let last = |(_, hash): (&str, u64)| self.businesses.get(hash).last().copied();
+        found.into_iter().take(limit).filter_map(last).collect()
+    }
+
     /// Records with more than one version, from arrival number `from` on: the later version's number and those of all.
     pub fn corrected(&self, from: u64) -> impl Iterator<Item = (u64, Vec<u64>)> {
         let first = self.later.partition_point(|(arrival, _)| *arrival < from);
@@ -356,6 +374,9 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(schema: &'a FeedSchema, rows: &'a RecordBatch, zone: &Zone) -> Self {
         let of_kind = |kind| schema.columns.iter().position(|c| c.kind == kind);
+        // A complaint has the complainant's region, too.
+        let region = schema.position(REGION);
+        let region = region.filter(|c| schema.columns[*c].kind == ColumnType::Region);
         let code = of_kind(ColumnType::Ucc);
         let name = schema.names.iter().find(|(k, _)| Some(*k) == code).map(|(_, n)| *n);
         let is_text = |n: &usize| !schema.columns[*n].personal;
@@ -365,7 +386,7 @@ impl<'a> Columns<'a> {
             rows,
             code,
             name: name.filter(is_text),
-            region: of_kind(ColumnType::Region),
+            region: region.or_else(|| of_kind(ColumnType::Region)),
             times,
         }
     }

@@ -9,8 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use serde_json::{Map, Value, json};
-
+use super::view::{RuleSignals, SignalRow, Window};
 use crate::{
     model::{signal::Signal, time::Zone},
     rule::plan::RulePlan,
@@ -72,20 +71,18 @@ impl Signals {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|r| r.total).sum()
     }
 
-    /// `{"rule", "version", "status", "total", "signals": […]}` with the latest `limit` signals, the last one first, each
-    /// as in `signals.ndjson`; `None` for a rule that is not there.
+    /// How many signals a rule gave, with the latest `limit` of them; `None` for a rule that is not there.
     #[must_use]
-    pub fn of_rule(&self, id: &str, limit: usize) -> Option<Value> {
+    pub fn of_rule(&self, id: &str, limit: usize) -> Option<RuleSignals> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rules.iter().find(|r| r.id == id)?;
-        let latest = rule.latest.iter().rev().take(limit).map(|s| self.line(rule, s));
-        Some(json!({
-            "rule": rule.id,
-            "version": rule.version,
-            "status": rule.status,
-            "total": rule.total,
-            "signals": latest.collect::<Vec<_>>(),
-        }))
+        Some(RuleSignals {
+            rule: rule.id.clone(),
+            version: rule.version,
+            status: rule.status.to_owned(),
+            total: rule.total,
+            signals: rule.latest.iter().rev().take(limit).map(|s| self.row(rule, s)).collect(),
+        })
     }
 
     /// Ids of all rules.
@@ -95,20 +92,16 @@ impl Signals {
         rules.iter().map(|r| r.id.clone()).collect()
     }
 
-    fn line(&self, rule: &OfRule, signal: &Signal) -> Value {
-        let at = |ms: i64| Value::String(self.zone.format(ms));
-        let mut out = Map::new();
-        let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
-        put("rule", json!(rule.id));
-        put("version", json!(rule.version));
-        put("key", Value::Object(signal.key.values()));
-        let window = json!({"start": at(signal.window.start_ms), "end": at(signal.window.end_ms)});
-        put("window", window);
-        if let Some(record) = &signal.record {
-            put("record", json!(**record));
+    fn row(&self, rule: &OfRule, signal: &Signal) -> SignalRow {
+        let at = |ms: i64| self.zone.format(ms);
+        SignalRow {
+            rule: rule.id.clone(),
+            version: rule.version,
+            key: signal.key.values(),
+            window: Window { start: at(signal.window.start_ms), end: at(signal.window.end_ms) },
+            record: signal.record.as_ref().map(|r| (**r).to_owned()),
+            severity: signal.severity,
+            values: serde_json::from_str(&signal.values).unwrap_or_default(),
         }
-        put("severity", json!(signal.severity));
-        put("values", serde_json::from_str(&signal.values).unwrap_or_default());
-        Value::Object(out)
     }
 }

@@ -448,13 +448,13 @@ fn dead_letters_show_their_bytes_only_where_nothing_is_sealed() {
         assert_eq!(engine.request("POST", &path, &[], body.as_bytes()).status, 200);
     }
     let page = engine.get("/api/v1/dead-letters?limit=3").body;
-    assert_eq!((&page["total"], page["dead_letters"].as_array().unwrap().len()), (&json!(4), 3));
+    assert_eq!(page["dead_letters"].as_array().unwrap().len(), 3);
     let next = page["next"].as_str().unwrap();
     let rest = engine.get(&format!("/api/v1/dead-letters?limit=3&cursor={next}")).body;
     assert_eq!((rest["dead_letters"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
     for (feed, sealed) in [("orders", true), ("notes", false)] {
         let page = engine.get(&format!("/api/v1/dead-letters?feed={feed}&class=syntax")).body;
-        assert_eq!(page["total"], 1, "{page}");
+        assert_eq!(page["dead_letters"].as_array().unwrap().len(), 1, "{page}");
         let id = page["dead_letters"][0]["id"].as_str().unwrap();
         let letter = engine.get(&format!("/api/v1/dead-letters/{id}")).body;
         assert_eq!(letter["sealed"], sealed);
@@ -510,6 +510,7 @@ fn answers_are_what_the_document_says() {
         ("/api/v1/feeds/{feed}/lateness", "/api/v1/feeds/orders/lateness".to_owned()),
         ("/api/v1/dead-letters", "/api/v1/dead-letters".to_owned()),
         ("/api/v1/dead-letters/{id}", format!("/api/v1/dead-letters/{letter}")),
+        ("/api/v1/subjects", "/api/v1/subjects?q=%E6%A0%B7%E4%BE%8B".to_owned()),
         ("/api/v1/subjects/{ucc}", format!("/api/v1/subjects/{firm}")),
         ("/api/v1/openapi.json", "/api/v1/openapi.json".to_owned()),
         ("/healthz", "/healthz".to_owned()),

@@ -124,6 +124,11 @@ impl Running {
         self.request("GET", path, &[], &[])
     }
 
+    /// Status, head in lower case, and body as text.
+    pub(crate) fn text(&self, path: &str, headers: &[&str]) -> (u16, String, String) {
+        exchange(&self.address, "GET", path, headers, &[]).expect("an answer")
+    }
+
     fn push(&self, headers: &[&str], body: &str) -> Reply {
         self.request("POST", EVENTS, headers, body.as_bytes())
     }
@@ -175,6 +180,18 @@ fn request(
     headers: &[&str],
     body: &[u8],
 ) -> Option<Reply> {
+    let (status, head, body) = exchange(address, method, path, headers, body)?;
+    Some(Reply { status, head, body: serde_json::from_str(&body).unwrap_or(Value::Null) })
+}
+
+/// Status, head in lower case, and body of an answer.
+fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Option<(u16, String, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
     head.push_str(&format!("Content-Length: {}\r\n", body.len()));
@@ -186,11 +203,7 @@ fn request(
     let _ = stream.read_to_end(&mut reply);
     let reply = String::from_utf8(reply).ok()?;
     let (head, body) = reply.split_once("\r\n\r\n")?;
-    Some(Reply {
-        status: head.split(' ').nth(1)?.parse().ok()?,
-        head: head.to_lowercase(),
-        body: serde_json::from_str(body).unwrap_or(Value::Null),
-    })
+    Some((head.split(' ').nth(1)?.parse().ok()?, head.to_lowercase(), body.to_owned()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for")]

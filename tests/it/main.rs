@@ -8,6 +8,7 @@
 mod api;
 mod broken_files;
 mod compose;
+mod console;
 mod dashboards;
 mod dead_letters;
 mod demo;

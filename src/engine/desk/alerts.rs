@@ -1,13 +1,15 @@
 //! Alerts for readers: lists, and one with everything that explains it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Desk, Error, text_of};
 use crate::{
     engine::view::{
-        AlertDetail, AlertPage, AlertRow, Business, Measured, Note, NoteKind, Revision, TermRow,
-        Text, Window,
+        AlertDetail, AlertPage, AlertRow, Business, Facet, Facets, Measured, Note, NoteKind,
+        Revision, TermRow, Text, Window,
     },
     model::{
         alert::State,
@@ -20,8 +22,13 @@ use crate::{
         file::RuleFile,
         plan::{RulePlan, Term},
     },
-    store::alerts::{Filter, Kept, Sort},
+    store::alerts::{Filter, Kept, Sort, Tally},
 };
+
+/// Digits of a region code that name a city.
+const CITY_DIGITS: u8 = 4;
+/// What the list of regions calls the only city of a municipality.
+const PLAIN_CITY: &str = "市辖区";
 
 /// Which alerts, in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,19 +100,8 @@ impl Desk {
     pub fn alerts(&self, query: AlertQuery) -> Result<AlertPage, Error> {
         // Before the list is read: what is stored in between is then told again, never missed.
         let as_of = self.stream.latest();
-        let AlertQuery { mut filter, domain, text, sort, cursor, limit } = query;
-        if let Some(domain) = domain {
-            let in_domain = |id: &&String| {
-                self.rule(id).is_some_and(|r| self.domain(r).as_ref() == Some(&domain))
-            };
-            let asked = filter.rules.take();
-            let known = asked.unwrap_or_else(|| self.by_id.keys().cloned().collect());
-            filter.rules = Some(known.iter().filter(in_domain).cloned().collect());
-        }
-        filter.text = text.map(|text| {
-            let rules = self.rules_called(&text);
-            (text, rules)
-        });
+        let AlertQuery { filter, domain, text, sort, cursor, limit } = query;
+        let filter = self.filter(filter, domain.as_deref(), text);
         let page = self.read(|store| store.page(&filter, sort, cursor.as_deref(), limit))?;
         let alerts = page.alerts.iter().map(|kept| self.row(kept));
         Ok(AlertPage {
@@ -113,6 +109,56 @@ impl Desk {
             next: page.next,
             total: page.total,
             as_of,
+        })
+    }
+
+    /// How many alerts of each kind pass the filter; order, cursor and limit do not matter.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn facets(&self, query: AlertQuery) -> Result<Facets, Error> {
+        let asked = self.filter(query.filter, query.domain.as_deref(), query.text);
+        let others =
+            Filter { states: Vec::new(), severities: Vec::new(), rules: None, ..asked.clone() };
+        let elsewhere = Filter { region: None, ..asked.clone() };
+        let (tally, places) = self
+            .read(|store| Ok((store.tally(&others)?, store.regions(&elsewhere, CITY_DIGITS)?)))?;
+        let state = |t: &Tally| asked.states.is_empty() || asked.states.contains(&t.state);
+        let severity =
+            |t: &Tally| asked.severities.is_empty() || asked.severities.contains(&t.severity);
+        let rule = |t: &Tally| asked.rules.as_ref().is_none_or(|r| r.contains(&t.rule));
+        let sum = |of: &dyn Fn(&Tally) -> bool| {
+            tally.iter().filter(|t| of(t)).map(|t| t.alerts).sum::<u64>()
+        };
+        let plain =
+            |word: &str, alerts| Facet { word: word.to_owned(), title: Text::default(), alerts };
+        let states =
+            State::ALL.map(|s| plain(s.word(), sum(&|t| t.state == s && severity(t) && rule(t))));
+        let severities = Severity::ALL
+            .map(|s| plain(s.word(), sum(&|t| t.severity == s && state(t) && rule(t))));
+        let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
+        for one in tally.iter().filter(|t| state(t) && severity(t)) {
+            *by_rule.entry(&one.rule).or_default() += one.alerts;
+        }
+        let titled = |(id, alerts): (&str, u64)| Facet {
+            word: id.to_owned(),
+            title: self.title(id),
+            alerts,
+        };
+        let mut rules: Vec<Facet> = by_rule.into_iter().map(titled).collect();
+        rules.sort_by_key(|f| std::cmp::Reverse(f.alerts));
+        let city = |(code, alerts): (String, u64)| {
+            let named = region::name(&code).filter(|name| *name != PLAIN_CITY);
+            // A municipality is a province by its code.
+            let named = named.or_else(|| region::name(code.get(..2)?));
+            let name = named.unwrap_or(&code).to_owned();
+            Facet { title: Text { zh: name.clone(), en: name }, word: code, alerts }
+        };
+        Ok(Facets {
+            states: states.into(),
+            severities: severities.into_iter().rev().collect(),
+            rules,
+            cities: places.into_iter().map(city).collect(),
         })
     }
 
@@ -186,11 +232,9 @@ impl Desk {
     pub(super) fn row(&self, kept: &Kept) -> Result<AlertRow, Error> {
         let alert: Body = body("", kept)?;
         let file = self.rule(&alert.rule);
-        let titled = file.map(|f| text_of(&f.title));
-        let untitled = || Text { zh: alert.rule.clone(), en: alert.rule.clone() };
         let subject = kept.subject.clone();
         Ok(AlertRow {
-            title: titled.unwrap_or_else(untitled),
+            title: self.title(&alert.rule),
             domain: file.and_then(|f| self.domain(f)),
             subject: subject.ucc.map(|ucc| Business { ucc, name: subject.name }),
             region_name: subject.region.as_deref().and_then(region::name).map(str::to_owned),
@@ -243,6 +287,29 @@ impl Desk {
             });
         }
         Ok(out)
+    }
+
+    /// The filter with what only the rules in use tell.
+    fn filter(&self, mut filter: Filter, domain: Option<&str>, text: Option<String>) -> Filter {
+        if let Some(domain) = domain {
+            let in_domain = |id: &&String| {
+                self.rule(id).is_some_and(|r| self.domain(r).as_deref() == Some(domain))
+            };
+            let asked = filter.rules.take();
+            let known = asked.unwrap_or_else(|| self.by_id.keys().cloned().collect());
+            filter.rules = Some(known.iter().filter(in_domain).cloned().collect());
+        }
+        filter.text = text.map(|text| {
+            let rules = self.rules_called(&text);
+            (text, rules)
+        });
+        filter
+    }
+
+    /// Title of a rule; its id where the rule is gone.
+    fn title(&self, rule: &str) -> Text {
+        let untitled = || Text { zh: rule.to_owned(), en: rule.to_owned() };
+        self.rule(rule).map_or_else(untitled, |f| text_of(&f.title))
     }
 
     /// Rules whose id or title holds a text.

@@ -8,19 +8,21 @@ use crate::{
         index::FeedNow,
         view::{
             DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView,
-            PartitionRow, Text,
+            PartitionRow, SinkRow, Text,
         },
     },
     feed::FeedSpec,
-    model::alert::State,
+    model::{alert::State, time::DAY_MS},
     store::{
         alerts,
-        dead_letters::{DeadLetters, Filter, Stored},
+        dead_letters::{DeadLetters, Filter, Place, Stored},
     },
 };
 
 /// Records that a feed's page shows.
 const LATEST: u64 = 20;
+/// A feed that brought nothing for so long has stalled; the Prometheus rules say the same.
+const STALLED_MS: i64 = 2 * DAY_MS;
 
 /// Which refused records.
 #[derive(Debug, Clone, Default)]
@@ -85,21 +87,12 @@ impl Desk {
     /// # Errors
     /// [`Error::DeadLetters`]; [`Error::Store`] for a cursor that is none of this list.
     pub fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, Error> {
-        let mut letters = self.letters(&query.filter)?;
-        let place = |l: &Stored| (l.at_ms, l.id.clone());
-        letters.sort_by_key(|l| std::cmp::Reverse(place(l)));
-        let total = letters.len() as u64;
-        if let Some(cursor) = &query.cursor {
-            let split = cursor.split_once('~');
-            let behind = split.and_then(|(ms, id)| Some((ms.parse::<i64>().ok()?, id.to_owned())));
-            let behind = behind.ok_or_else(|| alerts::Error::Cursor(cursor.clone()))?;
-            letters.retain(|l| place(l) < behind);
-        }
-        let more = letters.len() > query.limit;
-        letters.truncate(query.limit);
-        let next = letters.last().filter(|_| more).map(|l| format!("{}~{}", l.at_ms, l.id));
-        let dead_letters = letters.iter().map(|l| self.letter(l, None)).collect();
-        Ok(DeadLetterPage { dead_letters, next, total })
+        let behind = query.cursor.as_deref().map(place).transpose()?;
+        let letters = DeadLetters::new(&self.data, &self.secret);
+        let (page, more) = letters.latest(&query.filter, behind.as_ref(), query.limit)?;
+        let next = page.last().filter(|_| more).map(|(_, place)| cursor(place));
+        let dead_letters = page.iter().map(|(letter, _)| self.letter(letter, None)).collect();
+        Ok(DeadLetterPage { dead_letters, next })
     }
 
     /// One refused record, with its bytes where they are not sealed; `None` when there is none.
@@ -108,23 +101,23 @@ impl Desk {
     /// [`Error::DeadLetters`].
     pub fn dead_letter(&self, id: &str) -> Result<Option<DeadLetterRow>, Error> {
         let filter = Filter { ids: vec![id.to_owned()], replayed: true, ..Filter::default() };
-        let letters = self.letters(&filter)?;
-        let Some(letter) = letters.first() else { return Ok(None) };
+        let letters = DeadLetters::new(&self.data, &self.secret);
+        let (page, _) = letters.latest(&filter, None, 1)?;
+        let Some((letter, _)) = page.first() else { return Ok(None) };
         let raw = if letter.sealed {
             None
         } else {
-            let bytes = DeadLetters::new(&self.data, &self.secret).raw(letter)?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
+            Some(String::from_utf8_lossy(&letters.raw(letter)?).into_owned())
         };
         Ok(Some(self.letter(letter, raw)))
     }
 
-    /// How the whole is doing.
+    /// How the whole is doing; `sinks` are those on the network, see [`Metrics::sinks`](crate::engine::metrics::Metrics::sinks).
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn health(&self, health: &Health) -> Result<HealthView, Error> {
-        let tally = self.read(|store| store.tally())?;
+    pub fn health(&self, health: &Health, sinks: Vec<SinkRow>) -> Result<HealthView, Error> {
+        let tally = self.read(|store| store.tally(&alerts::Filter::default()))?;
         let open = tally.iter().filter(|t| matches!(t.state, State::Pending | State::Firing));
         let index = self.index();
         let (status, reason) = match health {
@@ -144,6 +137,7 @@ impl Desk {
             alerts_open: open.map(|t| t.alerts).sum(),
             records: records as u64,
             businesses: businesses as u64,
+            sinks,
         })
     }
 
@@ -177,6 +171,7 @@ impl Desk {
             last_event_at: now.events_ms.map(|(_, last)| at(last)),
             last_arrival_at: now.last_arrival_ms.map(at),
             lag_seconds: now.watermark_ms.map(|w| (now_ms - w) as f64 / 1_000.0),
+            stalled: now.last_arrival_ms.is_some_and(|ms| now_ms - ms > STALLED_MS),
             idle: !now.partitions.is_empty() && now.partitions.values().all(|p| p.idle),
             partitions: partitions.collect(),
             delay: now
@@ -184,10 +179,6 @@ impl Desk {
                 .first()
                 .map_or_else(|| DelayRow::from(&Delays::default()), DelayRow::from),
         }
-    }
-
-    fn letters(&self, filter: &Filter) -> Result<Vec<Stored>, Error> {
-        Ok(DeadLetters::new(&self.data, &self.secret).list(filter)?.letters)
     }
 
     fn letter(&self, letter: &Stored, raw: Option<String>) -> DeadLetterRow {
@@ -204,6 +195,22 @@ impl Desk {
             raw,
         }
     }
+}
+
+/// Where the next page of letters starts, as text: `1772676000000~complaints~48213`.
+fn cursor(place: &Place) -> String {
+    format!("{}~{}~{}", place.at_ms, place.feed, place.offset)
+}
+
+fn place(cursor: &str) -> Result<Place, alerts::Error> {
+    let mut parts = cursor.splitn(3, '~');
+    let mut next = || parts.next();
+    let (at_ms, feed, offset) = (next(), next(), next());
+    let read = || {
+        let (at_ms, offset) = (at_ms?.parse().ok()?, offset?.parse().ok()?);
+        Some(Place { at_ms, feed: feed?.to_owned(), offset })
+    };
+    read().ok_or_else(|| alerts::Error::Cursor(cursor.to_owned()))
 }
 
 impl From<&Delays> for DelayRow {

@@ -5,6 +5,7 @@
 //! Not here: HTTP and HTML — see `api`.
 
 mod alerts;
+mod definition;
 mod disk;
 mod feeds;
 mod records;
@@ -175,7 +176,8 @@ impl Desk {
         let shown = code.as_ref().and_then(|(column, _)| {
             alert.context.get(&format!("{column}_name")).and_then(Value::as_str).map(str::to_owned)
         });
-        let region = text(&|name, _| name == "region" || name.ends_with("_region"));
+        let region = text(&|name, _| name == "region");
+        let region = region.or_else(|| text(&|name, _| name.ends_with("_region")));
         Subject {
             ucc: code.map(|(_, code)| code),
             name: shown.or_else(|| called.name.map(Into::into)),

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Desk, Error};
 use crate::{
     engine::{
         lookup::{self, LoggedRow},
-        view::{Business, EvidencePage, EvidenceRecord, FeedCount, SubjectView},
+        view::{Business, EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView},
     },
-    model::{alert::State, reference::region},
+    model::{alert::State, reference::region, schema::ColumnType, value::value_at},
     store::alerts::{Filter, PAGE_MAX, Sort},
 };
 
 /// Records of a business that are read at once.
 const RECORDS_MAX: usize = 500;
+/// Businesses found by name that no alert is about: each costs a look into the log.
+const NAMED_MAX: usize = 20;
 
 impl Desk {
     /// The records behind an alert; `None` when there is no such alert.
@@ -71,10 +75,15 @@ impl Desk {
         let feeds = by_feed
             .into_iter()
             .map(|(feed, records)| FeedCount { feed: self.specs[feed].name().to_owned(), records });
+        // Alerts remember what the log may not hold any more.
+        let told = page.alerts.iter().map(|kept| &kept.subject);
+        let name = told.clone().find_map(|s| s.name.clone());
+        let region = called.region.map(Into::into).or(told.clone().find_map(|s| s.region.clone()));
         let view = SubjectView {
-            subject: Business { ucc: code.to_owned(), name: called.name.map(Into::into) },
-            region_name: called.region.as_deref().and_then(region::name).map(str::to_owned),
-            region: called.region.map(Into::into),
+            subject: Business { ucc: code.to_owned(), name: called.name.map(Into::into).or(name) },
+            names: self.names(code, &records),
+            region_name: region.as_deref().and_then(region::name).map(str::to_owned),
+            region,
             records,
             feeds: feeds.collect(),
             open,
@@ -82,6 +91,80 @@ impl Desk {
         };
         let known = !view.records.is_empty() || !view.open.is_empty() || !view.past.is_empty();
         Ok(known.then_some(view))
+    }
+
+    /// The names that records give a business, in their order.
+    fn names(&self, code: &str, records: &[EvidenceRecord]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for record in records {
+            let Some(spec) = self.specs.iter().find(|s| s.name() == record.feed) else { continue };
+            let text = |column: usize| {
+                let name = &spec.schema.columns[column].name;
+                record
+                    .fields
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .filter(|_| !record.masked.contains(name))
+            };
+            for (of, name) in &spec.schema.names {
+                let name = text(*name).filter(|_| text(*of) == Some(code));
+                names.extend(name.filter(|n| !names.iter().any(|k| k == n)).map(str::to_owned));
+            }
+        }
+        names
+    }
+
+    /// Businesses that alerts are about, those with most open ones first; with a text, all with it in their name or code,
+    /// those without an alert last.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Log`].
+    pub fn subjects(&self, text: Option<&str>, limit: usize) -> Result<Vec<SubjectRow>, Error> {
+        let tally = self.read(|store| store.subjects(text, limit))?;
+        let mut out: Vec<SubjectRow> = tally
+            .into_iter()
+            .filter_map(|t| {
+                let last = Some(self.zone.format(t.last_fired_ms));
+                let row = self.subject_row(t.subject.ucc?, t.subject.name, t.subject.region);
+                Some(SubjectRow {
+                    open: t.open,
+                    alerts: t.alerts,
+                    severity: t.severity,
+                    last_fired_at: last,
+                    ..row
+                })
+            })
+            .collect();
+        let Some(text) = text.filter(|_| out.len() < limit) else { return Ok(out) };
+        let mut arrivals = self.index().businesses_called(&text.to_lowercase(), NAMED_MAX);
+        arrivals.sort_unstable();
+        for row in self.rows(&arrivals)? {
+            let schema = &self.specs[row.feed].schema;
+            let column = schema.columns.iter().position(|c| c.kind == ColumnType::Ucc);
+            let code = column.map(|c| value_at(row.batch.column(c), row.row));
+            if let Some(code) = code.as_ref().and_then(Value::as_str)
+                && !out.iter().any(|known| known.subject.ucc == code)
+            {
+                out.push(self.subject_row(code.to_owned(), None, None));
+            }
+        }
+        out.truncate(limit);
+        Ok(out)
+    }
+
+    /// A business without alerts; what the index calls it goes before `name` and `region`.
+    fn subject_row(&self, ucc: String, name: Option<String>, region: Option<String>) -> SubjectRow {
+        let called = self.index().called(&ucc).cloned().unwrap_or_default();
+        let region = called.region.map(Into::into).or(region);
+        SubjectRow {
+            subject: Business { ucc, name: called.name.map(Into::into).or(name) },
+            region_name: region.as_deref().and_then(region::name).map(str::to_owned),
+            region,
+            open: 0,
+            alerts: 0,
+            severity: None,
+            last_fired_at: None,
+        }
     }
 
     /// Records by feed and id, in the order asked for; `None` where the log holds no such record.

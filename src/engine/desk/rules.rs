@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Desk, Error, text_of};
+use super::{Desk, Error, definition::definition, text_of};
 use crate::{
-    engine::view::{Finding, RuleDetail, RuleRow, RuleTestRow},
+    engine::view::{Finding, RuleDetail, RuleRow, RuleTestRow, RuleWeek, RuleWork},
     model::{
         alert::State,
         diagnostic::{Diagnostic, Level},
+        time::DAY_MS,
+        window::MONDAY_ORIGIN_MS,
     },
     rule::{
         check::{self, FeedFacts},
@@ -18,21 +20,27 @@ use crate::{
 
 /// Alerts that a rule's page shows.
 const LATEST: usize = 20;
+const WEEK_MS: i64 = 7 * DAY_MS;
+/// Weeks that a rule's page shows.
+const WEEKS: i64 = 53;
+
+/// By rule, what the engine did for it.
+type Work = BTreeMap<String, RuleWork>;
 
 impl Desk {
-    /// All rules, by id.
+    /// All rules, by id; `work` is what the engine did for each, see [`Metrics::work`](crate::engine::metrics::Metrics::work).
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn rules(&self) -> Result<Vec<RuleRow>, Error> {
-        let tally = self.read(|store| store.tally())?;
+    pub fn rules(&self, work: &Work) -> Result<Vec<RuleRow>, Error> {
+        let tally = self.read(|store| store.tally(&Filter::default()))?;
         let mut by_rule: BTreeMap<&str, Vec<&Tally>> = BTreeMap::new();
         for one in &tally {
             by_rule.entry(&one.rule).or_default().push(one);
         }
         let none = Vec::new();
         let row = |(id, i): (&String, &usize)| {
-            self.rule_row(&self.rules[*i], by_rule.get(id.as_str()).unwrap_or(&none))
+            self.rule_row(&self.rules[*i], by_rule.get(id.as_str()).unwrap_or(&none), work)
         };
         Ok(self.by_id.iter().map(row).collect())
     }
@@ -41,24 +49,26 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn rule_detail(&self, id: &str) -> Result<Option<RuleDetail>, Error> {
+    pub fn rule_detail(&self, id: &str, work: &Work) -> Result<Option<RuleDetail>, Error> {
         let Some(file) = self.rule(id) else { return Ok(None) };
         let filter = Filter { rules: Some(vec![id.to_owned()]), ..Filter::default() };
         let page = self.read(|store| store.page(&filter, Sort::Fired, None, LATEST))?;
-        let tally = self.read(|store| store.tally())?;
+        let tally = self.read(|store| store.tally(&Filter::default()))?;
         let of_rule: Vec<&Tally> = tally.iter().filter(|t| t.rule == id).collect();
         let tests = file
             .tests
             .iter()
             .map(|t| RuleTestRow { name: t.name.value.clone(), expects: t.expect.len() });
         Ok(Some(RuleDetail {
-            rule: self.rule_row(file, &of_rule),
+            rule: self.rule_row(file, &of_rule, work),
             about: file.about.clone(),
             owner: file.owner.clone(),
             tags: file.tags.clone(),
+            definition: definition(file),
             text: file.source.to_string(),
             tests: tests.collect(),
             latest: page.alerts.iter().map(|kept| self.row(kept)).collect::<Result<_, _>>()?,
+            weeks: self.weeks(file)?,
         }))
     }
 
@@ -88,7 +98,34 @@ impl Desk {
         findings.iter().map(|d| finding(d, text)).collect()
     }
 
-    fn rule_row(&self, file: &RuleFile, tally: &[&Tally]) -> RuleRow {
+    /// The weeks of a year that ends with the latest record of the rule's feed; none where there is no record.
+    fn weeks(&self, file: &RuleFile) -> Result<Vec<RuleWeek>, Error> {
+        let feed = self.specs.iter().position(|s| s.name() == file.feed.value);
+        let latest = feed.and_then(|f| self.index().feeds()[f].events_ms);
+        let Some((_, latest_ms)) = latest else { return Ok(Vec::new()) };
+        let last = (self.zone.to_local(latest_ms) - MONDAY_ORIGIN_MS).div_euclid(WEEK_MS);
+        let starts = |week: i64| self.zone.to_utc(MONDAY_ORIGIN_MS + week * WEEK_MS);
+        self.read(|store| {
+            let week = |week: i64| {
+                let filter = Filter {
+                    rules: Some(vec![file.id.value.clone()]),
+                    since_ms: Some(starts(week)),
+                    until_ms: Some(starts(week + 1)),
+                    ..Filter::default()
+                };
+                let tally = store.tally(&filter)?;
+                let retracted = tally.iter().filter(|t| t.state == State::Retracted);
+                Ok(RuleWeek {
+                    start: self.zone.format(starts(week)),
+                    alerts: tally.iter().map(|t| t.alerts).sum(),
+                    retracted: retracted.map(|t| t.alerts).sum(),
+                })
+            };
+            (last - WEEKS + 1..=last).map(week).collect()
+        })
+    }
+
+    fn rule_row(&self, file: &RuleFile, tally: &[&Tally], work: &Work) -> RuleRow {
         let sum = |of: &dyn Fn(&Tally) -> bool| {
             tally.iter().filter(|t| of(t)).map(|t| t.alerts).sum::<u64>()
         };
@@ -104,14 +141,27 @@ impl Desk {
             kind: file.kind.value.word().to_owned(),
             severities: file.severity.iter().map(|(s, _)| s.word().to_owned()).collect(),
             feed: file.feed.value.clone(),
+            feeds: feeds(file),
             open: sum(&|t| matches!(t.state, State::Pending | State::Firing)),
             alerts: sum(&|_| true),
             retracted: sum(&|t| t.state == State::Retracted),
             signals: signals.unwrap_or(0),
             last_fired_at: last.map(|ms| self.zone.format(ms)),
+            work: work.get(&file.id.value).copied().unwrap_or_default(),
             file: self.path_of(file).display().to_string(),
         }
     }
+}
+
+/// The rule's own feed, then those of its measures.
+fn feeds(file: &RuleFile) -> Vec<String> {
+    let mut feeds = vec![file.feed.value.clone()];
+    for feed in file.measures.iter().filter_map(|m| m.feed.as_ref()) {
+        if !feeds.contains(&feed.value) {
+            feeds.push(feed.value.clone());
+        }
+    }
+    feeds
 }
 
 fn finding(d: &Diagnostic, text: &str) -> Finding {

@@ -22,7 +22,10 @@ mod sink;
 mod source;
 mod state;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use prometheus::{
     Encoder, Histogram, HistogramTimer, IntGauge, IntGaugeVec, Registry, TextEncoder,
@@ -42,6 +45,7 @@ pub use self::{http::Following, sink::Delivered, source::SourceStage};
 use super::{
     pipeline::{Pipeline, Step},
     process::Process,
+    view::{RuleWork, SinkRow},
 };
 use crate::{
     model::{
@@ -220,6 +224,18 @@ impl Metrics {
     /// `n` revisions went to a sink, or did not.
     pub(super) fn delivered(&self, sink: &str, result: Delivered, n: u64) {
         self.sinks.delivered(sink, result, n);
+    }
+
+    /// The sinks on the network, by name; `now_ms` is what waiting is held against.
+    #[must_use]
+    pub fn sinks(&self, now_ms: i64) -> Vec<SinkRow> {
+        self.sinks.rows(now_ms)
+    }
+
+    /// What each rule of the plan did since the log's beginning, by id.
+    #[must_use]
+    pub fn work(&self) -> BTreeMap<String, RuleWork> {
+        self.rules.iter().map(|rule| (rule.id.clone(), rule.work())).collect()
     }
 
     /// So many revisions wait for a sink, the oldest since `since_ms`.

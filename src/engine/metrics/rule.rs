@@ -4,11 +4,15 @@ use std::sync::{Mutex, PoisonError};
 
 use prometheus::IntCounter;
 
-use super::{super::pipeline::Pipeline, maker::Maker};
+use super::{
+    super::{pipeline::Pipeline, view::RuleWork},
+    maker::Maker,
+};
 use crate::rule::plan::RulePlan;
 
 /// The series of one rule, and what the pipeline had counted when it was looked at last.
 pub(super) struct Rule {
+    pub(super) id: String,
     evaluations: IntCounter,
     failures: IntCounter,
     not_ready: IntCounter,
@@ -46,6 +50,7 @@ pub(super) fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
     let of_rule = |rule: &RulePlan| {
         let name = &[rule.id.as_str()];
         Rule {
+            id: rule.id.clone(),
             evaluations: evaluations.with_label_values(name),
             failures: failures.with_label_values(name),
             not_ready: not_ready.with_label_values(name),
@@ -57,6 +62,13 @@ pub(super) fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
 }
 
 impl Rule {
+    /// What the pipeline has counted since it was made.
+    pub(super) fn work(&self) -> RuleWork {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Totals { evaluations, failures, not_ready } = seen;
+        RuleWork { evaluations, failures, not_ready }
+    }
+
     /// The pipeline has counted so much; what is new counts only where `counting`.
     pub(super) fn counted(&self, now: Totals, counting: bool) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

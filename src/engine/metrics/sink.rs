@@ -3,9 +3,13 @@
 use prometheus::{GaugeVec, HistogramTimer, HistogramVec, IntCounterVec, IntGaugeVec};
 
 use super::{
+    super::view::SinkRow,
     REQUEST_S,
     maker::{Maker, seconds},
 };
+
+/// A sink that does not take what has waited for so long is failing, seconds; the Prometheus rules say the same.
+const FAILING_S: u64 = 600;
 
 /// What became of one delivery to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,7 @@ impl Delivered {
 
 /// The series of sinks.
 pub(super) struct Sinks {
+    names: Vec<String>,
     deliveries: IntCounterVec,
     seconds: HistogramVec,
     backlog: IntGaugeVec,
@@ -45,6 +50,7 @@ impl Sinks {
     /// The series of the sinks with these names.
     pub(super) fn new(make: &Maker, names: &[String]) -> Self {
         let sinks = Self {
+            names: names.to_vec(),
             deliveries: make.counters(
                 "forewarn_sink_deliveries_total",
                 "Deliveries to sinks by what became of them.",
@@ -76,6 +82,21 @@ impl Sinks {
             sinks.oldest.with_label_values(&[name]);
         }
         sinks
+    }
+
+    /// By name; `now_ms` is what waiting is held against.
+    pub(super) fn rows(&self, now_ms: i64) -> Vec<SinkRow> {
+        let row = |sink: &String| {
+            let since_s = self.oldest.with_label_values(&[sink]).get();
+            let waits = (since_s > 0.0).then(|| (seconds(now_ms) - since_s).max(0.0) as u64);
+            SinkRow {
+                sink: sink.clone(),
+                waiting: self.backlog.with_label_values(&[sink]).get().max(0) as u64,
+                waiting_seconds: waits,
+                failing: waits.is_some_and(|s| s > FAILING_S),
+            }
+        };
+        self.names.iter().map(row).collect()
     }
 
     pub(super) fn timer(&self, sink: &str) -> HistogramTimer {

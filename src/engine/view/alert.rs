@@ -103,6 +103,30 @@ pub struct AlertPage {
     pub as_of: i64,
 }
 
+/// How many alerts there are of each kind, each kind counted under all filters but its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Facets {
+    /// By state, all of them.
+    pub states: Vec<Facet>,
+    /// By severity, all of them, highest first.
+    pub severities: Vec<Facet>,
+    /// By rule, most alerts first.
+    pub rules: Vec<Facet>,
+    /// By city, most alerts first; the word is the city's four digits.
+    pub cities: Vec<Facet>,
+}
+
+/// How many alerts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Facet {
+    /// As it stands in addresses.
+    pub word: String,
+    /// For people, where the word is none: title of the rule, name of the city.
+    pub title: Text,
+    /// How many.
+    pub alerts: u64,
+}
+
 /// All that can be said about an alert.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AlertDetail {

@@ -24,6 +24,8 @@ pub struct FeedRow {
     pub last_arrival_at: Option<String>,
     /// How far the watermark is behind the present, seconds.
     pub lag_seconds: Option<f64>,
+    /// It brought something once, and nothing for two days.
+    pub stalled: bool,
     /// All its partitions are silent: nothing comes, and it holds nothing back.
     pub idle: bool,
     /// By partition.
@@ -149,10 +151,9 @@ pub struct DeadLetterRow {
 pub struct DeadLetterPage {
     /// The letters.
     pub dead_letters: Vec<DeadLetterRow>,
-    /// Cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last one. How many there are in all is not counted: the files are long, and
+    /// [`Events::dead_letters`] tells how many were refused.
     pub next: Option<String>,
-    /// How many pass the filter in all.
-    pub total: u64,
 }
 
 /// How the whole is doing.
@@ -176,4 +177,19 @@ pub struct HealthView {
     pub records: u64,
     /// Businesses in them.
     pub businesses: u64,
+    /// Sinks on the network.
+    pub sinks: Vec<SinkRow>,
+}
+
+/// A sink on the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SinkRow {
+    /// Its name.
+    pub sink: String,
+    /// Revisions that it does not have yet.
+    pub waiting: u64,
+    /// For how long the oldest of them has waited, seconds.
+    pub waiting_seconds: Option<u64>,
+    /// It has not taken what waits for ten minutes.
+    pub failing: bool,
 }

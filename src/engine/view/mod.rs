@@ -9,11 +9,15 @@ mod record;
 mod rule;
 
 pub use alert::{
-    AlertDetail, AlertPage, AlertRow, Business, Measured, Note, NoteKind, Point, Revision, Series,
-    TermRow, Text, Window,
+    AlertDetail, AlertPage, AlertRow, Business, Facet, Facets, Measured, Note, NoteKind, Point,
+    Revision, Series, TermRow, Text, Window,
 };
 pub use feed::{
     DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView, PartitionRow,
+    SinkRow,
 };
-pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectView};
-pub use rule::{Finding, RuleDetail, RuleRow, RuleTestRow};
+pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
+pub use rule::{
+    CompareRow, Comparison, Definition, Finding, GradeRow, KeyRow, MeasureRow, RuleDetail, RuleRow,
+    RuleSignals, RuleTestRow, RuleWeek, RuleWork, SignalRow, WindowKind, WindowRow,
+};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{AlertRow, Business};
+use crate::model::signal::Severity;
 
 /// One record as it counts now.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -57,6 +58,8 @@ pub struct FeedCount {
 pub struct SubjectView {
     /// Code and name.
     pub subject: Business,
+    /// All names that its records give it, latest first.
+    pub names: Vec<String>,
     /// Region code after its latest record.
     pub region: Option<String>,
     /// Name of the region.
@@ -69,4 +72,24 @@ pub struct SubjectView {
     pub open: Vec<AlertRow>,
     /// Alerts that have ended, latest first.
     pub past: Vec<AlertRow>,
+}
+
+/// A business in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SubjectRow {
+    /// Code and name.
+    pub subject: Business,
+    /// Region code after its latest record.
+    pub region: Option<String>,
+    /// Name of the region.
+    pub region_name: Option<String>,
+    /// Alerts that are pending or firing.
+    pub open: u64,
+    /// All alerts.
+    pub alerts: u64,
+    /// Highest severity of an open alert.
+    #[schema(value_type = Option<String>)]
+    pub severity: Option<Severity>,
+    /// When an alert about it fired last.
+    pub last_fired_at: Option<String>,
 }

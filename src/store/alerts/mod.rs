@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::{Map, Value};
 
-pub use self::reader::{AlertReader, Filter, Kept, PAGE_MAX, Page, Sort, Tally};
+pub use self::reader::{AlertReader, Filter, Kept, PAGE_MAX, Page, Sort, SubjectTally, Tally};
 use self::tables::SCHEMA_VERSION;
 use super::outbox;
 use crate::model::{alert::State, signal::Severity};

@@ -32,6 +32,8 @@ pub struct Filter {
     pub key: Option<String>,
     /// About this business.
     pub ucc: Option<String>,
+    /// One of these alerts; any, where empty.
+    pub ids: Vec<String>,
     /// In a region whose code begins so.
     pub region: Option<String>,
     /// With this text in message, key, name or id, whatever the case; or of one of these rules.
@@ -119,6 +121,21 @@ pub struct Tally {
     /// How many.
     pub alerts: u64,
     /// When the last of them fired, ms.
+    pub last_fired_ms: i64,
+}
+
+/// How many alerts are about one business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectTally {
+    /// The business.
+    pub subject: Subject,
+    /// All alerts.
+    pub alerts: u64,
+    /// Those that are pending or firing.
+    pub open: u64,
+    /// The highest severity of those.
+    pub severity: Option<Severity>,
+    /// When the last of all fired, ms.
     pub last_fired_ms: i64,
 }
 
@@ -221,21 +238,25 @@ impl AlertReader {
         self.kept(id)?.map(|kept| parse(&self.path, id, &kept.body)).transpose()
     }
 
-    /// How many alerts there are, by rule, state and severity.
+    /// How many alerts pass the filter, by rule, state and severity.
     ///
     /// # Errors
     /// [`Error::Sqlite`].
-    pub fn tally(&self) -> Result<Vec<Tally>, Error> {
-        let sql = "SELECT rule, state, severity, count(*), max(fired_ms) FROM alerts
-                   GROUP BY rule, state, severity ORDER BY rule, state, severity";
+    pub fn tally(&self, filter: &Filter) -> Result<Vec<Tally>, Error> {
+        let (terms, cells) = conditions(filter);
+        let sql = format!(
+            "SELECT rule, state, severity, count(*), max(fired_ms) FROM alerts WHERE {}
+             GROUP BY rule, state, severity ORDER BY rule, state, severity",
+            all(&terms)
+        );
         let row = |r: &Row<'_>| {
             let (state, severity): (String, String) = (r.get(1)?, r.get(2)?);
             let found = State::parse(&state).zip(Severity::parse(&severity));
             Ok(found.zip(Some((r.get(0)?, r.get::<_, i64>(3)?, r.get(4)?))))
         };
         let read = || {
-            let mut statement = self.db.prepare_cached(sql)?;
-            statement.query_map([], row)?.collect::<Result<Vec<_>, _>>()
+            let mut statement = self.db.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(cells), row)?.collect::<Result<Vec<_>, _>>()
         };
         let rows = read().map_err(|e| self.error("counting alerts", e))?;
         let tally = |((state, severity), (rule, alerts, last_fired_ms)): (_, (_, i64, _))| Tally {
@@ -246,6 +267,53 @@ impl AlertReader {
             last_fired_ms,
         };
         Ok(rows.into_iter().flatten().map(tally).collect())
+    }
+
+    /// How many alerts pass the filter, by the first `digits` of their region code, most first.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn regions(&self, filter: &Filter, digits: u8) -> Result<Vec<(String, u64)>, Error> {
+        let (terms, cells) = conditions(filter);
+        let sql = format!(
+            "SELECT substr(region, 1, {digits}) AS place, count(*) AS n FROM alerts
+             WHERE region IS NOT NULL AND {} GROUP BY place ORDER BY n DESC, place",
+            all(&terms)
+        );
+        let row = |r: &Row<'_>| Ok((r.get(0)?, r.get::<_, i64>(1)?.max(0) as u64));
+        let read = || {
+            let mut statement = self.db.prepare_cached(&sql)?;
+            statement.query_map(params_from_iter(cells), row)?.collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(|e| self.error("counting alerts", e))
+    }
+
+    /// Businesses that alerts are about, those with most open ones first; `called`: with this text in name or code.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub fn subjects(&self, called: Option<&str>, limit: usize) -> Result<Vec<SubjectTally>, Error> {
+        let sql = "SELECT ucc, max(name), max(region), count(*), sum(state IN ('pending', 'firing')) AS open,
+                   max(CASE WHEN state IN ('pending', 'firing') THEN rank END) AS rank, max(fired_ms) AS last
+                   FROM alerts WHERE ucc IS NOT NULL
+                   AND (?1 IS NULL OR instr(lower(name), lower(?1)) > 0 OR instr(ucc, upper(?1)) > 0)
+                   GROUP BY ucc ORDER BY open DESC, rank DESC, last DESC, ucc LIMIT ?2";
+        let row = |r: &Row<'_>| {
+            let rank = r.get::<_, Option<i64>>(5)?.and_then(|rank| usize::try_from(rank).ok());
+            Ok(SubjectTally {
+                subject: Subject { ucc: r.get(0)?, name: r.get(1)?, region: r.get(2)? },
+                alerts: r.get::<_, i64>(3)?.max(0) as u64,
+                open: r.get::<_, i64>(4)?.max(0) as u64,
+                severity: rank.and_then(|rank| Severity::ALL.get(rank).copied()),
+                last_fired_ms: r.get(6)?,
+            })
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = || {
+            let mut statement = self.db.prepare_cached(sql)?;
+            statement.query_map((called, limit), row)?.collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(|e| self.error("counting alerts", e))
     }
 
     /// All revisions of one alert, oldest first.
@@ -284,6 +352,9 @@ fn conditions(filter: &Filter) -> (Vec<String>, Vec<Cell>) {
     }
     if let Some(rules) = &filter.rules {
         any_of("rule", rules.clone());
+    }
+    if !filter.ids.is_empty() {
+        any_of("id", filter.ids.clone());
     }
     let mut term = |sql: String, values: Vec<Cell>| {
         terms.push(sql);

@@ -179,7 +179,7 @@ fn a_store_of_the_first_version_is_read_on() {
     assert_eq!(page.alerts[0].subject.ucc.is_some(), valid);
     let again = told("a1", 2, State::Resolved, Severity::Low, 7);
     assert_eq!(store.commit(&[again], 1, false).unwrap().len(), 1);
-    assert_eq!(reader.tally().unwrap()[0].state, State::Resolved);
+    assert_eq!(reader.tally(&Filter::default()).unwrap()[0].state, State::Resolved);
 }
 
 #[test]

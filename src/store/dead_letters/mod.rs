@@ -5,6 +5,8 @@
 //! A replay is noted as a further line, nothing is ever rewritten. The same letter again is the same letter (its id is a
 //! hash of what it is) and open again. A line that a crash cut off is skipped, and the next one starts afresh.
 
+mod latest;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File, OpenOptions},
@@ -13,6 +15,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+pub use latest::Place;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 

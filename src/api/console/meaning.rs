@@ -1,0 +1,277 @@
+//! Meaning: what a rule says, in plain words, part by part; conditions stay as their author wrote them, with the values of
+//! the parameters put in.
+
+use maud::{Markup, html};
+
+use super::{language::Language, show, words, words::Word};
+use crate::engine::view::{
+    CompareRow, Comparison, Definition, FeedRow, MeasureRow, WindowKind, WindowRow,
+};
+
+/// The parts as a list of terms and descriptions; `feed` is the one that the rule reads.
+pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Language) -> Markup {
+    let sql = |text: &str| html! { code.sql { (with_values(text, rule)) } };
+    let feed_link = |name: &str| {
+        html! { a href=(super::feeds::href(name)) { bdi { (super::feeds::title(feeds, name, l)) } } }
+    };
+    html! {
+        dl.meaning {
+            dt { (words::MEANING_READS.of(l)) }
+            dd {
+                (feed_link(feed))
+                @if let Some(filter) = &rule.filter { span.only { (words::MEANING_ONLY.of(l)) } (sql(filter)) }
+                @if let Some(time) = &rule.time { span.only { (words::MEANING_TIME.of(l)) } code { (time) } }
+            }
+            @if !rule.key.is_empty() {
+                dt { (words::MEANING_BY.of(l)) }
+                dd {
+                    @for (i, key) in rule.key.iter().enumerate() {
+                        @if i > 0 { " × " }
+                        code { (key.name) }
+                        @if key.sql != key.name { " " span.muted { (key.sql) } }
+                    }
+                    @if rule.keeps_missing_keys { " " span.muted { (words::MEANING_KEEPS_MISSING.of(l)) } }
+                }
+            }
+            dt { (words::WINDOW.of(l)) }
+            dd { (window(rule.window, l)) }
+            @if !rule.measures.is_empty() {
+                dt { (words::MEANING_MEASURES.of(l)) }
+                dd { ul { @for measure in &rule.measures { li {
+                    code.name { (measure.name) } " " (aggregate(measure, l))
+                    @if let Some(name) = &measure.feed { span.only { (words::MEANING_FROM.of(l)) } (feed_link(name)) }
+                    @if let Some(filter) = &measure.filter { span.only { (words::MEANING_ONLY.of(l)) } (sql(filter)) }
+                } } } }
+            }
+            @if !rule.compares.is_empty() {
+                dt { (words::MEANING_COMPARES.of(l)) }
+                dd { ul { @for compare in &rule.compares { li { code.name { (compare.name) } " " (comparison(compare, l)) } } } }
+            }
+            dt { (words::MEANING_FIRES.of(l)) }
+            dd {
+                @match &rule.when {
+                    None => (words::MEANING_ALWAYS.of(l)),
+                    Some(when) => ol.conditions { @for part in conjuncts(when) { li { (sql(part)) } } },
+                }
+                @if rule.hold_seconds > 0 { p.muted { (words::MEANING_HOLD.with(l, &[("span", &show::whole(rule.hold_seconds, l))])) } }
+            }
+            dt { (words::SEVERITY.of(l)) }
+            dd { ul { @for grade in &rule.grades { li {
+                (show::severity(grade.severity, l))
+                @if let Some(when) = &grade.when { " " (sql(when)) }
+                @else if rule.grades.len() > 1 { " " span.muted { (words::MEANING_ELSE.of(l)) } }
+            } } } }
+            @if rule.window.is_some() {
+                dt { (words::MEANING_ENDS.of(l)) }
+                dd {
+                    @match &rule.clear { None => (words::MEANING_CLEAR.of(l)), Some(clear) => (sql(clear)) }
+                    @if rule.keep_seconds > 0 { " " span.muted { (words::MEANING_KEEP.with(l, &[("span", &show::whole(rule.keep_seconds, l))])) } }
+                }
+            }
+            @if let Some(again) = &rule.reraise { dt { (words::RAISED_AGAIN.of(l)) } dd { (sql(again)) } }
+            @if !l.of(&rule.message).is_empty() { dt { (words::MESSAGE.of(l)) } dd dir="auto" { (l.of(&rule.message)) } }
+        }
+    }
+}
+
+fn window(window: Option<WindowRow>, l: Language) -> String {
+    let Some(window) = window else { return words::MEANING_SINGLE.of(l).to_owned() };
+    let (width, every) =
+        (show::whole(window.width_seconds, l), show::whole(window.every_seconds, l));
+    let word = match window.kind {
+        WindowKind::Sliding => words::MEANING_SLIDING,
+        WindowKind::Tumbling => words::MEANING_TUMBLING,
+        WindowKind::Session => words::MEANING_SESSION,
+    };
+    word.with(l, &[("width", &width), ("every", &every)])
+}
+
+/// An aggregate in words where it is a plain one.
+fn aggregate(measure: &MeasureRow, l: Language) -> Markup {
+    let sql = measure.sql.as_str();
+    let told = call(sql).and_then(|(name, argument)| {
+        let word = match (name.as_str(), argument) {
+            ("count", "*") => words::MEANING_COUNT,
+            ("count", argument) if argument.starts_with("distinct ") => words::MEANING_DISTINCT,
+            ("sum", _) => words::MEANING_SUM,
+            ("avg", _) => words::MEANING_AVG,
+            ("min", _) => words::MEANING_MIN,
+            ("max", _) => words::MEANING_MAX,
+            _ => return None,
+        };
+        Some((word, argument.strip_prefix("distinct ").unwrap_or(argument).trim()))
+    });
+    html! {
+        @match told {
+            Some((word, argument)) => (around(word, argument, l)),
+            None => code.sql { (sql) },
+        }
+    }
+}
+
+/// A word whose `{of}` is code.
+fn around(word: Word, code: &str, l: Language) -> Markup {
+    let text = word.of(l);
+    html! {
+        @match text.split_once("{of}") {
+            Some((before, after)) => { (before) code { (code) } (after) },
+            None => (text),
+        }
+    }
+}
+
+/// Name and argument of a text that is one call of one plain argument.
+fn call(sql: &str) -> Option<(String, &str)> {
+    let (name, rest) = sql.split_once('(')?;
+    let argument = rest.strip_suffix(')')?.trim();
+    let plain = |c: char| c.is_alphanumeric() || " _*\"".contains(c);
+    (name.chars().all(char::is_alphanumeric) && argument.chars().all(plain))
+        .then(|| (name.to_lowercase(), argument))
+}
+
+fn comparison(compare: &CompareRow, l: Language) -> String {
+    match &compare.with {
+        Comparison::Shift { seconds } => {
+            words::MEANING_SHIFT.with(l, &[("span", &show::whole(*seconds, l))])
+        }
+        Comparison::History { windows, step_seconds, skip, of } => {
+            let of = match of.as_str() {
+                "median" => words::MEANING_OF_MEDIAN,
+                "max" => words::MEANING_OF_MAX,
+                "sum" => words::MEANING_OF_SUM,
+                _ => words::MEANING_OF_MEAN,
+            };
+            let word = if *skip > 0 { words::MEANING_HISTORY_SKIP } else { words::MEANING_HISTORY };
+            let (windows, skip) = (windows.to_string(), skip.to_string());
+            let step = show::whole(*step_seconds, l);
+            word.with(l, &[("of", of.of(l)), ("n", &windows), ("step", &step), ("skip", &skip)])
+        }
+        Comparison::Peers { key } => words::MEANING_PEERS.with(l, &[("key", &key.join(" × "))]),
+    }
+}
+
+/// The text with the values of its parameters.
+fn with_values(sql: &str, rule: &Definition) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(at) = rest.find('$') {
+        let name_of = &rest[at + 1..];
+        let end = name_of.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name_of.len());
+        out.push_str(&rest[..at]);
+        match rule.params.get(&name_of[..end]) {
+            Some(value) => out.push_str(&value.to_string().replace('"', "'")),
+            None => out.push_str(&rest[at..=at + end]),
+        }
+        rest = &name_of[end..];
+    }
+    out + rest
+}
+
+/// The conditions that `and` joins, where nothing else stands above them.
+fn conjuncts(sql: &str) -> Vec<&str> {
+    let lower = sql.to_ascii_lowercase();
+    let (mut depth, mut quoted, mut between, mut start) = (0i32, false, false, 0);
+    let mut parts = Vec::new();
+    for (i, c) in lower.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            ' ' if !quoted && depth == 0 => {
+                let word = lower[i + 1..].split(' ').next().unwrap_or_default();
+                match word {
+                    "or" | "case" => return vec![sql],
+                    "between" => between = true,
+                    "and" if between => between = false,
+                    "and" => {
+                        parts.push(sql[start..i].trim());
+                        start = i + 4;
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    if lower.starts_with("case ") {
+        return vec![sql];
+    }
+    parts.push(sql[start..].trim());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn conditions_are_split_where_that_means_the_same() {
+        for (sql, expect) in [
+            ("n >= 3", vec!["n >= 3"]),
+            ("n >= 3 and people >= 2", vec!["n >= 3", "people >= 2"]),
+            ("n >= 3 AND (a or b) and x in (1, 2)", vec!["n >= 3", "(a or b)", "x in (1, 2)"]),
+            ("n between 1 and 3 and m > 2", vec!["n between 1 and 3", "m > 2"]),
+            ("a and b or c", vec!["a and b or c"]),
+            ("t = 'this and that' and b", vec!["t = 'this and that'", "b"]),
+            ("case when a and b then c else d end", vec!["case when a and b then c else d end"]),
+            ("名称 = '甲' and b", vec!["名称 = '甲'", "b"]),
+            ("android > 1", vec!["android > 1"]),
+        ] {
+            assert_eq!(conjuncts(sql), expect, "{sql}");
+        }
+    }
+
+    #[test]
+    fn parameters_stand_by_their_values() {
+        let params = json!({"least": 3, "leastest": 9, "word": "a\"b"});
+        let rule = Definition { params: params.as_object().unwrap().clone(), ..definition() };
+        for (sql, expect) in [
+            ("n >= $least and m > $leastest", "n >= 3 and m > 9"),
+            ("x = $word", "x = 'a\\'b'"),
+            ("$unknown + $", "$unknown + $"),
+            ("单价 > $least元", "单价 > $least元"),
+        ] {
+            assert_eq!(with_values(sql, &rule), expect, "{sql}");
+        }
+    }
+
+    fn definition() -> Definition {
+        let text = || crate::engine::view::Text { zh: String::new(), en: String::new() };
+        Definition {
+            filter: None,
+            key: Vec::new(),
+            keeps_missing_keys: false,
+            time: None,
+            window: None,
+            measures: Vec::new(),
+            compares: Vec::new(),
+            params: serde_json::Map::new(),
+            when: None,
+            clear: None,
+            grades: Vec::new(),
+            hold_seconds: 0,
+            keep_seconds: 0,
+            reraise: None,
+            action: text(),
+            basis: Vec::new(),
+            message: text(),
+        }
+    }
+
+    #[test]
+    fn plain_aggregates_are_told_in_words() {
+        for (sql, expect) in [
+            ("count(*)", "记录数"),
+            ("count(distinct ucc)", "<code>ucc</code> 的不同值个数"),
+            ("sum(amount)", "<code>amount</code> 之和"),
+            ("count(*) filter (where a)", "<code class=\"sql\">count(*) filter (where a)</code>"),
+            ("sum(a + b)", "<code class=\"sql\">sum(a + b)</code>"),
+        ] {
+            let measure =
+                MeasureRow { name: "n".into(), feed: None, filter: None, sql: sql.into() };
+            assert_eq!(aggregate(&measure, Language::Zh).into_string(), expect);
+        }
+    }
+}
