@@ -1,0 +1,10 @@
+//! Mathematics that several detectors share.
+
+pub mod beta;
+pub mod binomial;
+pub mod gamma;
+pub mod loader;
+pub mod normal;
+pub mod order;
+pub mod root;
+pub mod simplex;

@@ -1,0 +1,3 @@
+//! Detectors that know seasons and trends.
+
+pub mod mann_kendall;
