@@ -1,0 +1,1 @@
+//! Cluster: where, and since when, do cases lie too close together?

@@ -1,0 +1,1 @@
+//! Ratio: shares, rates and tables of counts, compared with their group.

@@ -1,0 +1,1 @@
+//! Season: methods that take a season and a level out of a series first.
