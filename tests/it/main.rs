@@ -13,6 +13,7 @@ mod dead_letters;
 mod diagnostics;
 mod differential;
 mod feeds;
+mod golden;
 mod house;
 mod http;
 mod lateness;

@@ -13,7 +13,8 @@ use crate::detect::{
 };
 
 /// What the cases are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Model {
     /// Rare cases: each place expects its share.
     #[default]
@@ -22,20 +23,20 @@ pub enum Model {
     Binomial,
 }
 
-/// How the map is scanned.
+/// Circular scan: where on a map are there too many cases?
 ///
 /// # What it finds
 /// A group of neighbouring districts with more cases than their population explains, without borders set beforehand.
 ///
 /// # Parameters
-/// - `model`: `poisson` (default) or `binomial` (samples and failures).
-/// - `population_share_max`: largest cluster, as a share of the population, default 0.5, in (0, 0.5].
-/// - `replicates`: default 999, in [0, 9,999]; 0 gives no p-values.
-/// - `alpha`: clusters beside the most likely one are reported up to this p-value, default 0.05, in (0, 1).
-/// - `seed`: default 1.
-/// - `metric`: `planar` (default) or `sphere`.
-/// - `compat`: `corrected` (default) brings expected cases to the number of cases; `r` keeps them and cuts both totals to
-///   whole numbers, which shifts all scores where totals are not whole or differ.
+/// - `model` — `poisson`, or `binomial` for failures among samples; default `poisson`.
+/// - `population_share_max` — largest cluster, as a share of the population, above 0, up to 0.5; default 0.5.
+/// - `replicates` — maps drawn by chance, 0 to 9,999; default 999. 0 gives no p-values.
+/// - `alpha` — clusters beside the most likely one are reported up to this p-value, between 0 and 1; default 0.05.
+/// - `seed` — of the replicates; default 1.
+/// - `metric` — `planar`, or `sphere` for degrees; default `planar`.
+/// - `compat` — `r` keeps expected cases as given and cuts totals to whole numbers, which shifts all scores where totals are
+///   not whole or differ; `corrected` brings expected cases to the number of cases. Default `corrected`.
 ///
 /// # When it misleads
 /// Circles find round clusters; a river valley is found in pieces. The borders of a cluster are uncertain, its centre is not
@@ -44,9 +45,10 @@ pub enum Model {
 ///
 /// # Source
 /// Kulldorff 1997, Commun. Stat. Theory Methods 26, 1481–1496; Kulldorff and Nagarwalla 1995, Stat. Med. 14, 799–810.
-/// Checked against the golden family `kulldorff`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
+/// Golden family `kulldorff`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kulldorff {
     /// What the cases are compared with.
     pub model: Model,
     /// Largest cluster, as a share of the population.
@@ -63,7 +65,7 @@ pub struct Parameters {
     pub compat: Compat,
 }
 
-impl Default for Parameters {
+impl Default for Kulldorff {
     fn default() -> Self {
         Self {
             model: Model::Poisson,
@@ -122,7 +124,7 @@ pub struct Scan {
 /// # Errors
 /// Slices of different length, negative or non-finite numbers, no cases, no population, more cases than population in the
 /// binomial model, parameters out of range.
-pub fn scan(map: &Map<'_>, with: &Parameters) -> Result<Scan, Error> {
+pub fn scan(map: &Map<'_>, with: &Kulldorff) -> Result<Scan, Error> {
     let ground = Ground::try_new(map, with)?;
     let replicates = ground.replicates(with)?;
     let p = |score: f64| {
@@ -159,7 +161,7 @@ pub fn scan(map: &Map<'_>, with: &Parameters) -> Result<Scan, Error> {
 /// As [`scan`].
 pub fn ranked(
     map: &Map<'_>,
-    with: &Parameters,
+    with: &Kulldorff,
     most: usize,
 ) -> Result<Vec<(Vec<usize>, f64)>, Error> {
     let ground = Ground::try_new(map, with)?;
@@ -195,14 +197,14 @@ struct Totals {
 }
 
 impl Ground {
-    fn try_new(map: &Map<'_>, with: &Parameters) -> Result<Self, Error> {
+    fn try_new(map: &Map<'_>, with: &Kulldorff) -> Result<Self, Error> {
         check(map, with)?;
         let sum = |of: &[f64]| of.iter().sum::<f64>();
         let (cases, people) = (sum(map.cases), sum(map.population));
         let rates = map.expected.unwrap_or(map.population);
         let of_rates = sum(rates);
         if cases <= 0.0 || people <= 0.0 || of_rates <= 0.0 {
-            return Err(Error::NotDefined { why: "no cases or no population" });
+            return Err(Error::NoAnswer { why: "no cases or no population" });
         }
         let circles = neighbours(map.places, with.metric)?
             .into_iter()
@@ -266,13 +268,13 @@ impl Ground {
         all
     }
 
-    fn replicates(&self, with: &Parameters) -> Result<Vec<f64>, Error> {
+    fn replicates(&self, with: &Kulldorff) -> Result<Vec<f64>, Error> {
         let count = self.cases.iter().sum::<f64>().round();
         if count > 1e8 {
-            let must = "at most 1e8 for replicates";
-            return Err(Error::OutOfRange { what: "number of cases", at: 0, value: count, must });
+            let range = "at most 1e8 for replicates";
+            return Err(Error::Value { what: "number of cases", at: 0, value: count, range });
         }
-        let none = Error::NotDefined { why: "no cases or no population" };
+        let none = Error::NoAnswer { why: "no cases or no population" };
         let deal = Deal::try_new(self, count as u64).ok_or(none)?;
         let totals = Totals { cases: count, ..self.totals };
         Ok((0..u64::from(with.replicates))
@@ -374,8 +376,9 @@ fn x_ln(x: f64, y: f64) -> f64 {
     if x <= 0.0 { 0.0 } else { x * y.ln() }
 }
 
-fn check(map: &Map<'_>, with: &Parameters) -> Result<(), Error> {
-    let bad = |name, value, must| Err(Error::Parameter { name, value, must });
+fn check(map: &Map<'_>, with: &Kulldorff) -> Result<(), Error> {
+    let bad =
+        |name, value: f64, range| Err(Error::Parameter { name, value: value.to_string(), range });
     if !(with.population_share_max > 0.0 && with.population_share_max <= 0.5) {
         return bad("population_share_max", with.population_share_max, "in (0, 0.5]");
     }
@@ -393,18 +396,18 @@ fn check(map: &Map<'_>, with: &Parameters) -> Result<(), Error> {
     ];
     for (what, column) in columns {
         if column.len() != expected {
-            return Err(Error::Length { what, found: column.len(), expected });
+            return Err(Error::Rows { what, got: column.len(), wanted: expected });
         }
         if let Some(at) = column.iter().position(|v| !(0.0..=1e12).contains(v)) {
-            return Err(Error::OutOfRange { what, at, value: column[at], must: "in [0, 1e12]" });
+            return Err(Error::Value { what, at, value: column[at], range: "in [0, 1e12]" });
         }
     }
     let more = |(c, n): (&f64, &f64)| c > n;
     if with.model == Model::Binomial
         && let Some(at) = map.cases.iter().zip(map.population).position(more)
     {
-        let must = "no more than the population";
-        return Err(Error::OutOfRange { what: "cases", at, value: map.cases[at], must });
+        let range = "no more than the population";
+        return Err(Error::Value { what: "cases", at, value: map.cases[at], range });
     }
     Ok(())
 }
@@ -428,8 +431,10 @@ mod tests {
             cases[hot] = 40.0;
         }
         for model in [Model::Poisson, Model::Binomial] {
-            let map = Map { places: &places, cases: &cases, population: &[1000.0; 36], expected: None };
-            let found = scan(&map, &Parameters { model, replicates: 99, ..Default::default() }).unwrap();
+            let map =
+                Map { places: &places, cases: &cases, population: &[1000.0; 36], expected: None };
+            let found =
+                scan(&map, &Kulldorff { model, replicates: 99, ..Default::default() }).unwrap();
             let mut members = found.clusters[0].members.clone();
             members.sort_unstable();
             assert_eq!(members, [0, 1, 6]);
@@ -444,7 +449,7 @@ mod tests {
         let mut random = Random::new(3, 0);
         let cases: Vec<f64> = (0..64).map(|_| random.poisson(9.0) as f64).collect();
         let map = Map { places: &places, cases: &cases, population: &[500.0; 64], expected: None };
-        let found = scan(&map, &Parameters { replicates: 199, ..Default::default() }).unwrap();
+        let found = scan(&map, &Kulldorff { replicates: 199, ..Default::default() }).unwrap();
         assert!(found.clusters[0].p > Some(0.02), "{:?}", found.clusters[0]);
     }
 
@@ -453,8 +458,13 @@ mod tests {
         let places = grid(2);
         for count in [3.0, 9.0] {
             let cases = [count, 0.0, 0.0, 0.0];
-            let map = Map { places: &places, cases: &cases, population: &[9.0, 2.0, 1.0, 0.0], expected: None };
-            let with = Parameters { model: Model::Binomial, ..Default::default() };
+            let map = Map {
+                places: &places,
+                cases: &cases,
+                population: &[9.0, 2.0, 1.0, 0.0],
+                expected: None,
+            };
+            let with = Kulldorff { model: Model::Binomial, ..Default::default() };
             let deal = Deal::try_new(&Ground::try_new(&map, &with).unwrap(), count as u64).unwrap();
             let dealt = deal.cases(&mut Random::new(1, 1));
             assert_eq!(dealt.iter().sum::<f64>(), count);
@@ -465,8 +475,8 @@ mod tests {
     #[test]
     fn bad_input_is_an_error() {
         let places = grid(2);
-        let with = Parameters::default();
-        let run = |cases: &[f64], population: &[f64], with: &Parameters| {
+        let with = Kulldorff::default();
+        let run = |cases: &[f64], population: &[f64], with: &Kulldorff| {
             scan(&Map { places: &places, cases, population, expected: None }, with)
         };
         assert!(run(&[0.0; 4], &[1.0; 4], &with).is_err());
@@ -477,8 +487,18 @@ mod tests {
             assert!(run(&[1.0; 4], &[bad, 1.0, 1.0, 1.0], &with).is_err(), "{bad}");
         }
         assert!(run(&[1e12; 4], &[1.0; 4], &with).is_err());
-        assert!(run(&[2.0; 4], &[1.0; 4], &Parameters { model: Model::Binomial, ..with }).is_err());
-        assert!(run(&[1.0; 4], &[1.0; 4], &Parameters { population_share_max: f64::NAN, ..with }).is_err());
+        assert!(
+            run(&[2.0; 4], &[1.0; 4], &Kulldorff { model: Model::Binomial, ..with.clone() })
+                .is_err()
+        );
+        assert!(
+            run(
+                &[1.0; 4],
+                &[1.0; 4],
+                &Kulldorff { population_share_max: f64::NAN, ..with.clone() }
+            )
+            .is_err()
+        );
     }
 
     proptest! {
@@ -489,7 +509,7 @@ mod tests {
             let (cases, population): (Vec<f64>, Vec<f64>) = cells.iter().map(|&(c, n)| (f64::from(c), f64::from(n))).unzip();
             let model = if binomial { Model::Binomial } else { Model::Poisson };
             let map = Map { places: &places, cases: &cases, population: &population, expected: None };
-            if let Ok(found) = scan(&map, &Parameters { model, replicates: 9, ..Default::default() }) {
+            if let Ok(found) = scan(&map, &Kulldorff { model, replicates: 9, ..Default::default() }) {
                 for c in found.clusters {
                     prop_assert!(c.score.is_finite() && c.score > 0.0 && c.expected.is_finite());
                     prop_assert!(c.p.is_some_and(|p| p > 0.0 && p <= 1.0));

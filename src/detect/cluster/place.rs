@@ -3,7 +3,8 @@
 use crate::detect::Error;
 
 /// How far two places are apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// `x`, `y` in any one unit.
     #[default]
@@ -30,19 +31,20 @@ pub(super) const PLACES_MAX: usize = 5_000;
 /// No place, more than 5,000, a coordinate that is not finite or beyond ±1e150.
 pub(super) fn neighbours(places: &[Place], metric: Metric) -> Result<Vec<Vec<usize>>, Error> {
     if places.is_empty() {
-        return Err(Error::TooFew { what: "places", found: 0, needed: 1 });
+        return Err(Error::TooFew { what: "places", got: 0, needed: 1 });
     }
     if places.len() > PLACES_MAX {
-        return Err(Error::TooMany { what: "places", found: places.len(), max: PLACES_MAX });
+        return Err(Error::TooMany { what: "places", got: places.len(), max: PLACES_MAX });
     }
     let outside = |p: &Place| !(p.x.abs() < 1e150 && p.y.abs() < 1e150);
     if let Some(at) = places.iter().position(outside) {
         let value = if places[at].x.abs() < 1e150 { places[at].y } else { places[at].x };
-        return Err(Error::NotFinite { what: "coordinate", at, value });
+        return Err(Error::Value { what: "coordinate", at, value, range: "a finite number" });
     }
     Ok((0..places.len())
         .map(|centre| {
-            let distance: Vec<f64> = places.iter().map(|p| apart(places[centre], *p, metric)).collect();
+            let distance: Vec<f64> =
+                places.iter().map(|p| apart(places[centre], *p, metric)).collect();
             let mut order: Vec<usize> = (0..places.len()).collect();
             let rank = |&i: &usize| (i != centre, distance[i]);
             order.sort_by(|i, j| {

@@ -13,7 +13,8 @@ use crate::detect::{
 };
 
 /// What is expected, and what stays the same in replicates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Model {
     /// Expected from the events themselves: the place's share times the period's share. Replicates shuffle the periods
     /// among the events, so places keep their totals and periods theirs. Needs no population.
@@ -25,19 +26,19 @@ pub enum Model {
     Expectation,
 }
 
-/// How space and time are scanned.
+/// Space-time scan: where do events gather now?
 ///
 /// # What it finds
 /// Complaints (illnesses, failures) that gather in neighbouring districts over the last days or weeks.
 ///
 /// # Parameters
-/// - `model`: `permutation` (default), `population`, `expectation`.
-/// - `neighbours`: places in the largest zone, itself counted, default 15, ≥ 1.
-/// - `max_duration`: periods in the longest cylinder, default 8, ≥ 1, less than the periods given for `permutation`.
-/// - `replicates`: default 999, in [0, 9,999]; 0 gives no p-values.
-/// - `alpha`: largest p-value of an alarm, default 0.01, in (0, 1).
-/// - `seed`: default 1.
-/// - `metric`: `planar` (default) or `sphere`.
+/// - `model` — `permutation`, `population` or `expectation`; default `permutation`.
+/// - `neighbours` — places in the largest zone, the centre counted, 1 or more; default 15.
+/// - `max_duration` — periods in the longest cylinder, 1 or more; default 8.
+/// - `replicates` — scans of events drawn by chance, 0 to 9,999; default 999. 0 gives no p-values.
+/// - `alpha` — clusters beside the first are reported up to this p-value, between 0 and 1; default 0.01.
+/// - `seed` — of the replicates; default 1.
+/// - `metric` — `planar`, or `sphere` for degrees; default `planar`.
 ///
 /// # When it misleads
 /// `permutation` takes growth that differs between districts (a new town) for a cluster when many periods are scanned, and
@@ -47,9 +48,10 @@ pub enum Model {
 /// # Source
 /// Kulldorff et al. 2005, PLoS Med. 2, e59 (permutation); Kulldorff 2001, J. R. Stat. Soc. A 164, 61–72 (population);
 /// Neill 2009, Int. J. Forecast. 25, 498–517 (expectation); Abrams, Kulldorff and Kleinman 2010, Int. J. Health Geogr. 9, 61
-/// (Gumbel). Checked against the golden family `space_time_scan`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
+/// (Gumbel). Golden family `space_time_scan`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpaceTime {
     /// What is expected.
     pub model: Model,
     /// Places in the largest zone.
@@ -66,7 +68,7 @@ pub struct Parameters {
     pub metric: Metric,
 }
 
-impl Default for Parameters {
+impl Default for SpaceTime {
     fn default() -> Self {
         Self {
             model: Model::Permutation,
@@ -128,7 +130,7 @@ pub struct Scan {
 ///
 /// # Errors
 /// Slices of different length, an expectation that is negative or not finite, no events, parameters out of range.
-pub fn scan(events: &Events<'_>, with: &Parameters) -> Result<Scan, Error> {
+pub fn scan(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
     let ground = Ground::try_new(events, with)?;
     let replicates = ground.replicates(with)?;
     let p = |score: f64| {
@@ -176,7 +178,7 @@ pub struct Ranked {
 ///
 /// # Errors
 /// As [`scan`].
-pub fn ranked(events: &Events<'_>, with: &Parameters, most: usize) -> Result<Vec<Ranked>, Error> {
+pub fn ranked(events: &Events<'_>, with: &SpaceTime, most: usize) -> Result<Vec<Ranked>, Error> {
     let ground = Ground::try_new(events, with)?;
     let all = ground.ranked().into_iter().take(most);
     Ok(all
@@ -217,26 +219,26 @@ struct Ground {
 }
 
 impl Ground {
-    fn try_new(events: &Events<'_>, with: &Parameters) -> Result<Self, Error> {
+    fn try_new(events: &Events<'_>, with: &SpaceTime) -> Result<Self, Error> {
         let places = events.places.len();
         let zones = neighbours(events.places, with.metric)?;
         check(events, with)?;
         let counts: Vec<f64> = events.counts.iter().map(|c| *c as f64).collect();
         let total: f64 = counts.iter().sum();
         if total == 0.0 {
-            return Err(Error::NotDefined { why: "no events" });
+            return Err(Error::NoAnswer { why: "no events" });
         }
         let cells = match (with.model, events.expected) {
             (Model::Permutation, _) | (Model::Population, None) => by_margins(&counts, places),
             (Model::Expectation, None) => {
                 let what = "expected events";
-                return Err(Error::Length { what, found: 0, expected: counts.len() });
+                return Err(Error::Rows { what, got: 0, wanted: counts.len() });
             }
             (Model::Expectation, Some(expected)) => expected.to_vec(),
             (Model::Population, Some(expected)) => {
                 let sum: f64 = expected.iter().sum();
                 if sum <= 0.0 {
-                    return Err(Error::NotDefined { why: "no events are expected" });
+                    return Err(Error::NoAnswer { why: "no events are expected" });
                 }
                 expected.iter().map(|e| e * total / sum).collect()
             }
@@ -260,7 +262,18 @@ impl Ground {
         let duration_max = with.max_duration.min(periods);
         let expected = from_the_end(&cells, places, duration_max);
         let model = with.model;
-        Ok(Self { zones, distinct, places, periods, duration_max, counts, expected, cells, total, model })
+        Ok(Self {
+            zones,
+            distinct,
+            places,
+            periods,
+            duration_max,
+            counts,
+            expected,
+            cells,
+            total,
+            model,
+        })
     }
 
     /// Calls `each` with every distinct cylinder that has more events than expected.
@@ -277,7 +290,14 @@ impl Ground {
                     if self.distinct[centre][i] && c[d] > e[d] {
                         let score = self.score(c[d], e[d]);
                         let (events, expected) = (c[d], e[d]);
-                        each(Cylinder { centre, size: i + 1, duration: d + 1, events, expected, score });
+                        each(Cylinder {
+                            centre,
+                            size: i + 1,
+                            duration: d + 1,
+                            events,
+                            expected,
+                            score,
+                        });
                     }
                 }
             }
@@ -319,17 +339,17 @@ impl Ground {
         all
     }
 
-    fn replicates(&self, with: &Parameters) -> Result<Vec<f64>, Error> {
+    fn replicates(&self, with: &SpaceTime) -> Result<Vec<f64>, Error> {
         if with.replicates == 0 {
             return Ok(Vec::new());
         }
         let size = self.total.max(self.cells.iter().sum());
         if size > 1e8 {
-            let must = "at most 1e8 for replicates";
-            return Err(Error::OutOfRange { what: "number of events", at: 0, value: size, must });
+            let range = "at most 1e8 for replicates";
+            return Err(Error::Value { what: "number of events", at: 0, value: size, range });
         }
         let by_weight = Cells::try_new(&self.cells);
-        let by_weight = by_weight.ok_or(Error::NotDefined { why: "no events are expected" })?;
+        let by_weight = by_weight.ok_or(Error::NoAnswer { why: "no events are expected" })?;
         let (mut times, places) = self.events();
         Ok((0..u64::from(with.replicates))
             .map(|replicate| {
@@ -410,8 +430,9 @@ fn gumbel(replicates: &[f64], score: f64) -> Option<f64> {
     (scale > 0.0 && p.is_finite()).then_some(p)
 }
 
-fn check(events: &Events<'_>, with: &Parameters) -> Result<(), Error> {
-    let bad = |name, value, must| Err(Error::Parameter { name, value, must });
+fn check(events: &Events<'_>, with: &SpaceTime) -> Result<(), Error> {
+    let bad =
+        |name, value: f64, range| Err(Error::Parameter { name, value: value.to_string(), range });
     if with.neighbours == 0 {
         return bad("neighbours", 0.0, "≥ 1");
     }
@@ -427,20 +448,20 @@ fn check(events: &Events<'_>, with: &Parameters) -> Result<(), Error> {
     let (found, places) = (events.counts.len(), events.places.len());
     if found == 0 || !found.is_multiple_of(places) {
         let expected = found.max(1).next_multiple_of(places);
-        return Err(Error::Length { what: "counts", found, expected });
+        return Err(Error::Rows { what: "counts", got: found, wanted: expected });
     }
     if let Some(at) = events.counts.iter().position(|c| *c > 1_000_000_000_000) {
         let value = events.counts[at] as f64;
-        return Err(Error::OutOfRange { what: "count", at, value, must: "≤ 1e12" });
+        return Err(Error::Value { what: "count", at, value, range: "≤ 1e12" });
     }
     let Some(expected) = events.expected else { return Ok(()) };
     if expected.len() != found {
         let (what, expected) = ("expected events", expected.len());
-        return Err(Error::Length { what, found: expected, expected: found });
+        return Err(Error::Rows { what, got: expected, wanted: found });
     }
     if let Some(at) = expected.iter().position(|e| !(0.0..=1e12).contains(e)) {
         let value = expected[at];
-        return Err(Error::OutOfRange { what: "expected events", at, value, must: "in [0, 1e12]" });
+        return Err(Error::Value { what: "expected events", at, value, range: "in [0, 1e12]" });
     }
     Ok(())
 }
@@ -473,7 +494,7 @@ mod tests {
         let expected = vec![2.5; counts.len()];
         for model in [Model::Permutation, Model::Population, Model::Expectation] {
             let events = Events { places: &places, counts: &counts, expected: Some(&expected) };
-            let with = Parameters { model, replicates: 99, ..Default::default() };
+            let with = SpaceTime { model, replicates: 99, ..Default::default() };
             let found = scan(&events, &with).unwrap();
             let cluster = &found.clusters[0];
             let mut members = cluster.members.clone();
@@ -492,7 +513,7 @@ mod tests {
         let expected = vec![3.0; counts.len()];
         let p = |model| {
             let events = Events { places: &places, counts: &counts, expected: Some(&expected) };
-            let with = Parameters { model, replicates: 99, ..Default::default() };
+            let with = SpaceTime { model, replicates: 99, ..Default::default() };
             scan(&events, &with).unwrap().clusters.first().and_then(|c| c.p)
         };
         assert_eq!(p(Model::Expectation), Some(0.01));
@@ -502,24 +523,29 @@ mod tests {
     #[test]
     fn bad_input_is_an_error() {
         let places = grid(2);
-        let run = |counts: &[u64], expected: Option<&[f64]>, with: Parameters| {
-            scan(&Events { places: &places, counts, expected }, &with)
+        let run = |counts: &[u64], expected: Option<&[f64]>, with: &SpaceTime| {
+            scan(&Events { places: &places, counts, expected }, with)
         };
-        let with = Parameters { replicates: 9, ..Default::default() };
-        assert!(run(&[], None, with).is_err());
-        assert!(run(&[0; 8], None, with).is_err());
-        assert!(run(&[1; 7], None, with).is_err());
-        assert!(run(&[u64::MAX; 8], None, with).is_err());
-        assert!(run(&[1_000_000_000; 8], None, with).is_err());
-        assert!(run(&[1; 8], None, Parameters { model: Model::Expectation, ..with }).is_err());
+        let with = SpaceTime { replicates: 9, ..Default::default() };
+        assert!(run(&[], None, &with).is_err());
+        assert!(run(&[0; 8], None, &with).is_err());
+        assert!(run(&[1; 7], None, &with).is_err());
+        assert!(run(&[u64::MAX; 8], None, &with).is_err());
+        assert!(run(&[1_000_000_000; 8], None, &with).is_err());
+        assert!(
+            run(&[1; 8], None, &SpaceTime { model: Model::Expectation, ..with.clone() }).is_err()
+        );
         for bad in [f64::NAN, -1.0, f64::INFINITY] {
             let model = Model::Population;
-            assert!(run(&[1; 8], Some(&[bad; 8]), Parameters { model, ..with }).is_err());
+            assert!(run(&[1; 8], Some(&[bad; 8]), &SpaceTime { model, ..with.clone() }).is_err());
         }
-        assert!(run(&[1; 8], Some(&[0.0; 8]), Parameters { model: Model::Population, ..with }).is_err());
-        assert!(run(&[1; 8], None, Parameters { neighbours: 0, ..with }).is_err());
-        assert!(run(&[1; 8], None, Parameters { alpha: f64::NAN, ..with }).is_err());
-        assert!(run(&[1; 4], None, with).is_ok(), "a single period");
+        assert!(
+            run(&[1; 8], Some(&[0.0; 8]), &SpaceTime { model: Model::Population, ..with.clone() })
+                .is_err()
+        );
+        assert!(run(&[1; 8], None, &SpaceTime { neighbours: 0, ..with.clone() }).is_err());
+        assert!(run(&[1; 8], None, &SpaceTime { alpha: f64::NAN, ..with.clone() }).is_err());
+        assert!(run(&[1; 4], None, &with).is_ok(), "a single period");
     }
 
     proptest! {
@@ -529,7 +555,7 @@ mod tests {
             let places = grid(2);
             let model = [Model::Permutation, Model::Population, Model::Expectation][which];
             let events = Events { places: &places, counts: &counts, expected: Some(&expected) };
-            let with = Parameters { model, replicates: 9, max_duration: 3, ..Default::default() };
+            let with = SpaceTime { model, replicates: 9, max_duration: 3, ..Default::default() };
             if let Ok(found) = scan(&events, &with) {
                 for c in found.clusters {
                     prop_assert!(c.score.is_finite() && c.score > 0.0 && c.expected > 0.0);

@@ -4,7 +4,7 @@
 //! tail as `1 - lower` (no digits below 1e-16) and panics on bad input. Here the smaller tail is computed directly
 //! and steps go on until the fraction stands.
 
-use super::{loader::ln_binomial, root};
+use super::{density::ln_binomial, normal, root};
 
 /// Steps of the fraction; about `sqrt(max(a, b))` are needed near the mean.
 const STEPS_MAX: u32 = 5_000_000;
@@ -77,6 +77,21 @@ pub fn quantile(a: f64, b: f64, p: f64) -> f64 {
     )
 }
 
+/// `t` ≥ 0 with `P(T > t) = tail` for Student's t with `df` > 0 degrees of freedom, `0 < tail ≤ 1/2`.
+#[must_use]
+pub fn student_upper_quantile(tail: f64, df: f64) -> f64 {
+    let both = |t: f64| {
+        let rest = df + t * t;
+        let two_sided = tails_xy(df / 2.0, 0.5, df / rest, t * t / rest).lower;
+        (1.0 - 0.5 * two_sided, 0.5 * two_sided)
+    };
+    // ln of the density at 0, from the beta function's norm.
+    let ln_norm = density(df / 2.0, 0.5, 0.5).ln() + (df / 2.0 - 1.5) * 2.0_f64.ln();
+    let at_t = |t: f64| (ln_norm - 0.5 * df.ln() - 0.5 * (df + 1.0) * (t * t / df).ln_1p()).exp();
+    let start = normal::upper_quantile(tail).max(0.1);
+    root::quantile_of_upper(tail, (0.0, f64::INFINITY), start, both, at_t)
+}
+
 /// `ln(x^a y^b / B(a, b))`.
 fn ln_front(a: f64, b: f64, x: f64, y: f64) -> f64 {
     (a * b / (a + b)).ln() + ln_binomial(a, a + b, x, y)
@@ -133,8 +148,17 @@ mod tests {
         let ours = tails(2e6, 2e6, 0.4999).lower;
         // Normal approximation with continuity is good to 1e-6 here.
         let z = (0.4999 - 0.5) / (0.25 / (4e6 + 1.0_f64)).sqrt();
-        assert!((ours - super::super::normal::lower(z)).abs() < 1e-6, "{ours}");
+        assert!((ours - normal::cdf(z)).abs() < 1e-6, "{ours}");
         assert!((reference - ours).abs() < 1.0);
+    }
+
+    #[test]
+    fn student_has_its_table_values() {
+        close(student_upper_quantile(0.025, 1.0), 12.706_204_736_174_7);
+        close(student_upper_quantile(0.025, 10.0), 2.228_138_851_986_274);
+        close(student_upper_quantile(0.05, 3.0), 2.353_363_434_801_826_5);
+        let of_many = student_upper_quantile(0.0005, 1e9);
+        assert!((of_many - normal::upper_quantile(0.0005)).abs() < 1e-7);
     }
 
     #[test]
@@ -143,7 +167,10 @@ mod tests {
             for p in [1e-9, 0.025, 0.3, 0.5, 0.975, 1.0 - 1e-9] {
                 let x = quantile(a, b, p);
                 let back = tails(a, b, x).lower;
-                assert!((back - p).abs() < 1e-11 || x < 1e-290 || 1.0 - x < 1e-15, "{a} {b} {p}: {x} {back}");
+                assert!(
+                    (back - p).abs() < 1e-11 || x < 1e-290 || 1.0 - x < 1e-15,
+                    "{a} {b} {p}: {x} {back}"
+                );
             }
         }
     }

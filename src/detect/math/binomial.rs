@@ -2,7 +2,7 @@
 
 use super::{
     beta::{self, Tails},
-    loader::ln_binomial,
+    density::ln_binomial,
 };
 
 /// Probability of exactly `x` in `n`.

@@ -3,7 +3,7 @@
 //! Own code for the same reasons as in [`super::beta`]: `statrs::function::gamma::gamma_ur` loses the digits of large
 //! counts and of far tails, panics on bad input, and there is no trigamma.
 
-use super::{beta::Tails, loader::ln_poisson, root};
+use super::{beta::Tails, density::ln_poisson, root};
 
 pub use statrs::function::gamma::digamma;
 
@@ -57,7 +57,8 @@ pub fn trigamma(x: f64) -> f64 {
         x += 1.0;
     }
     let r = 1.0 / (x * x);
-    let tail = r * (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0))));
+    let tail =
+        r * (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0))));
     sum + (1.0 + 0.5 / x + tail) / x
 }
 

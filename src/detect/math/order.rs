@@ -211,7 +211,9 @@ mod tests {
         assert_eq!(median(&[f64::MAX, f64::MAX]), Some(f64::MAX));
         assert_eq!(quantile_of_sorted(&[1.0, 2.0, 3.0, 4.0], 0.1), Some(1.3));
         assert_eq!(mad(&[1.0, 2.0, 3.0, 4.0, 100.0]), Some(1.4826));
-        for sorted in [&[][..], &[4.0], &[1.0, 9.0], &[1.0, 2.0, 2.0, 7.0], &[0.0, 0.0, 5.0, 6.0, 6.5]] {
+        for sorted in
+            [&[][..], &[4.0], &[1.0, 9.0], &[1.0, 2.0, 2.0, 7.0], &[0.0, 0.0, 5.0, 6.0, 6.5]]
+        {
             assert_eq!(mad_of_sorted(sorted), mad(sorted), "{sorted:?}");
         }
     }

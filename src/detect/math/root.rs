@@ -53,7 +53,11 @@ pub fn solve(
         if y == 0.0 {
             return x;
         }
-        if y < 0.0 { low = x } else { high = x }
+        if y < 0.0 {
+            low = x
+        } else {
+            high = x
+        }
         let newton = x - y / slope(x);
         if (newton - x).abs() <= 2.0 * f64::EPSILON * x.abs() {
             return x;
@@ -108,7 +112,11 @@ pub fn brent(low: f64, high: f64, tolerance: f64, f: impl Fn(f64) -> f64) -> Opt
         let mut step = half;
         if previous.abs() >= close_enough && fa.abs() > fb.abs() {
             let (mut p, mut q) = interpolation(a, b, c, fa, fb, fc);
-            if p > 0.0 { q = -q } else { p = -p }
+            if p > 0.0 {
+                q = -q
+            } else {
+                p = -p
+            }
             if p < 0.75 * (c - b) * q - (close_enough * q).abs() / 2.0
                 && p < (previous * q / 2.0).abs()
             {

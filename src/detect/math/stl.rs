@@ -43,12 +43,7 @@ pub struct Settings {
 
 impl Settings {
     /// The authors' recommendations for `n` values; `season_window` `None` for an unchanging season.
-    pub fn new(
-        period: usize,
-        season_window: Option<usize>,
-        robust: bool,
-        compat: Compat,
-    ) -> Self {
+    pub fn new(period: usize, season_window: Option<usize>, robust: bool, compat: Compat) -> Self {
         let odd = |w: usize| (w | 1).max(3);
         let loess = |window: usize| Loess { window, degree: 1, jump: window.div_ceil(10) };
         let season = season_window.map(|w| Loess { degree: 0, ..loess(odd(w)) });
@@ -82,8 +77,7 @@ pub fn decompose(values: &[f64], with: &Settings) -> Option<Parts> {
     }
     // An unchanging season is smoothed with a window far longer than the series and averaged at the end.
     let wide = 10 * n + 1;
-    let season =
-        with.season.unwrap_or(Loess { window: wide, degree: 0, jump: wide.div_ceil(10) });
+    let season = with.season.unwrap_or(Loess { window: wide, degree: 0, jump: wide.div_ceil(10) });
     let mut parts = Parts {
         season: vec![0.0; n],
         trend: vec![0.0; n],
@@ -102,8 +96,7 @@ pub fn decompose(values: &[f64], with: &Settings) -> Option<Parts> {
     if with.season.is_none() {
         average_by_place(&mut parts.season, period);
     }
-    parts.remainder =
-        (0..n).map(|i| values[i] - parts.season[i] - parts.trend[i]).collect();
+    parts.remainder = (0..n).map(|i| values[i] - parts.season[i] - parts.trend[i]).collect();
     parts.remainder.iter().all(|r| r.is_finite()).then_some(parts)
 }
 
@@ -127,12 +120,7 @@ fn inner(
 }
 
 /// Smooths every place of the season over the periods, one period beyond either end: length `n + 2 period`.
-fn smooth_cycles(
-    values: &[f64],
-    period: usize,
-    with: Loess,
-    weights: Option<&[f64]>,
-) -> Vec<f64> {
+fn smooth_cycles(values: &[f64], period: usize, with: Loess, weights: Option<&[f64]>) -> Vec<f64> {
     let mut out = vec![0.0; values.len() + 2 * period];
     for place in 0..period {
         let pick = |of: &[f64]| of.iter().skip(place).step_by(period).copied().collect::<Vec<_>>();
@@ -160,9 +148,8 @@ fn smooth(values: &[f64], with: Loess, weights: Option<&[f64]>) -> Vec<f64> {
     }
     let jump = with.jump.clamp(1, n - 1);
     let mut out = vec![0.0; n];
-    let fit = |i: usize, span| {
-        fit_at(values, with, i as f64, span, weights).unwrap_or(values[i - 1])
-    };
+    let fit =
+        |i: usize, span| fit_at(values, with, i as f64, span, weights).unwrap_or(values[i - 1]);
     let mut span = (1, n);
     // Positions count from 1, as in the paper.
     for i in (1..=n).step_by(jump) {
@@ -269,9 +256,8 @@ fn moving_mean(values: &[f64], length: usize) -> Vec<f64> {
 
 /// Weights that fall to 0 at six times the median distance from the fit.
 fn bisquare(values: &[f64], parts: &Parts, compat: Compat) -> Vec<f64> {
-    let distance: Vec<f64> = (0..values.len())
-        .map(|i| (values[i] - parts.season[i] - parts.trend[i]).abs())
-        .collect();
+    let distance: Vec<f64> =
+        (0..values.len()).map(|i| (values[i] - parts.season[i] - parts.trend[i]).abs()).collect();
     let limit = 6.0
         * match compat {
             Compat::Corrected => order::median(&distance).unwrap_or(0.0),
@@ -306,7 +292,8 @@ mod tests {
     #[test]
     fn line_with_a_season_comes_apart() {
         let season = [3.0, -1.0, -2.0, 0.0];
-        let values: Vec<f64> = (0..40).map(|i| 10.0 + 0.5 * f64::from(i) + season[i as usize % 4]).collect();
+        let values: Vec<f64> =
+            (0..40).map(|i| 10.0 + 0.5 * f64::from(i) + season[i as usize % 4]).collect();
         let parts = decompose(&values, &Settings::new(4, None, true, Compat::Corrected)).unwrap();
         for i in 4..36 {
             assert!((parts.season[i] - season[i % 4]).abs() < 0.05, "{i}: {}", parts.season[i]);
@@ -327,6 +314,8 @@ mod tests {
         assert_eq!(decompose(&[1.0; 8], &with), None);
         assert_eq!(decompose(&[], &with), None);
         assert_eq!(decompose(&[f64::NAN; 40], &with), None);
-        assert!(decompose(&[5.0; 10_000], &Settings::new(7, None, true, Compat::Corrected)).is_some());
+        assert!(
+            decompose(&[5.0; 10_000], &Settings::new(7, None, true, Compat::Corrected)).is_some()
+        );
     }
 }

@@ -3,42 +3,61 @@
 //! In: amounts of one kind from one source. Out: counts per digit, chi-square with 8 degrees of freedom, and the mean
 //! absolute deviation of the shares. A screen, never evidence by itself.
 
-use crate::detect::{Compat, Error, math::gamma};
+use crate::detect::{Compat, Error, math::gamma, parameter};
 
-/// How the digits are judged.
+/// Benford: are these amounts of a kind that nature makes?
 ///
 /// # What it finds
 /// Declared amounts (sales, tax bases, fines, grants) that were made up, split under a threshold or copied.
 ///
 /// # Parameters
-/// - `min_n`: fewest usable amounts, default 300, ≥ 50.
-/// - `alpha`: default 0.001, in (0, 0.5]; with it `min_deviation` must be exceeded.
-/// - `min_deviation`: mean absolute deviation of shares, default 0.015 (Nigrini's "nonconformity").
-/// - `compat`: `corrected` (default) or `r`, where the digit is taken by a division that makes 0.6 begin with 5.
+/// - `min_n` — fewest amounts other than zero, 1 or more; default 300.
+/// - `alpha` — probability of a false alarm, between 0 and 0.5; default 0.001.
+/// - `min_deviation` — mean absolute deviation of the shares below which there is no alarm, 0 or more; default 0.015
+///   (Nigrini's "nonconformity").
+/// - `compat` — `r` takes the digit by a division, by which 0.6 begins with 5; default `corrected`.
 ///
 /// # When it misleads
 /// Prices, amounts with a floor or a ceiling, and numbers that span less than two orders of magnitude do not follow the
 /// law at all. With many thousands of amounts chi-square rejects on trifles: look at the deviation.
 ///
 /// # Source
-/// Nigrini 2012, Benford's Law, Wiley. Checked against the golden family `benford`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
-    /// Fewest usable amounts.
+/// Nigrini 2012, Benford's Law, Wiley. Golden family `benford`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Benford {
+    /// Fewest amounts other than zero.
     pub min_n: usize,
+    /// Probability of a false alarm.
+    pub alpha: f64,
+    /// Mean absolute deviation of the shares below which there is no alarm.
+    pub min_deviation: f64,
     /// How the first digit is taken.
     pub compat: Compat,
 }
 
-impl Default for Parameters {
+impl Default for Benford {
     fn default() -> Self {
-        Self { min_n: 300, compat: Compat::Corrected }
+        Self { min_n: 300, alpha: 0.001, min_deviation: 0.015, compat: Compat::Corrected }
+    }
+}
+
+impl Benford {
+    /// Are the parameters in their ranges?
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        parameter("min_n", self.min_n as f64, self.min_n > 0, "1 or more")?;
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
+        let fits = self.min_deviation >= 0.0 && self.min_deviation.is_finite();
+        parameter("min_deviation", self.min_deviation, fits, "0 or more")
     }
 }
 
 /// First digits against the law.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Benford {
+pub struct Digits {
     /// Amounts with a first digit.
     pub n: u64,
     /// How many begin with 1 .. 9.
@@ -51,26 +70,29 @@ pub struct Benford {
     pub p: f64,
     /// Mean absolute deviation between observed and expected shares.
     pub deviation: f64,
+    /// Whether both say that the amounts are not of that kind.
+    pub alarm: bool,
 }
 
 /// Counts the first digits of `amounts`; zeros have none and are left out, signs do not matter.
 ///
 /// # Errors
-/// An amount that is not finite; fewer than `min_n` amounts with a first digit.
-pub fn judge(amounts: &[f64], with: Parameters) -> Result<Benford, Error> {
+/// A parameter out of range, an amount that is not finite, fewer than `min_n` amounts with a first digit.
+pub fn judge(amounts: &[f64], with: &Benford) -> Result<Digits, Error> {
+    with.check()?;
     let mut observed = [0_u64; 9];
     for (at, &value) in amounts.iter().enumerate() {
         if !value.is_finite() {
-            return Err(Error::NotFinite { what: "amount", at, value });
+            return Err(Error::Value { what: "amount", at, value, range: "a finite number" });
         }
         if let Some(digit) = first_digit(value, with.compat) {
             observed[usize::from(digit) - 1] += 1;
         }
     }
     let n: u64 = observed.iter().sum();
-    let needed = with.min_n.max(1);
+    let needed = with.min_n;
     if n < needed as u64 {
-        return Err(Error::TooFew { what: "amounts other than zero", found: n as usize, needed });
+        return Err(Error::TooFew { what: "amounts other than zero", got: n as usize, needed });
     }
     let share = |i: usize| (1.0 + 1.0 / (i + 1) as f64).log10();
     let expected: [f64; 9] = std::array::from_fn(|i| n as f64 * share(i));
@@ -78,7 +100,8 @@ pub fn judge(amounts: &[f64], with: Parameters) -> Result<Benford, Error> {
     let chi_square = digits().map(|(o, e)| (o - e).powi(2) / e).sum();
     let deviation = digits().map(|(o, e)| (o - e).abs()).sum::<f64>() / (9.0 * n as f64);
     let p = gamma::chi_square_upper(chi_square, 8.0);
-    Ok(Benford { n, observed, expected, chi_square, p, deviation })
+    let alarm = p < with.alpha && deviation > with.min_deviation;
+    Ok(Digits { n, observed, expected, chi_square, p, deviation, alarm })
 }
 
 /// The first significant digit; `None` for zero.
@@ -103,7 +126,9 @@ mod tests {
 
     use super::*;
 
-    const ANY: Parameters = Parameters { min_n: 1, compat: Compat::Corrected };
+    fn any() -> Benford {
+        Benford { min_n: 1, ..Benford::default() }
+    }
 
     #[test]
     fn first_digits() {
@@ -125,24 +150,25 @@ mod tests {
     #[test]
     fn powers_of_two_follow_the_law_and_prices_do_not() {
         let powers: Vec<f64> = (0..900).map(|i| 2.0_f64.powi(i)).collect();
-        assert!(judge(&powers, ANY).unwrap().p > 0.99);
-        let prices = judge(&[9.9; 400], ANY).unwrap();
+        assert!(judge(&powers, &any()).unwrap().p > 0.99);
+        let prices = judge(&[9.9; 400], &any()).unwrap();
         assert_eq!(prices.p, 0.0);
         assert_eq!(prices.observed[8], 400);
+        assert!(prices.alarm && !judge(&powers, &any()).unwrap().alarm);
     }
 
     #[test]
     fn too_few_and_no_numbers_are_errors() {
-        assert!(judge(&[1.0; 299], Parameters::default()).is_err());
-        assert!(judge(&[0.0; 10_000], ANY).is_err());
-        assert!(judge(&[], Parameters { min_n: 0, ..ANY }).is_err());
-        assert!(matches!(judge(&[1.0, f64::NAN], ANY), Err(Error::NotFinite { at: 1, .. })));
+        assert!(judge(&[1.0; 299], &Benford::default()).is_err());
+        assert!(judge(&[0.0; 10_000], &any()).is_err());
+        assert!(judge(&[], &Benford { min_n: 0, ..any() }).is_err());
+        assert!(matches!(judge(&[1.0, f64::NAN], &any()), Err(Error::Value { at: 1, .. })));
     }
 
     proptest! {
         #[test]
         fn never_nan(amounts in prop::collection::vec(prop::num::f64::ANY, 0..50)) {
-            if let Ok(b) = judge(&amounts, ANY) {
+            if let Ok(b) = judge(&amounts, &any()) {
                 prop_assert!((0.0..=1.0).contains(&b.p) && b.chi_square.is_finite() && b.deviation.is_finite());
             }
         }

@@ -6,41 +6,59 @@
 
 use crate::detect::{
     Error,
-    math::{beta, loader::ln_binomial, simplex},
+    math::{beta, density::ln_binomial, simplex},
+    parameter,
 };
 
-/// How subjects are ranked.
+/// Beta-binomial empirical Bayes: is a subject's own rate high, however few its samples?
 ///
 /// # What it finds
 /// Producers or shops whose failure rate is truly high, although each has only a handful of samples: 1 of 1 failed is
 /// no finding, 6 of 9 is.
 ///
 /// # Parameters
-/// - `multiple`: how many times the pooled rate counts as high, default 2, ≥ 1.
-/// - `probability`: alarm where `P(rate > multiple × pooled)` is above this, default 0.95, in (0.5, 1).
-/// - `level`: confidence of the interval, default 0.95, in (0, 1).
-/// - `min_subjects`: fewest subjects for a fit, default 20, ≥ 2.
+/// - `multiple` — how many times the pooled rate counts as high, 1 or more; default 2.
+/// - `probability` — alarm where `P(rate > multiple × pooled)` is above this, between 0.5 and 1; default 0.95.
+/// - `level` — confidence of the interval, between 0 and 1; default 0.95.
+/// - `min_subjects` — fewest subjects for a fit, 2 or more; default 20.
 ///
 /// # When it misleads
 /// Subjects of different kinds in one group share one prior: group by product class first. With few subjects the prior
 /// is a guess. A group where some subjects cheat and the rest do not has two humps; the beta prior has one.
 ///
 /// # Source
-/// Casella 1985, Am. Stat. 39, 83–87; Skellam 1948, J. R. Stat. Soc. B 10, 257–261 (the distribution). Checked against
-/// the golden family `beta_binomial`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
+/// Casella 1985, Am. Stat. 39, 83–87; Skellam 1948, J. R. Stat. Soc. B 10, 257–261 (the distribution). Golden
+/// family `beta_binomial`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BetaBinomial {
     /// How many times the pooled rate counts as high.
     pub multiple: f64,
+    /// Alarm where the posterior probability of a high rate is above this.
+    pub probability: f64,
     /// Confidence of the interval.
     pub level: f64,
     /// Fewest subjects for a fit.
     pub min_subjects: usize,
 }
 
-impl Default for Parameters {
+impl Default for BetaBinomial {
     fn default() -> Self {
-        Self { multiple: 2.0, level: 0.95, min_subjects: 20 }
+        Self { multiple: 2.0, probability: 0.95, level: 0.95, min_subjects: 20 }
+    }
+}
+
+impl BetaBinomial {
+    /// Are the parameters in their ranges?
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        let (multiple, p) = (self.multiple, self.probability);
+        parameter("multiple", multiple, multiple >= 1.0 && multiple.is_finite(), "1 or more")?;
+        parameter("probability", p, p > 0.5 && p < 1.0, "between 0.5 and 1")?;
+        parameter("level", self.level, self.level > 0.0 && self.level < 1.0, "between 0 and 1")?;
+        parameter("min_subjects", self.min_subjects as f64, self.min_subjects >= 2, "2 or more")
     }
 }
 
@@ -78,22 +96,24 @@ pub struct Subject {
     pub interval: (f64, f64),
     /// `P(rate > multiple × pooled rate)`.
     pub p_above: f64,
+    /// Whether that is above `probability`.
+    pub alarm: bool,
 }
 
 /// Fits the prior to `failures` in `samples`, one of each per subject.
 ///
 /// # Errors
 /// Different lengths, too few subjects, a subject without samples, more failures than samples, all or none failed.
-pub fn fit(failures: &[u64], samples: &[u64], with: Parameters) -> Result<Group, Error> {
+pub fn fit(failures: &[u64], samples: &[u64], with: &BetaBinomial) -> Result<Group, Error> {
+    with.check()?;
     let pooled = super::common_rate(failures, samples, None)?;
-    let needed = with.min_subjects.max(2);
+    let needed = with.min_subjects;
     if failures.len() < needed {
-        return Err(Error::TooFew { what: "subjects", found: failures.len(), needed });
+        return Err(Error::TooFew { what: "subjects", got: failures.len(), needed });
     }
     let pairs: Vec<(f64, f64)> =
         failures.iter().zip(samples).map(|(&x, &n)| (x as f64, n as f64)).collect();
-    let alone: f64 =
-        pairs.iter().map(|&(x, n)| ln_binomial(x, n, pooled, 1.0 - pooled)).sum();
+    let alone: f64 = pairs.iter().map(|&(x, n)| ln_binomial(x, n, pooled, 1.0 - pooled)).sum();
     // In logit of the mean and log of the strength a+b the likelihood is close to a round hill.
     let shape = |at: &[f64]| {
         let (mean, strength) = (1.0 / (1.0 + (-at[0]).exp()), at[1].clamp(-7.0, 23.0).exp());
@@ -119,30 +139,28 @@ pub fn fit(failures: &[u64], samples: &[u64], with: Parameters) -> Result<Group,
 ///
 /// # Errors
 /// More failures than samples, parameters out of range.
-pub fn judge(group: &Group, x: u64, n: u64, with: Parameters) -> Result<Subject, Error> {
+pub fn judge(group: &Group, x: u64, n: u64, with: &BetaBinomial) -> Result<Subject, Error> {
+    with.check()?;
     if x > n || n > super::COUNT_MAX {
-        let must = "no more than the samples, they no more than 1e12";
-        return Err(Error::OutOfRange { what: "failures", at: 0, value: x as f64, must });
-    }
-    if !(with.level > 0.0 && with.level < 1.0) {
-        return Err(Error::Parameter { name: "level", value: with.level, must: "in (0, 1)" });
-    }
-    if !(with.multiple >= 1.0 && with.multiple.is_finite()) {
-        return Err(Error::Parameter { name: "multiple", value: with.multiple, must: "≥ 1" });
+        let range = "no more than the samples, they no more than 1e12";
+        return Err(Error::Value { what: "failures", at: 0, value: x as f64, range });
     }
     let high = with.multiple * group.pooled;
     let (a, b) = match group.prior {
         Prior::Point(rate) => {
             let p_above = if rate > high { 1.0 } else { 0.0 };
-            return Ok(Subject { mean: rate, interval: (rate, rate), p_above });
+            let alarm = p_above > with.probability;
+            return Ok(Subject { mean: rate, interval: (rate, rate), p_above, alarm });
         }
         Prior::Beta { a, b } => (a + x as f64, b + (n - x) as f64),
     };
     let tail = (1.0 - with.level) / 2.0;
+    let p_above = beta::tails(a, b, high).upper;
     Ok(Subject {
         mean: a / (a + b),
         interval: (beta::quantile(a, b, tail), beta::quantile(a, b, 1.0 - tail)),
-        p_above: beta::tails(a, b, high).upper,
+        p_above,
+        alarm: p_above > with.probability,
     })
 }
 
@@ -151,8 +169,7 @@ pub fn judge(group: &Group, x: u64, n: u64, with: Parameters) -> Result<Subject,
 fn ln_beta_binomial(x: f64, n: f64, a: f64, b: f64) -> f64 {
     let (p, q) = (a / (a + b), b / (a + b));
     let factor = (a * b / (a + b)).ln() - ((a + x) * (b + n - x) / (a + b + n)).ln();
-    ln_binomial(x, n, p, q) + ln_binomial(a, a + b, p, q)
-        - ln_binomial(a + x, a + b + n, p, q)
+    ln_binomial(x, n, p, q) + ln_binomial(a, a + b, p, q) - ln_binomial(a + x, a + b + n, p, q)
         + factor
 }
 
@@ -162,7 +179,8 @@ mod tests {
 
     use super::*;
 
-    const FEW: Parameters = Parameters { multiple: 2.0, level: 0.95, min_subjects: 2 };
+    const FEW: BetaBinomial =
+        BetaBinomial { multiple: 2.0, probability: 0.95, level: 0.95, min_subjects: 2 };
 
     #[test]
     fn probabilities_sum_to_one() {
@@ -177,36 +195,36 @@ mod tests {
         let (mut x, mut n) = (vec![0_u64; 30], vec![8_u64; 30]);
         x.extend([1, 2, 0, 1, 1, 2, 0, 3, 1, 6]);
         n.extend([9, 9, 7, 9, 8, 9, 6, 9, 1, 9]);
-        let group = fit(&x, &n, FEW).unwrap();
-        let one = judge(&group, 1, 1, FEW).unwrap();
-        let six = judge(&group, 6, 9, FEW).unwrap();
-        assert!(one.p_above < 0.95 && six.p_above > 0.99, "{one:?} {six:?}");
+        let group = fit(&x, &n, &FEW).unwrap();
+        let one = judge(&group, 1, 1, &FEW).unwrap();
+        let six = judge(&group, 6, 9, &FEW).unwrap();
+        assert!(!one.alarm && six.alarm, "{one:?} {six:?}");
     }
 
     #[test]
     fn alike_subjects_get_the_pooled_rate() {
-        let group = fit(&[5; 40], &[100; 40], FEW).unwrap();
+        let group = fit(&[5; 40], &[100; 40], &FEW).unwrap();
         assert_eq!(group.prior, Prior::Point(0.05));
-        assert_eq!(judge(&group, 100, 100, FEW).unwrap().p_above, 0.0);
+        assert_eq!(judge(&group, 100, 100, &FEW).unwrap().p_above, 0.0);
     }
 
     #[test]
     fn all_or_nothing_subjects_still_have_a_prior() {
-        let group = fit(&[0, 5, 0, 5, 0, 5], &[5; 6], FEW).unwrap();
-        assert!(judge(&group, 5, 5, FEW).unwrap().mean > 0.9);
+        let group = fit(&[0, 5, 0, 5, 0, 5], &[5; 6], &FEW).unwrap();
+        assert!(judge(&group, 5, 5, &FEW).unwrap().mean > 0.9);
     }
 
     #[test]
     fn bad_input_is_an_error() {
-        assert!(fit(&[0; 10_000], &[3; 10_000], FEW).is_err());
-        assert!(fit(&[1], &[3], FEW).is_err());
-        assert!(fit(&[1, 2], &[3], FEW).is_err());
-        assert!(fit(&[1, 2], &[3, 0], FEW).is_err());
-        assert!(fit(&[1, u64::MAX], &[3, u64::MAX], FEW).is_err());
-        let group = fit(&[0, 5, 1], &[5, 9, 12], FEW).unwrap();
-        assert!(judge(&group, 2, 1, FEW).is_err());
-        assert!(judge(&group, 1, 1, Parameters { level: f64::NAN, ..FEW }).is_err());
-        assert!(judge(&group, 1, 1, Parameters { multiple: f64::NAN, ..FEW }).is_err());
+        assert!(fit(&[0; 10_000], &[3; 10_000], &FEW).is_err());
+        assert!(fit(&[1], &[3], &FEW).is_err());
+        assert!(fit(&[1, 2], &[3], &FEW).is_err());
+        assert!(fit(&[1, 2], &[3, 0], &FEW).is_err());
+        assert!(fit(&[1, u64::MAX], &[3, u64::MAX], &FEW).is_err());
+        let group = fit(&[0, 5, 1], &[5, 9, 12], &FEW).unwrap();
+        assert!(judge(&group, 2, 1, &FEW).is_err());
+        assert!(judge(&group, 1, 1, &BetaBinomial { level: f64::NAN, ..FEW }).is_err());
+        assert!(judge(&group, 1, 1, &BetaBinomial { multiple: f64::NAN, ..FEW }).is_err());
     }
 
     proptest! {
@@ -214,9 +232,9 @@ mod tests {
         #[test]
         fn never_nan(pairs in prop::collection::vec((0..30_u64, 1..200_000_u64), 2..12), x in 0..50_u64) {
             let (x_all, n_all): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
-            if let Ok(group) = fit(&x_all, &n_all, FEW) {
+            if let Ok(group) = fit(&x_all, &n_all, &FEW) {
                 prop_assert!(group.log_likelihood.is_finite());
-                let s = judge(&group, x, 50, FEW).unwrap();
+                let s = judge(&group, x, 50, &FEW).unwrap();
                 prop_assert!((0.0..=1.0).contains(&s.mean) && (0.0..=1.0).contains(&s.p_above));
                 prop_assert!(0.0 <= s.interval.0 && s.interval.0 <= s.interval.1 && s.interval.1 <= 1.0);
             }

@@ -4,30 +4,63 @@
 //! observed count the expected one.
 
 use crate::detect::{
-    Compat, Error,
-    math::{loader::ln_binomial, root},
+    Compat, Error, Judgement, Verdict,
+    math::{density::ln_binomial, root},
+    parameter,
 };
 
 /// Most outcomes that are summed over.
 const OUTCOMES_MAX: u64 = 2_000_000;
 
-/// What the table says.
+/// Fisher's exact test: is the rate of one group above that of another, however few the samples?
 ///
 /// # What it finds
 /// As `two_proportions`, exactly, however few the samples: one product of ten failed against five of ninety.
 ///
 /// # Parameters
-/// - `alpha`: one-sided, default 0.01, in (0, 0.5].
-/// - `compat`: `corrected` (default) or `r`.
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
+/// - `compat` — `r` stops the search for the odds ratio at a step of 1.2e-4, as R does; default `corrected`.
 ///
 /// # When it misleads
-/// It is cautious: with few samples its true level is far below `alpha`. The odds ratio is conditional, not
-/// `ad / bc`. R stops its search for it at a step of 1.2e-4; `compat: r` stops where R does.
+/// It is cautious: with few samples its true level is far below `alpha`. The odds ratio is conditional, not `ad / bc`.
 ///
 /// # Source
-/// Fisher 1935, J. R. Stat. Soc. 98, 39–82. Checked against the golden family `proportions`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Fisher 1935, J. R. Stat. Soc. 98, 39–82. Golden family `proportions`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Fisher {
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
+    /// Whose odds ratio.
+    pub compat: Compat,
+}
+
+impl Default for Fisher {
+    fn default() -> Self {
+        Self { alpha: 0.01, compat: Compat::Corrected }
+    }
+}
+
+impl Fisher {
+    /// Judges `x1` failures of `n1` samples against `x2` of `n2`. `expected` is in failures of the first group at the common
+    /// rate; `score` is the odds ratio, where it is finite.
+    ///
+    /// # Errors
+    /// As [`test`]; `alpha` out of range.
+    pub fn judge(&self, x1: u64, n1: u64, x2: u64, n2: u64) -> Result<Verdict, Error> {
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
+        let found = test(x1, n1, x2, n2, self.compat)?;
+        Ok(Judgement::new(found.p_greater < self.alpha)
+            .expected(n1 as f64 * ((x1 + x2) as f64 / (n1 + n2) as f64))
+            .score(found.odds_ratio)
+            .p_value(found.p_greater)
+            .into())
+    }
+}
+
+/// What the table says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Table {
     /// Two-sided: the probability of all tables no likelier than this one.
     pub p_two_sided: f64,
     /// Probability of as many failures in the first group or more.
@@ -40,7 +73,7 @@ pub struct Fisher {
 ///
 /// # Errors
 /// No samples in a group, more failures than samples, more than 2,000,000 possible tables.
-pub fn test(x1: u64, n1: u64, x2: u64, n2: u64, compat: Compat) -> Result<Fisher, Error> {
+pub fn test(x1: u64, n1: u64, x2: u64, n2: u64, compat: Compat) -> Result<Table, Error> {
     super::four_cells(x1, n1, x2, n2)?;
     let table = Tables::new(n1, n2, x1 + x2)?;
     let at = (x1 - table.first) as usize;
@@ -49,7 +82,7 @@ pub fn test(x1: u64, n1: u64, x2: u64, n2: u64, compat: Compat) -> Result<Fisher
     let total: f64 = weights.iter().sum();
     let limit = (here - table.highest).exp() * (1.0 + 1e-7);
     let rare: f64 = weights.iter().filter(|w| **w <= limit).sum();
-    Ok(Fisher {
+    Ok(Table {
         p_two_sided: (rare / total).min(1.0),
         p_greater: (weights[at..].iter().sum::<f64>() / total).min(1.0),
         odds_ratio: table.odds_ratio(x1, compat)?,
@@ -69,7 +102,7 @@ impl Tables {
         if last - first >= OUTCOMES_MAX {
             return Err(Error::TooMany {
                 what: "possible tables",
-                found: usize::try_from(last - first).unwrap_or(usize::MAX),
+                got: usize::try_from(last - first).unwrap_or(usize::MAX),
                 max: OUTCOMES_MAX as usize,
             });
         }
@@ -117,7 +150,7 @@ impl Tables {
             Compat::Corrected => 1e-15,
         };
         let (x, even) = (x as f64, self.mean(1.0));
-        let none = Error::NotDefined { why: "no odds ratio has this table as its mean" };
+        let none = Error::NoAnswer { why: "no odds ratio has this table as its mean" };
         if even > x {
             root::brent(0.0, 1.0, tolerance, |t| self.mean(t) - x).ok_or(none)
         } else if even < x {
@@ -146,6 +179,12 @@ mod tests {
         ] {
             assert!((got - want).abs() < 1e-9, "{got} is not {want}");
         }
+    }
+
+    #[test]
+    fn verdicts() {
+        let judge = |x1, n1| Fisher::default().judge(x1, n1, 5, 90).unwrap();
+        assert!(judge(4, 10).alarm() && !judge(3, 10).alarm());
     }
 
     #[test]

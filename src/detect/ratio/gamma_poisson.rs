@@ -5,40 +5,61 @@
 
 use crate::detect::{
     Error,
-    math::{gamma, loader::ln_negative_binomial, simplex},
+    math::{
+        density::{ln_negative_binomial, ln_poisson},
+        gamma, simplex,
+    },
+    parameter,
 };
 
-/// How ratios are judged.
+/// Gamma-Poisson empirical Bayes: is a subject's count high for what was expected of it?
 ///
 /// # What it finds
 /// Districts or shops with more complaints than their turnover or population explains, small ones included: a district
 /// with 3 complaints where 0.4 were expected is drawn to the group's mean until it shows more.
 ///
 /// # Parameters
-/// - `level`: confidence of the interval, default 0.9, in (0, 1): its lower end is the usual EB05.
-/// - `above`: ratio to exceed, default 1, > 0; alarm where `P(ratio > above)` is above `probability`.
-/// - `probability`: default 0.95, in (0.5, 1).
-/// - `min_subjects`: fewest subjects for a fit, default 20, ≥ 2.
+/// - `above` — ratio of count to expectation to exceed, above 0; default 1.
+/// - `probability` — alarm where `P(ratio > above)` is above this, between 0.5 and 1; default 0.95.
+/// - `level` — confidence of the interval, between 0 and 1; default 0.9: its lower end is the usual EB05.
+/// - `min_subjects` — fewest subjects for a fit, 2 or more; default 20.
 ///
 /// # When it misleads
 /// The expectation is taken as known: where it is made from the same counts, a subject that dominates hides itself.
 /// Neighbours are not used; a cluster across borders is for `cluster`.
 ///
 /// # Source
-/// Clayton and Kaldor 1987, Biometrics 43, 671–681. Checked against the golden family `gamma_poisson_eb`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
-    /// Confidence of the interval.
-    pub level: f64,
+/// Clayton and Kaldor 1987, Biometrics 43, 671–681. Golden family `gamma_poisson_eb`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GammaPoisson {
     /// Ratio to exceed.
     pub above: f64,
+    /// Alarm where the posterior probability of exceeding it is above this.
+    pub probability: f64,
+    /// Confidence of the interval.
+    pub level: f64,
     /// Fewest subjects for a fit.
     pub min_subjects: usize,
 }
 
-impl Default for Parameters {
+impl Default for GammaPoisson {
     fn default() -> Self {
-        Self { level: 0.9, above: 1.0, min_subjects: 20 }
+        Self { above: 1.0, probability: 0.95, level: 0.9, min_subjects: 20 }
+    }
+}
+
+impl GammaPoisson {
+    /// Are the parameters in their ranges?
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        let (above, p) = (self.above, self.probability);
+        parameter("above", above, above > 0.0 && above.is_finite(), "above 0")?;
+        parameter("probability", p, p > 0.5 && p < 1.0, "between 0.5 and 1")?;
+        parameter("level", self.level, self.level > 0.0 && self.level < 1.0, "between 0 and 1")?;
+        parameter("min_subjects", self.min_subjects as f64, self.min_subjects >= 2, "2 or more")
     }
 }
 
@@ -76,6 +97,8 @@ pub struct Subject {
     pub interval: (f64, f64),
     /// `P(ratio > above)`.
     pub p_above: f64,
+    /// Whether that is above `probability`.
+    pub alarm: bool,
 }
 
 /// Fits the prior to `counts` against `expected`, one of each per subject.
@@ -83,14 +106,15 @@ pub struct Subject {
 /// # Errors
 /// Different lengths, too few subjects, an expectation that is negative or no number, a count where none were expected,
 /// no count at all.
-pub fn fit(counts: &[u64], expected: &[f64], with: Parameters) -> Result<Group, Error> {
+pub fn fit(counts: &[u64], expected: &[f64], with: &GammaPoisson) -> Result<Group, Error> {
+    with.check()?;
     if counts.len() != expected.len() {
         let (found, wanted) = (counts.len(), expected.len());
-        return Err(Error::Length { what: "counts", found, expected: wanted });
+        return Err(Error::Rows { what: "counts", got: found, wanted });
     }
-    let needed = with.min_subjects.max(2);
+    let needed = with.min_subjects;
     if counts.len() < needed {
-        return Err(Error::TooFew { what: "subjects", found: counts.len(), needed });
+        return Err(Error::TooFew { what: "subjects", got: counts.len(), needed });
     }
     for (at, (&x, &e)) in counts.iter().zip(expected).enumerate() {
         check(x, e, at)?;
@@ -100,11 +124,10 @@ pub fn fit(counts: &[u64], expected: &[f64], with: Parameters) -> Result<Group, 
         counts.iter().zip(expected).map(|(&x, &e)| (x as f64, e)).filter(|p| p.1 > 0.0).collect();
     let (counted, hoped) = pairs.iter().fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
     if counted == 0.0 {
-        return Err(Error::NotDefined { why: "no counts at all" });
+        return Err(Error::NoAnswer { why: "no counts at all" });
     }
     let ratio = counted / hoped;
-    let alone: f64 =
-        pairs.iter().map(|&(x, e)| crate::detect::math::loader::ln_poisson(x, ratio * e)).sum();
+    let alone: f64 = pairs.iter().map(|&(x, e)| ln_poisson(x, ratio * e)).sum();
     let best = simplex::minimise(&[1.0, 0.0], 0.5, 1e-15, |at| {
         if !(-9.0..=23.0).contains(&at[0]) || at[1].abs() > 30.0 {
             return f64::INFINITY;
@@ -132,39 +155,37 @@ fn shape(at: &[f64], ratio: f64) -> (f64, f64) {
 ///
 /// # Errors
 /// As [`fit`]; parameters out of range.
-pub fn judge(group: &Group, x: u64, expected: f64, with: Parameters) -> Result<Subject, Error> {
+pub fn judge(group: &Group, x: u64, expected: f64, with: &GammaPoisson) -> Result<Subject, Error> {
+    with.check()?;
     check(x, expected, 0)?;
-    if !(with.level > 0.0 && with.level < 1.0) {
-        return Err(Error::Parameter { name: "level", value: with.level, must: "in (0, 1)" });
-    }
-    if !(with.above > 0.0 && with.above.is_finite()) {
-        return Err(Error::Parameter { name: "above", value: with.above, must: "> 0" });
-    }
     let raw = (expected > 0.0).then(|| x as f64 / expected).filter(|r| r.is_finite());
     let (a, b) = match group.prior {
         Prior::Point(ratio) => {
             let p_above = if ratio > with.above { 1.0 } else { 0.0 };
-            return Ok(Subject { raw, mean: ratio, interval: (ratio, ratio), p_above });
+            let alarm = p_above > with.probability;
+            return Ok(Subject { raw, mean: ratio, interval: (ratio, ratio), p_above, alarm });
         }
         Prior::Gamma { a, b } => (a + x as f64, b + expected),
     };
     let tail = (1.0 - with.level) / 2.0;
+    let p_above = gamma::tails(a, with.above * b).upper;
     Ok(Subject {
         raw,
         mean: a / b,
         interval: (gamma::quantile(a, tail) / b, gamma::quantile(a, 1.0 - tail) / b),
-        p_above: gamma::tails(a, with.above * b).upper,
+        p_above,
+        alarm: p_above > with.probability,
     })
 }
 
 fn check(x: u64, expected: f64, at: usize) -> Result<(), Error> {
     if !(0.0..=1e12).contains(&expected) || expected > 0.0 && expected < 1e-100 {
-        let must = "0 or in [1e-100, 1e12]";
-        return Err(Error::OutOfRange { what: "expected count", at, value: expected, must });
+        let range = "0 or in [1e-100, 1e12]";
+        return Err(Error::Value { what: "expected count", at, value: expected, range });
     }
     if x > super::COUNT_MAX || x > 0 && expected == 0.0 {
-        let must = "at most 1e12, and 0 where none are expected";
-        return Err(Error::OutOfRange { what: "count", at, value: x as f64, must });
+        let range = "at most 1e12, and 0 where none are expected";
+        return Err(Error::Value { what: "count", at, value: x as f64, range });
     }
     Ok(())
 }
@@ -175,34 +196,35 @@ mod tests {
 
     use super::*;
 
-    const FEW: Parameters = Parameters { level: 0.9, above: 1.0, min_subjects: 2 };
+    const FEW: GammaPoisson =
+        GammaPoisson { above: 1.0, probability: 0.95, level: 0.9, min_subjects: 2 };
 
     #[test]
     fn small_subjects_are_drawn_to_the_group() {
         let counts = [3, 40, 12, 9, 60, 22, 8, 15, 1, 33];
         let expected = [0.4, 25.0, 14.0, 12.0, 30.0, 24.0, 9.0, 13.0, 2.0, 40.0];
-        let group = fit(&counts, &expected, FEW).unwrap();
-        let small = judge(&group, 3, 0.4, FEW).unwrap();
-        let large = judge(&group, 60, 30.0, FEW).unwrap();
+        let group = fit(&counts, &expected, &FEW).unwrap();
+        let small = judge(&group, 3, 0.4, &FEW).unwrap();
+        let large = judge(&group, 60, 30.0, &FEW).unwrap();
         assert!(small.raw > large.raw && small.mean < large.mean, "{small:?} {large:?}");
-        assert_eq!(judge(&group, 0, 0.0, FEW).unwrap().raw, None);
+        assert_eq!(judge(&group, 0, 0.0, &FEW).unwrap().raw, None);
     }
 
     #[test]
     fn alike_subjects_get_the_common_ratio() {
-        let group = fit(&[10; 30], &[5.0; 30], FEW).unwrap();
+        let group = fit(&[10; 30], &[5.0; 30], &FEW).unwrap();
         assert_eq!(group.prior, Prior::Point(2.0));
     }
 
     #[test]
     fn bad_input_is_an_error() {
-        assert!(fit(&[0; 10_000], &[1.0; 10_000], FEW).is_err());
-        assert!(fit(&[1, 2], &[1.0], FEW).is_err());
-        assert!(fit(&[1], &[1.0], FEW).is_err());
+        assert!(fit(&[0; 10_000], &[1.0; 10_000], &FEW).is_err());
+        assert!(fit(&[1, 2], &[1.0], &FEW).is_err());
+        assert!(fit(&[1], &[1.0], &FEW).is_err());
         for bad in [f64::NAN, -1.0, f64::INFINITY, 0.0, 1e-300, 1e300] {
-            assert!(fit(&[1, 2], &[1.0, bad], FEW).is_err(), "{bad}");
+            assert!(fit(&[1, 2], &[1.0, bad], &FEW).is_err(), "{bad}");
         }
-        assert!(fit(&[1, u64::MAX], &[1.0, 1.0], FEW).is_err());
+        assert!(fit(&[1, u64::MAX], &[1.0, 1.0], &FEW).is_err());
     }
 
     proptest! {
@@ -210,9 +232,9 @@ mod tests {
         #[test]
         fn never_nan(pairs in prop::collection::vec((0..3000_u64, 1e-9..1e6_f64), 2..12), x in 0..50_u64) {
             let (counts, expected): (Vec<u64>, Vec<f64>) = pairs.into_iter().unzip();
-            if let Ok(group) = fit(&counts, &expected, FEW) {
+            if let Ok(group) = fit(&counts, &expected, &FEW) {
                 prop_assert!(group.log_likelihood.is_finite());
-                let s = judge(&group, x, 7.5, FEW).unwrap();
+                let s = judge(&group, x, 7.5, &FEW).unwrap();
                 prop_assert!(s.mean.is_finite() && (0.0..=1.0).contains(&s.p_above));
                 prop_assert!(0.0 <= s.interval.0 && s.interval.0 <= s.interval.1 && s.interval.1.is_finite());
             }

@@ -5,32 +5,99 @@
 //! Not here: two groups (`two_proportions`, `fisher`), many subjects (`funnel`, `beta_binomial`).
 
 use crate::detect::{
-    Compat, Error,
+    Compat, Error, Judgement, Undefined, Verdict,
     math::{beta, binomial, gamma, normal},
+    parameter,
 };
 
 /// Two-sided confidence of the intervals unless told otherwise.
 pub const LEVEL: f64 = 0.95;
 
-/// What the sample says about the baseline.
+/// Proportion: is a failure rate above its baseline?
 ///
 /// # What it finds
 /// A subject, product or period whose failure rate in sampling is above the group's.
 ///
 /// # Parameters
-/// - `baseline`: the rate to hold against, in (0, 1); mostly the group's rate over the last 24 months.
-/// - `test`: `mid_p` (default), `exact`, `chi_square`.
-/// - `alpha`: one-sided, default 0.01, in (0, 0.5].
-/// - `min_n`: fewest samples, default 3.
+/// - `test` — `mid_p`, `exact` or `score`; default `mid_p`.
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
+/// - `min_n` — fewest samples that are judged, 1 or more; default 3.
 ///
 /// # When it misleads
 /// The baseline is taken as known: where it rests on few samples itself, compare two proportions instead. Targeted
-/// sampling (following complaints) has a higher rate than routine sampling; use baselines of the same kind. Chi-square
-/// needs n·p0 ≥ 5. Exact is cautious: its true level is below `alpha`, mid-p's is near it.
+/// sampling (following complaints) has a higher rate than routine sampling; use baselines of the same kind. The score
+/// test needs n·p0 ≥ 5. Exact is cautious: its true level is below `alpha`, mid-p's is near it.
 ///
 /// # Source
 /// Clopper and Pearson 1934, Biometrika 26, 404–413; Wilson 1927, J. Am. Stat. Assoc. 22, 209–212; Lancaster 1961
-/// (mid-p), J. Am. Stat. Assoc. 56, 223–234. Checked against the golden family `proportions`.
+/// (mid-p), J. Am. Stat. Assoc. 56, 223–234. Golden family
+/// `proportions`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proportion {
+    /// Which p-value counts.
+    pub test: Test,
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
+    /// Fewest samples that are judged.
+    pub min_n: u64,
+}
+
+/// Which p-value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Test {
+    /// Half of the probability of exactly this outcome counts.
+    #[default]
+    MidP,
+    /// All of it counts.
+    Exact,
+    /// The normal approximation of the score.
+    Score,
+}
+
+impl Default for Proportion {
+    fn default() -> Self {
+        Self { test: Test::MidP, alpha: 0.01, min_n: 3 }
+    }
+}
+
+impl Proportion {
+    /// Are the parameters in their ranges?
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
+        parameter("min_n", self.min_n as f64, self.min_n > 0, "1 or more")
+    }
+
+    /// Judges `x` failures of `n` samples against the baseline rate `p0`, in (0, 1). `expected` is in failures, `score` in
+    /// standard deviations; `TooEarly` with fewer than `min_n` samples.
+    ///
+    /// # Errors
+    /// As [`test`]; a parameter out of range.
+    pub fn judge(&self, x: u64, n: u64, p0: f64) -> Result<Verdict, Error> {
+        self.check()?;
+        if n == 0 {
+            return Ok(Verdict::NotDefined(Undefined::NoPopulation));
+        }
+        let found = test(x, n, p0)?;
+        if n < self.min_n {
+            return Ok(Verdict::TooEarly);
+        }
+        let expected = n as f64 * p0;
+        let z = found.chi_square.sqrt().copysign(x as f64 - expected);
+        let p = match self.test {
+            Test::MidP => found.mid_p_greater,
+            Test::Exact => found.p_greater,
+            Test::Score => normal::upper(z),
+        };
+        Ok(Judgement::new(p < self.alpha).expected(expected).score(z).p_value(p).into())
+    }
+}
+
+/// What the sample says about the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneSample {
     /// `P(X ≥ x)` at the baseline.
@@ -51,9 +118,7 @@ pub struct OneSample {
 /// No samples, more failures than samples, a baseline outside (0, 1).
 pub fn test(x: u64, n: u64, p0: f64) -> Result<OneSample, Error> {
     counts(x, n)?;
-    if !(p0 > 0.0 && p0 < 1.0) {
-        return Err(Error::Parameter { name: "baseline", value: p0, must: "in (0, 1)" });
-    }
+    parameter("baseline", p0, p0 > 0.0 && p0 < 1.0, "in (0, 1)")?;
     let exactly = binomial::probability(x, n, p0);
     let mean = n as f64 * p0;
     let chi_square = (x as f64 - mean).powi(2) / (mean * (1.0 - p0));
@@ -134,11 +199,13 @@ fn two_sided(x: u64, n: u64, p0: f64) -> f64 {
     let both = if (x as f64) < mean {
         // Right of the mean probabilities fall: the rare ones are a tail.
         let first = first_that(mean.ceil() as u64, n + 1, rare);
-        binomial::tails(x, n, p0).lower + if first > n { 0.0 } else { binomial::at_least(first, n, p0) }
+        binomial::tails(x, n, p0).lower
+            + if first > n { 0.0 } else { binomial::at_least(first, n, p0) }
     } else {
         // Left of the mean they rise: the rare ones end before the first that is not rare.
         let end = first_that(0, mean.floor() as u64 + 1, |y| !rare(y));
-        binomial::at_least(x, n, p0) + if end == 0 { 0.0 } else { binomial::tails(end - 1, n, p0).lower }
+        binomial::at_least(x, n, p0)
+            + if end == 0 { 0.0 } else { binomial::tails(end - 1, n, p0).lower }
     };
     both.min(1.0)
 }
@@ -154,17 +221,19 @@ fn first_that(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
 
 fn counts(x: u64, n: u64) -> Result<(), Error> {
     if n == 0 {
-        return Err(Error::NotDefined { why: "no samples" });
+        return Err(Error::NoAnswer { why: "no samples" });
     }
     if n > super::COUNT_MAX {
-        return Err(Error::OutOfRange { what: "sample size", at: 0, value: n as f64, must: "≤ 1e12" });
+        return Err(Error::Value {
+            what: "sample size", at: 0, value: n as f64, range: "≤ 1e12"
+        });
     }
     if x > n {
-        return Err(Error::OutOfRange {
+        return Err(Error::Value {
             what: "failures",
             at: 0,
             value: x as f64,
-            must: "no more than the samples",
+            range: "no more than the samples",
         });
     }
     Ok(())
@@ -174,7 +243,7 @@ fn tail_of(level: f64) -> Result<f64, Error> {
     if level > 0.0 && level < 1.0 {
         Ok((1.0 - level) / 2.0)
     } else {
-        Err(Error::Parameter { name: "level", value: level, must: "in (0, 1)" })
+        Err(Error::Parameter { name: "level", value: level.to_string(), range: "in (0, 1)" })
     }
 }
 
@@ -202,6 +271,14 @@ mod tests {
         let (low, high) = clopper_pearson(8, 200, LEVEL).unwrap();
         close(low, 0.0174248089944806);
         close(high, 0.077291968226016);
+    }
+
+    #[test]
+    fn verdicts() {
+        let judge = |x, n| Proportion::default().judge(x, n, 0.02).unwrap();
+        assert!(judge(9, 200).alarm() && !judge(8, 200).alarm());
+        assert_eq!(judge(2, 2), Verdict::TooEarly);
+        assert_eq!(judge(0, 0), Verdict::NotDefined(Undefined::NoPopulation));
     }
 
     #[test]

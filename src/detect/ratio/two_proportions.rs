@@ -4,18 +4,18 @@
 //! interval of the difference. For small counts see `fisher`.
 
 use crate::detect::{
-    Error,
+    Error, Judgement, Verdict,
     math::{gamma, normal},
+    parameter,
 };
 
-/// What two samples say about their difference.
+/// Two proportions: is the rate of one group above that of another?
 ///
 /// # What it finds
 /// A change of a rate: this month against the last twelve, one district against the rest.
 ///
 /// # Parameters
-/// - `alpha`: one-sided, default 0.01, in (0, 0.5].
-/// - `level`: confidence of the interval, default 0.95, in (0, 1).
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
 ///
 /// # When it misleads
 /// Expected counts below 5 in any of the four cells: use Fisher's test. Repeats of the same subject are not
@@ -23,7 +23,38 @@ use crate::detect::{
 ///
 /// # Source
 /// Newcombe 1998, Stat. Med. 17, 873–890 (method 1 for the interval); Yates 1934, J. R. Stat. Soc. Suppl. 1, 217–235.
-/// Checked against the golden family `proportions`.
+/// Golden family `proportions`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwoProportions {
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
+}
+
+impl Default for TwoProportions {
+    fn default() -> Self {
+        Self { alpha: 0.01 }
+    }
+}
+
+impl TwoProportions {
+    /// Judges `x1` failures of `n1` samples against `x2` of `n2`. `expected` is in failures of the first group at the second's
+    /// rate, `score` in standard deviations.
+    ///
+    /// # Errors
+    /// As [`test`]; `alpha` out of range.
+    pub fn judge(&self, x1: u64, n1: u64, x2: u64, n2: u64) -> Result<Verdict, Error> {
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
+        let found = test(x1, n1, x2, n2, 0.95)?;
+        Ok(Judgement::new(found.p_greater < self.alpha)
+            .expected(n1 as f64 * (x2 as f64 / n2 as f64))
+            .score(found.chi_square.sqrt().copysign(found.difference))
+            .p_value(found.p_greater)
+            .into())
+    }
+}
+
+/// What two samples say about their difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TwoSample {
     /// Pearson's statistic, 1 degree of freedom.
@@ -48,12 +79,10 @@ pub struct TwoSample {
 /// No samples in a group, more failures than samples, all or none failed in both groups.
 pub fn test(x1: u64, n1: u64, x2: u64, n2: u64, level: f64) -> Result<TwoSample, Error> {
     super::four_cells(x1, n1, x2, n2)?;
-    if !(level > 0.0 && level < 1.0) {
-        return Err(Error::Parameter { name: "level", value: level, must: "in (0, 1)" });
-    }
+    parameter("level", level, level > 0.0 && level < 1.0, "in (0, 1)")?;
     let failures = (x1 + x2) as f64;
     if failures == 0.0 || x1 + x2 == n1 + n2 {
-        return Err(Error::NotDefined { why: "all samples of both groups are alike" });
+        return Err(Error::NoAnswer { why: "all samples of both groups are alike" });
     }
     let (n1, n2) = (n1 as f64, n2 as f64);
     let (rate1, rate2) = (x1 as f64 / n1, x2 as f64 / n2);
@@ -97,9 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn verdicts() {
+        let judge = |x1, n1| TwoProportions::default().judge(x1, n1, 30, 1000).unwrap();
+        assert!(judge(8, 100).alarm() && !judge(6, 100).alarm());
+    }
+
+    #[test]
     fn alike_groups_have_no_answer() {
-        assert!(matches!(test(0, 5, 0, 9, 0.95), Err(Error::NotDefined { .. })));
-        assert!(matches!(test(5, 5, 9, 9, 0.95), Err(Error::NotDefined { .. })));
+        assert!(matches!(test(0, 5, 0, 9, 0.95), Err(Error::NoAnswer { .. })));
+        assert!(matches!(test(5, 5, 9, 9, 0.95), Err(Error::NoAnswer { .. })));
         assert!(test(1, 0, 0, 9, 0.95).is_err());
         assert!(test(1, 5, 1, 9, f64::NAN).is_err());
         assert!(test(u64::MAX, u64::MAX, 1, 9, 0.95).is_err());

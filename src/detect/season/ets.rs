@@ -4,30 +4,112 @@
 //! `holt_winters` the start values are part of the fit: given the weights the errors are linear in them, so they are found by
 //! least squares, and only the weights are searched for.
 
+use std::ops::Range;
+
 use super::finite;
 use crate::detect::{
-    Error,
+    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, qr, simplex},
+    parameter,
 };
 
-/// Which components a model has.
+/// ETS: is a value above the forecast of a fitted state-space model?
 ///
 /// # What it finds
-/// As `holt_winters`: values outside the forecast interval of a series with trend and season; choose by AICc between models.
+/// As `holt_winters`: values outside the forecast interval of a series with trend and season.
 ///
 /// # Parameters
-/// - `trend`: whether there is an additive trend, default false.
-/// - `period`: values per season, `none` (default) or ≥ 2; additive.
-/// - `p`: one-sided level of the bound, default 0.01, in (0, 0.5].
-/// - `weights`: fitted, or `alpha`, `beta`, `gamma` in [0, 1].
+/// - `trend` — whether there is an additive trend; default false.
+/// - `period` — values per additive season, 2 to 1,000; default none: no season.
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
 ///
 /// # When it misleads
 /// Counts near zero: errors are taken as normal with one variance. Long seasons on short series (52 start values from 110
-/// weeks) fit noise; the AICc says so.
+/// weeks) fit noise; `aicc` of [`Fit`] says so.
 ///
 /// # Source
-/// Hyndman, Koehler, Ord and Snyder 2008, Forecasting with Exponential Smoothing, chapters 2, 5, 6. Checked against the golden
+/// Hyndman, Koehler, Ord and Snyder 2008, Forecasting with Exponential Smoothing, chapters 2, 5, 6. R: forecast::ets. Golden
 /// family `ets`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ets {
+    /// Whether there is an additive trend.
+    pub trend: bool,
+    /// Values per season.
+    pub period: Option<usize>,
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
+}
+
+impl Default for Ets {
+    fn default() -> Self {
+        Self { trend: false, period: None, alpha: 0.01 }
+    }
+}
+
+/// Fitted to the periods before the range; `score` is in standard deviations of the one-step errors. A series with a
+/// period without value up to the judged one has no answer.
+impl SeriesDetector for Ets {
+    fn check(&self) -> Result<(), Error> {
+        let fits = self.period.is_none_or(|p| (2..=1_000).contains(&p));
+        parameter("period", self.period.unwrap_or(0) as f64, fits, "2 to 1,000")?;
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn history(&self, _periods_per_year: usize) -> usize {
+        (coefficient_count(self.shape()) + 2).max(2 * self.period.unwrap_or(0) + 1)
+    }
+
+    fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
+        self.check()?;
+        series.check(&range)?;
+        let first = range.start.max(self.history(series.periods_per_year));
+        let mut out = vec![Verdict::TooEarly; first.min(range.end) - range.start];
+        if first >= range.end {
+            return Ok(out);
+        }
+        let values = &series.values[..range.end];
+        let end = values.iter().position(|v| v.is_nan()).unwrap_or(range.end);
+        out.extend(self.judge(&values[..end], first));
+        if end < range.end {
+            if end >= first {
+                out.push(Verdict::NotDefined(Undefined::NoValue));
+            }
+            out.resize(range.len(), Verdict::NotDefined(Undefined::Gap));
+        }
+        Ok(out)
+    }
+}
+
+impl Ets {
+    fn shape(&self) -> Shape {
+        Shape { trend: self.trend, period: self.period }
+    }
+
+    fn judge(&self, values: &[f64], first: usize) -> Vec<Verdict> {
+        if first >= values.len() {
+            return Vec::new();
+        }
+        let Ok(past) = fit(&values[..first], self.shape()) else {
+            return vec![Verdict::NotDefined(Undefined::NoFit); values.len() - first];
+        };
+        let (deviation, limit) = (past.variance.sqrt(), normal::upper_quantile(self.alpha));
+        let foretold = walk(values, &past.coefficients).0;
+        (first..values.len())
+            .map(|t| {
+                let z = (values[t] - foretold[t]) / deviation;
+                Judgement::new(z > limit)
+                    .expected(foretold[t])
+                    .upper_bound(foretold[t] + limit * deviation)
+                    .score(z)
+                    .p_value(normal::upper(z))
+                    .into()
+            })
+            .collect()
+    }
+}
+
+/// Which components a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Whether there is an additive trend.
@@ -55,7 +137,7 @@ pub struct Coefficients {
 
 /// A fitted series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ets {
+pub struct Fit {
     /// Weights and start values.
     pub coefficients: Coefficients,
     /// One-step forecast of every value.
@@ -73,7 +155,7 @@ pub struct Ets {
 ///
 /// # Errors
 /// A value that is not finite, too few values for the number of coefficients, a season below 2, a perfect or impossible fit.
-pub fn fit(values: &[f64], shape: Shape) -> Result<Ets, Error> {
+pub fn fit(values: &[f64], shape: Shape) -> Result<Fit, Error> {
     check(values, shape)?;
     let free = 1 + usize::from(shape.trend) + usize::from(shape.period.is_some());
     let best = simplex::minimise(&vec![-1.0; free], 1.0, 1e-10, |at| {
@@ -84,7 +166,7 @@ pub fn fit(values: &[f64], shape: Shape) -> Result<Ets, Error> {
             walk(values, &c).0.iter().zip(values).map(|(f, v)| (v - f).powi(2)).sum()
         })
     });
-    let none = Error::NotDefined { why: "the start values are not determined by the series" };
+    let none = Error::NoAnswer { why: "the start values are not determined by the series" };
     let coefficients = start_values(values, shape, weights(&best.at, shape)).ok_or(none)?;
     with(values, shape, coefficients)
 }
@@ -93,25 +175,25 @@ pub fn fit(values: &[f64], shape: Shape) -> Result<Ets, Error> {
 ///
 /// # Errors
 /// As [`fit`]; coefficients out of range or not of the model's shape.
-pub fn with(values: &[f64], shape: Shape, coefficients: Coefficients) -> Result<Ets, Error> {
+pub fn with(values: &[f64], shape: Shape, coefficients: Coefficients) -> Result<Fit, Error> {
     check(values, shape)?;
     let c = &coefficients;
     for (name, value) in [("alpha", c.alpha), ("beta", c.beta), ("gamma", c.gamma)] {
         if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Parameter { name, value, must: "in [0, 1]" });
+            return Err(Error::Parameter { name, value: value.to_string(), range: "in [0, 1]" });
         }
     }
     let season = shape.period.unwrap_or(0);
     if c.season.len() != season {
         let found = c.season.len();
-        return Err(Error::Length { what: "start values of the season", found, expected: season });
+        return Err(Error::Rows { what: "start values of the season", got: found, wanted: season });
     }
     finite(&[c.level, c.trend])?;
     finite(&c.season)?;
     let (foretold, end) = walk(values, c);
     let squares: f64 = foretold.iter().zip(values).map(|(f, v)| (v - f).powi(2)).sum();
     if !(squares > 0.0 && squares.is_finite()) {
-        return Err(Error::NotDefined { why: "the errors are all 0 or not finite" });
+        return Err(Error::NoAnswer { why: "the errors are all 0 or not finite" });
     }
     let n = values.len() as f64;
     let log_likelihood = -0.5 * n * squares.ln();
@@ -122,18 +204,18 @@ pub fn with(values: &[f64], shape: Shape, coefficients: Coefficients) -> Result<
         .then(|| -2.0 * log_likelihood + 2.0 * k + 2.0 * k * (k + 1.0) / room)
         .filter(|a| a.is_finite());
     let variance = squares / (n - p);
-    Ok(Ets { coefficients, foretold, log_likelihood, aicc, variance, end })
+    Ok(Fit { coefficients, foretold, log_likelihood, aicc, variance, end })
 }
 
-impl Ets {
+impl Fit {
     /// The value `ahead` ≥ 1 periods after the last: forecast and standard deviation.
     ///
     /// # Errors
     /// `ahead` 0 or above 10,000, a forecast that is not finite.
     pub fn forecast(&self, ahead: usize) -> Result<(f64, f64), Error> {
         if !(1..=10_000).contains(&ahead) {
-            let must = "in [1, 10,000]";
-            return Err(Error::Parameter { name: "ahead", value: ahead as f64, must });
+            let range = "in [1, 10,000]";
+            return Err(Error::Parameter { name: "ahead", value: ahead.to_string(), range });
         }
         let c = &self.coefficients;
         let season = match self.end.season.len() {
@@ -152,7 +234,7 @@ impl Ets {
         if value.is_finite() && deviation.is_finite() {
             Ok((value, deviation))
         } else {
-            Err(Error::NotDefined { why: "the forecast is not finite" })
+            Err(Error::NoAnswer { why: "the forecast is not finite" })
         }
     }
 
@@ -161,9 +243,7 @@ impl Ets {
     /// # Errors
     /// As [`Self::forecast`]; a level outside (0, 1).
     pub fn interval(&self, ahead: usize, level: f64) -> Result<(f64, f64), Error> {
-        if !(level > 0.0 && level < 1.0) {
-            return Err(Error::Parameter { name: "level", value: level, must: "in (0, 1)" });
-        }
+        parameter("level", level, level > 0.0 && level < 1.0, "in (0, 1)")?;
         let (value, deviation) = self.forecast(ahead)?;
         let half = normal::quantile(0.5 + level / 2.0) * deviation;
         Ok((value - half, value + half))
@@ -251,12 +331,12 @@ fn coefficient_count(shape: Shape) -> usize {
 fn check(values: &[f64], shape: Shape) -> Result<(), Error> {
     finite(values)?;
     if let Some(period) = shape.period.filter(|p| !(2..=1_000).contains(p)) {
-        let must = "in [2, 1,000]";
-        return Err(Error::Parameter { name: "period", value: period as f64, must });
+        let range = "in [2, 1,000]";
+        return Err(Error::Parameter { name: "period", value: period.to_string(), range });
     }
     let needed = coefficient_count(shape) + 2;
     if values.len() < needed {
-        return Err(Error::TooFew { what: "values", found: values.len(), needed });
+        return Err(Error::TooFew { what: "values", got: values.len(), needed });
     }
     Ok(())
 }
@@ -279,6 +359,20 @@ mod tests {
         assert!(low < 60.5 && 60.5 < high && high - low < 3.0, "{low} {high}");
         let plain = fit(&values, PLAIN).unwrap();
         assert!(model.aicc.unwrap() < plain.aicc.unwrap());
+    }
+
+    #[test]
+    fn a_jump_is_an_alarm_and_a_gap_is_told() {
+        let mut values: Vec<f64> = (0..60).map(|i| 20.0 + (i * 31 % 7) as f64).collect();
+        values[50] += 30.0;
+        values[55] = f64::NAN;
+        let verdicts = Ets::default().evaluate(&Series::new(&values), 45..60).unwrap();
+        assert!(verdicts[5].alarm() && !verdicts[4].alarm());
+        assert_eq!(verdicts[10], Verdict::NotDefined(Undefined::NoValue));
+        assert_eq!(verdicts[14], Verdict::NotDefined(Undefined::Gap));
+        let flat = Ets::default().evaluate(&Series::new(&[2.0; 60]), 2..60).unwrap();
+        assert_eq!((flat.len(), flat[0]), (58, Verdict::TooEarly));
+        assert_eq!(flat[57], Verdict::NotDefined(Undefined::NoFit));
     }
 
     #[test]

@@ -3,25 +3,31 @@
 //! In: a series, oldest first, without gaps. Out: for every period after the start-up what was foretold for it, then
 //! forecasts with intervals. Smoothing weights are given or found by least squares of the one-step errors.
 
-use super::finite;
+use std::ops::Range;
+
+use super::{finite, period_of};
 use crate::detect::{
-    Compat, Error,
+    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, qr, simplex},
+    parameter,
 };
 
 /// A smoothing weight.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Weight {
     /// The component does not exist.
     Off,
-    /// As given, in [0, 1].
-    Fixed(f64),
     /// The one with the least squared one-step errors.
-    Fitted,
+    Fit,
+    /// As given, in [0, 1].
+    #[serde(untagged)]
+    Fixed(f64),
 }
 
 /// How a season enters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Seasonal {
     /// Added to the level.
     #[default]
@@ -30,54 +36,146 @@ pub enum Seasonal {
     Multiplicative,
 }
 
-/// How a series is smoothed.
+/// Holt–Winters: is a value above the forecast of a series with trend and season?
 ///
 /// # What it finds
-/// Values outside the forecast interval of a series with trend and season: daily volumes, prices, processing times.
+/// Values outside the forecast interval: daily volumes, prices, processing times.
 ///
 /// # Parameters
-/// - `period`: values per season, default 52; 1 with `gamma: off`.
-/// - `alpha`, `beta`, `gamma`: weights of level, trend, season, each `off`, a number in [0, 1], or `fit` (default).
-/// - `seasonal`: `additive` (default) or `multiplicative`.
-/// - `p`: one-sided level of the bound, default 0.01, in (0, 0.5].
-/// - `compat`: `corrected` (default); `r` starts the level in the middle of the first season although it is used at its end,
-///   and has wrong multiplicative intervals (its variance leaves out the newest shock and shifts the seasons by one).
+/// - `period` — values per season, 2 to 1,000; default the series' periods in a year. Not read with `gamma: off`.
+/// - `weight` — how fast the level follows: a number from 0 to 1, or `fit`; default `fit`.
+/// - `beta` — how fast the trend follows: `off`, a number from 0 to 1, or `fit`; default `fit`.
+/// - `gamma` — how fast the season follows: `off`, a number from 0 to 1, or `fit`; default `fit`.
+/// - `seasonal` — `additive` or `multiplicative`; default `additive`.
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
+/// - `compat` — `r` starts the level in the middle of the first season although it is used at its end, and has wrong
+///   multiplicative intervals (they leave out the newest shock and take one season from the trend); default `corrected`.
 ///
 /// # When it misleads
-/// The start-up takes two seasons and its errors linger. A burst becomes the new level within `1 / alpha` periods, and
+/// The start-up takes two seasons and its errors linger. A burst becomes the new level within `1 / weight` periods, and
 /// returns as season a year later. Small counts are neither symmetric nor continuous: use a count detector.
 ///
 /// # Source
-/// Holt 1957; Winters 1960, Manag. Sci. 6, 324–342; Chatfield and Yar 1991, Int. J. Forecast. 7, 31–37 (intervals).
-/// Checked against the golden family `holt_winters`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
+/// Holt 1957; Winters 1960, Manag. Sci. 6, 324–342; Chatfield and Yar 1991, Int. J. Forecast. 7, 31–37 (intervals). R:
+/// stats::HoltWinters. Golden family `holt_winters`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HoltWinters {
     /// Values per season.
-    pub period: usize,
-    /// Weight of the level; not `Off`.
-    pub alpha: Weight,
-    /// Weight of the trend.
+    pub period: Option<usize>,
+    /// How fast the level follows; not `Off`. The papers' alpha.
+    pub weight: Weight,
+    /// How fast the trend follows.
     pub beta: Weight,
-    /// Weight of the season.
+    /// How fast the season follows.
     pub gamma: Weight,
     /// How the season enters.
     pub seasonal: Seasonal,
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
     /// Whose start and intervals.
     pub compat: Compat,
 }
 
-impl Parameters {
-    /// All three components, additive, fitted.
-    #[must_use]
-    pub fn new(period: usize) -> Self {
+impl Default for HoltWinters {
+    fn default() -> Self {
         Self {
-            period,
-            alpha: Weight::Fitted,
-            beta: Weight::Fitted,
-            gamma: Weight::Fitted,
+            period: None,
+            weight: Weight::Fit,
+            beta: Weight::Fit,
+            gamma: Weight::Fit,
             seasonal: Seasonal::Additive,
+            alpha: 0.01,
             compat: Compat::Corrected,
         }
+    }
+}
+
+/// Weights and error variance come from the periods before the range; `score` is in standard deviations of the one-step
+/// errors. A series with a period without value up to the judged one has no answer.
+impl SeriesDetector for HoltWinters {
+    fn check(&self) -> Result<(), Error> {
+        let fits = self.period.is_none_or(|p| (2..=1_000).contains(&p));
+        parameter("period", self.period.unwrap_or(0) as f64, fits, "2 to 1,000")?;
+        for (name, weight) in [("weight", self.weight), ("beta", self.beta), ("gamma", self.gamma)]
+        {
+            if let Weight::Fixed(value) = weight {
+                parameter(name, value, (0.0..=1.0).contains(&value), "0 to 1")?;
+            }
+        }
+        parameter("weight", 0.0, self.weight != Weight::Off, "a number or `fit`")?;
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn history(&self, periods_per_year: usize) -> usize {
+        match self.gamma {
+            Weight::Off => 4,
+            _ => 2 * self.period.unwrap_or(periods_per_year) + 1,
+        }
+    }
+
+    fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
+        self.check()?;
+        series.check(&range)?;
+        if self.gamma != Weight::Off {
+            period_of(self.period, series.periods_per_year)?;
+        }
+        let history = self.history(series.periods_per_year);
+        let first = range.start.max(history);
+        let early = vec![Verdict::TooEarly; first.min(range.end) - range.start];
+        let judged = (first < range.end).then(|| self.judge(series, first..range.end));
+        Ok(early.into_iter().chain(judged.into_iter().flatten()).collect())
+    }
+}
+
+impl HoltWinters {
+    fn judge(&self, series: &Series<'_>, range: Range<usize>) -> Vec<Verdict> {
+        let undefined = |why| vec![Verdict::NotDefined(why); range.len()];
+        let values = &series.values[..range.end];
+        if let Some(gap) = values.iter().position(|v| v.is_nan()) {
+            if gap < range.start {
+                return undefined(Undefined::Gap);
+            }
+            let mut out = self.judge(series, range.start..gap);
+            out.push(Verdict::NotDefined(Undefined::NoValue));
+            out.resize(range.len(), Verdict::NotDefined(Undefined::Gap));
+            return out;
+        }
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let period = self.period.unwrap_or(series.periods_per_year);
+        let Ok(past) = smooth(&values[..range.start], period, self) else {
+            return undefined(Undefined::NoFit);
+        };
+        let [weight, beta, gamma] = past.weights;
+        let fixed =
+            |was: Weight, value| if was == Weight::Off { was } else { Weight::Fixed(value) };
+        let with = Self {
+            weight: Weight::Fixed(weight),
+            beta: fixed(self.beta, beta),
+            gamma: fixed(self.gamma, gamma),
+            ..self.clone()
+        };
+        let Ok(all) = smooth(values, period, &with) else { return undefined(Undefined::NoFit) };
+        let deviation = past.variance.sqrt();
+        if deviation.is_nan() || deviation <= 0.0 {
+            return undefined(Undefined::NoFit);
+        }
+        let limit = normal::upper_quantile(self.alpha);
+        all.foretold
+            .iter()
+            .filter(|f| f.at >= range.start)
+            .map(|f| {
+                let z = (values[f.at] - f.value) / deviation;
+                Judgement::new(z > limit)
+                    .expected(f.value)
+                    .upper_bound(f.value + limit * deviation)
+                    .score(z)
+                    .p_value(normal::upper(z))
+                    .into()
+            })
+            .collect()
     }
 }
 
@@ -118,18 +216,19 @@ pub struct Smoothed {
     compat: Compat,
 }
 
-/// Smooths `values`, oldest first.
+/// Smooths `values`, oldest first, with a season of `period` of them.
 ///
 /// # Errors
 /// A value that is not finite, fewer than two seasons and one value (without season: than 4), a weight out of range, a
 /// multiplicative season whose level is not above 0.
-pub fn smooth(values: &[f64], with: &Parameters) -> Result<Smoothed, Error> {
+pub fn smooth(values: &[f64], period: usize, with: &HoltWinters) -> Result<Smoothed, Error> {
+    with.check()?;
     finite(values)?;
-    let model = Model::try_new(values, with)?;
+    let model = Model::try_new(values, period, with)?;
     let weights = model.weights(with);
     let mut foretold = Vec::with_capacity(values.len() - model.start);
     let end = model.run(&weights, |f, _| foretold.push(f));
-    let lost = Error::NotDefined { why: "the smoothed level is not above 0 or not finite" };
+    let lost = Error::NoAnswer { why: "the smoothed level is not above 0 or not finite" };
     let end = end.ok_or(lost)?;
     let errors: Vec<f64> = foretold.iter().map(|f| values[f.at] - f.value).collect();
     let mean = errors.iter().sum::<f64>() / errors.len() as f64;
@@ -166,21 +265,20 @@ impl Smoothed {
     /// `ahead` 0 or above 10,000, a level outside (0, 1), an interval that is not finite.
     pub fn forecast(&self, ahead: usize, level: f64) -> Result<Forecast, Error> {
         if !(1..=10_000).contains(&ahead) {
-            let must = "in [1, 10,000]";
-            return Err(Error::Parameter { name: "ahead", value: ahead as f64, must });
+            let range = "in [1, 10,000]";
+            return Err(Error::Parameter { name: "ahead", value: ahead.to_string(), range });
         }
-        if !(level > 0.0 && level < 1.0) {
-            return Err(Error::Parameter { name: "level", value: level, must: "in (0, 1)" });
-        }
+        parameter("level", level, level > 0.0 && level < 1.0, "in (0, 1)")?;
         let base = self.level + ahead as f64 * self.trend;
         let value = match (self.season.len(), self.seasonal) {
             (0, _) => base,
             (f, Seasonal::Additive) => base + self.season[(ahead - 1) % f],
             (f, Seasonal::Multiplicative) => base * self.season[(ahead - 1) % f],
         };
-        let half = normal::quantile(0.5 + level / 2.0) * (self.variance * self.growth(ahead)).sqrt();
+        let half =
+            normal::quantile(0.5 + level / 2.0) * (self.variance * self.growth(ahead)).sqrt();
         if !(value.is_finite() && half.is_finite()) {
-            return Err(Error::NotDefined { why: "the interval is not finite" });
+            return Err(Error::NoAnswer { why: "the interval is not finite" });
         }
         Ok(Forecast { value, low: value - half, high: value + half })
     }
@@ -242,37 +340,21 @@ struct End {
 }
 
 impl<'a> Model<'a> {
-    fn try_new(values: &'a [f64], with: &Parameters) -> Result<Self, Error> {
-        for (name, weight) in [("alpha", with.alpha), ("beta", with.beta), ("gamma", with.gamma)] {
-            if let Weight::Fixed(value) = weight
-                && !(0.0..=1.0).contains(&value)
-            {
-                return Err(Error::Parameter { name, value, must: "in [0, 1]" });
-            }
-        }
-        if with.alpha == Weight::Off {
-            return Err(Error::Parameter { name: "alpha", value: 0.0, must: "a weight" });
-        }
+    fn try_new(values: &'a [f64], period: usize, with: &HoltWinters) -> Result<Self, Error> {
         let has_trend = with.beta != Weight::Off;
         if with.gamma == Weight::Off {
             if values.len() < 4 {
-                return Err(Error::TooFew { what: "values", found: values.len(), needed: 4 });
+                return Err(Error::TooFew { what: "values", got: values.len(), needed: 4 });
             }
-            let (start, level, trend) = if has_trend {
-                (2, values[1], values[1] - values[0])
-            } else {
-                (1, values[0], 0.0)
-            };
+            let (start, level, trend) =
+                if has_trend { (2, values[1], values[1] - values[0]) } else { (1, values[0], 0.0) };
             let (season, seasonal) = (Vec::new(), Seasonal::Additive);
             return Ok(Self { values, start, level, trend, season, seasonal, has_trend });
         }
-        let f = with.period;
-        if f < 2 {
-            return Err(Error::Parameter { name: "period", value: f as f64, must: "≥ 2" });
-        }
+        let f = period_of(Some(period), 0)?;
         let needed = f.saturating_mul(2).saturating_add(1);
         if values.len() < needed {
-            return Err(Error::TooFew { what: "values", found: values.len(), needed });
+            return Err(Error::TooFew { what: "values", got: values.len(), needed });
         }
         let (level, slope, season) = start_of(&values[..2 * f], f, with.seasonal)?;
         let level = match with.compat {
@@ -285,9 +367,9 @@ impl<'a> Model<'a> {
     }
 
     /// The weights given, the others such that the one-step errors are least.
-    fn weights(&self, with: &Parameters) -> [f64; 3] {
-        let given = [with.alpha, with.beta, with.gamma];
-        let free: Vec<usize> = (0..3).filter(|&i| given[i] == Weight::Fitted).collect();
+    fn weights(&self, with: &HoltWinters) -> [f64; 3] {
+        let given = [with.weight, with.beta, with.gamma];
+        let free: Vec<usize> = (0..3).filter(|&i| given[i] == Weight::Fit).collect();
         let all = |free_values: &[f64]| {
             let mut out = given.map(|w| if let Weight::Fixed(v) = w { v } else { 0.0 });
             for (&i, v) in free.iter().zip(free_values) {
@@ -361,11 +443,7 @@ impl<'a> Model<'a> {
 }
 
 /// Level and slope of a line through the moving mean of the first two seasons, and the mean deviation of each place.
-fn start_of(
-    values: &[f64],
-    f: usize,
-    seasonal: Seasonal,
-) -> Result<(f64, f64, Vec<f64>), Error> {
+fn start_of(values: &[f64], f: usize, seasonal: Seasonal) -> Result<(f64, f64, Vec<f64>), Error> {
     let half = f / 2;
     let centred: Vec<f64> = (half..values.len() - half)
         .map(|i| {
@@ -378,7 +456,7 @@ fn start_of(
             }
         })
         .collect();
-    let none = Error::NotDefined { why: "the first two seasons give no level above 0" };
+    let none = Error::NoAnswer { why: "the first two seasons give no level above 0" };
     if seasonal == Seasonal::Multiplicative && centred.iter().any(|v| *v <= 0.0) {
         return Err(none);
     }
@@ -399,7 +477,7 @@ fn start_of(
     }
     let time: Vec<f64> = (1..=centred.len()).map(|t| t as f64).collect();
     let line = qr::least_squares(vec![vec![1.0; centred.len()], time], centred);
-    let line = line.ok_or(Error::NotDefined { why: "the first two seasons give no line" })?;
+    let line = line.ok_or(Error::NoAnswer { why: "the first two seasons give no line" })?;
     Ok((line[0], line[1], season))
 }
 
@@ -417,7 +495,7 @@ mod tests {
     #[test]
     fn a_regular_series_is_foretold() {
         for seasonal in [Seasonal::Additive, Seasonal::Multiplicative] {
-            let s = smooth(&years(60), &Parameters { seasonal, ..Parameters::new(4) }).unwrap();
+            let s = smooth(&years(60), 4, &HoltWinters { seasonal, ..Default::default() }).unwrap();
             let next = s.forecast(1, 0.95).unwrap();
             assert!(next.low < 60.5 && 60.5 < next.high, "{next:?}");
             assert!(next.high - next.low < 8.0, "{next:?}");
@@ -426,13 +504,13 @@ mod tests {
 
     #[test]
     fn simple_smoothing_by_hand() {
-        let with = Parameters {
-            alpha: Weight::Fixed(0.5),
+        let with = HoltWinters {
+            weight: Weight::Fixed(0.5),
             beta: Weight::Off,
             gamma: Weight::Off,
-            ..Parameters::new(1)
+            ..Default::default()
         };
-        let s = smooth(&[4.0, 8.0, 8.0, 0.0], &with).unwrap();
+        let s = smooth(&[4.0, 8.0, 8.0, 0.0], 1, &with).unwrap();
         let foretold: Vec<f64> = s.foretold.iter().map(|f| f.value).collect();
         assert_eq!(foretold, [4.0, 6.0, 7.0]);
         assert_eq!((s.level, s.squares), (3.5, 16.0 + 4.0 + 49.0));
@@ -440,14 +518,16 @@ mod tests {
 
     #[test]
     fn corrected_multiplicative_interval_is_wider_than_one_shock() {
-        let with = Parameters {
-            alpha: Weight::Fixed(0.2),
+        let with = HoltWinters {
+            weight: Weight::Fixed(0.2),
             gamma: Weight::Fixed(0.1),
             seasonal: Seasonal::Multiplicative,
-            ..Parameters::new(4)
+            ..Default::default()
         };
         let width = |compat| {
-            let f = smooth(&years(60), &Parameters { compat, ..with }).unwrap().forecast(1, 0.95);
+            let f = smooth(&years(60), 4, &HoltWinters { compat, ..with.clone() })
+                .unwrap()
+                .forecast(1, 0.95);
             f.map(|f| f.high - f.low).unwrap()
         };
         assert!(width(Compat::R) < 0.5 * width(Compat::Corrected));
@@ -455,18 +535,40 @@ mod tests {
 
     #[test]
     fn bad_input_is_an_error() {
-        let with = Parameters::new(4);
+        let with = HoltWinters::default();
         for bad in [&[][..], &[1.0], &[1.0; 8], &[f64::NAN; 30], &[1e300; 30]] {
-            assert!(smooth(bad, &with).is_err(), "{} values", bad.len());
+            assert!(smooth(bad, 4, &with).is_err(), "{} values", bad.len());
         }
-        let multiplied = Parameters { seasonal: Seasonal::Multiplicative, ..with };
-        assert!(smooth(&[0.0; 40], &multiplied).is_err());
-        assert!(smooth(&[1.0; 40], &Parameters { alpha: Weight::Off, ..with }).is_err());
-        assert!(smooth(&[1.0; 40], &Parameters { beta: Weight::Fixed(f64::NAN), ..with }).is_err());
-        assert!(smooth(&[1.0; 40], &Parameters::new(0)).is_err());
-        assert!(smooth(&[1.0; 40], &Parameters::new(usize::MAX)).is_err());
-        assert_eq!(smooth(&[5.0; 10_000], &with).unwrap().forecast(3, 0.9).unwrap().value, 5.0);
-        assert!(smooth(&[1.0; 40], &with).unwrap().forecast(0, 0.9).is_err());
+        let multiplied = HoltWinters { seasonal: Seasonal::Multiplicative, ..with.clone() };
+        assert!(smooth(&[0.0; 40], 4, &multiplied).is_err());
+        for wrong in [Weight::Fixed(f64::NAN), Weight::Fixed(1.5)] {
+            assert!(smooth(&[1.0; 40], 4, &HoltWinters { beta: wrong, ..with.clone() }).is_err());
+        }
+        assert!(
+            smooth(&[1.0; 40], 4, &HoltWinters { weight: Weight::Off, ..with.clone() }).is_err()
+        );
+        assert!(smooth(&[1.0; 40], 0, &with).is_err());
+        assert!(smooth(&[1.0; 40], usize::MAX, &with).is_err());
+        let flat = smooth(&[5.0; 10_000], 4, &with).unwrap();
+        assert!((flat.forecast(3, 0.9).unwrap().value - 5.0).abs() < 1e-9);
+        assert!(flat.forecast(0, 0.9).is_err());
+    }
+
+    #[test]
+    fn a_jump_is_an_alarm_and_a_gap_is_told() {
+        let mut values = years(60);
+        values[50] += 40.0;
+        values[55] = f64::NAN;
+        let detector = HoltWinters { period: Some(4), ..Default::default() };
+        let verdicts = detector.evaluate(&Series::new(&values), 0..60).unwrap();
+        assert_eq!(verdicts.len(), 60);
+        assert_eq!(verdicts[8], Verdict::TooEarly);
+        let verdicts = detector.evaluate(&Series::new(&values), 45..60).unwrap();
+        assert!(verdicts[5].alarm() && !verdicts[4].alarm());
+        assert_eq!(verdicts[10], Verdict::NotDefined(Undefined::NoValue));
+        assert_eq!(verdicts[11], Verdict::NotDefined(Undefined::Gap));
+        let flat = detector.evaluate(&Series::new(&[2.0; 60]), 45..46).unwrap();
+        assert!(!flat[0].alarm());
     }
 
     proptest! {
@@ -474,7 +576,7 @@ mod tests {
         #[test]
         fn never_nan(values in prop::collection::vec(-1e3..1e6_f64, 0..40), period in 2..6_usize, multiply in any::<bool>()) {
             let seasonal = if multiply { Seasonal::Multiplicative } else { Seasonal::Additive };
-            if let Ok(s) = smooth(&values, &Parameters { seasonal, ..Parameters::new(period) }) {
+            if let Ok(s) = smooth(&values, period, &HoltWinters { seasonal, ..Default::default() }) {
                 prop_assert!(s.foretold.iter().all(|f| f.value.is_finite()) && s.variance >= 0.0);
                 if let Ok(f) = s.forecast(7, 0.95) {
                     prop_assert!(f.low <= f.value && f.value <= f.high);

@@ -3,24 +3,27 @@
 //! In: a short series, oldest first. Out: the test's statistic and p-values, the median slope per period with its
 //! interval. Only the order of the values matters, so one wild value does little.
 
+use std::ops::Range;
+
 use crate::detect::{
-    Error,
+    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, order},
+    parameter,
 };
 
 /// Longest series: all pairs are looked at and their slopes kept.
 pub const LENGTH_MAX: usize = 3_000;
 
-/// How the trend is judged.
+/// Mann–Kendall: does a short series rise steadily?
 ///
 /// # What it finds
 /// A steady rise of a subject's complaints, failures or prices over 8 to 26 periods, too slow for any single period to
 /// stand out.
 ///
 /// # Parameters
-/// - `alpha`: one-sided, default 0.01, in (0, 0.5].
-/// - `level`: confidence of the slope's interval, default 0.95, in (0, 1).
-/// - `min_periods`: default 8, ≥ 3.
+/// - `window` — periods looked at, the judged one included, 4 to 3,000; default 13.
+/// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
+/// - `level` — confidence of the slope's interval, between 0 and 1; default 0.95.
 ///
 /// # When it misleads
 /// A season is a trend to it: compare whole years, or take the season out first. Periods that depend on each other
@@ -28,16 +31,60 @@ pub const LENGTH_MAX: usize = 3_000;
 ///
 /// # Source
 /// Mann 1945, Econometrica 13, 245–259; Kendall 1975, Rank Correlation Methods; Sen 1968, J. Am. Stat. Assoc. 63,
-/// 1379–1389. Checked against the golden family `mann_kendall`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Parameters {
+/// 1379–1389 (slope). Golden family `mann_kendall`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MannKendall {
+    /// Periods looked at.
+    pub window: usize,
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
     /// Confidence of the slope's interval.
     pub level: f64,
 }
 
-impl Default for Parameters {
+impl Default for MannKendall {
     fn default() -> Self {
-        Self { level: 0.95 }
+        Self { window: 13, alpha: 0.01, level: 0.95 }
+    }
+}
+
+/// `expected` is the trend line at the judged period, `score` is z, `p_value` is one-sided against a rise; there is no
+/// upper bound. Periods without a value are left out of the window.
+impl SeriesDetector for MannKendall {
+    fn check(&self) -> Result<(), Error> {
+        let fits = (4..=LENGTH_MAX).contains(&self.window);
+        parameter("window", self.window as f64, fits, "4 to 3,000")?;
+        parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
+        parameter("level", self.level, self.level > 0.0 && self.level < 1.0, "between 0 and 1")
+    }
+
+    fn history(&self, _periods_per_year: usize) -> usize {
+        self.window - 1
+    }
+
+    fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
+        self.check()?;
+        series.check(&range)?;
+        Ok(range.map(|t| self.judge_at(series.values, t)).collect())
+    }
+}
+
+impl MannKendall {
+    fn judge_at(&self, values: &[f64], t: usize) -> Verdict {
+        let Some(from) = (t + 1).checked_sub(self.window) else { return Verdict::TooEarly };
+        if values[t].is_nan() {
+            return Verdict::NotDefined(Undefined::NoValue);
+        }
+        let window: Vec<f64> = values[from..=t].iter().copied().filter(|v| !v.is_nan()).collect();
+        match judge(&window, self.level) {
+            Err(_) => Verdict::NotDefined(Undefined::NoFit),
+            Ok(trend) => Judgement::new(trend.p_increasing < self.alpha)
+                .expected(trend.intercept + trend.slope * window.len() as f64)
+                .score(trend.z)
+                .p_value(trend.p_increasing)
+                .into(),
+        }
     }
 }
 
@@ -68,20 +115,23 @@ pub struct Trend {
 ///
 /// # Errors
 /// Fewer than 3 or more than 3,000 values, a value that is not finite, all values equal.
-pub fn judge(values: &[f64], with: Parameters) -> Result<Trend, Error> {
+pub fn judge(values: &[f64], level: f64) -> Result<Trend, Error> {
     let n = values.len();
     if n < 3 {
-        return Err(Error::TooFew { what: "periods", found: n, needed: 3 });
+        return Err(Error::TooFew { what: "periods", got: n, needed: 3 });
     }
     if n > LENGTH_MAX {
-        return Err(Error::TooMany { what: "periods", found: n, max: LENGTH_MAX });
+        return Err(Error::TooMany { what: "periods", got: n, max: LENGTH_MAX });
     }
     if let Some(at) = values.iter().position(|v| !v.is_finite() || v.abs() > f64::MAX / 4.0) {
-        return Err(Error::NotFinite { what: "value", at, value: values[at] });
+        return Err(Error::Value {
+            what: "value",
+            at,
+            value: values[at],
+            range: "a finite number",
+        });
     }
-    if !(with.level > 0.0 && with.level < 1.0) {
-        return Err(Error::Parameter { name: "level", value: with.level, must: "in (0, 1)" });
-    }
+    parameter("level", level, level > 0.0 && level < 1.0, "between 0 and 1")?;
     let (s, mut slopes) = pairs(values);
     let length = n as f64;
     let ties = tie_sizes(values);
@@ -90,7 +140,7 @@ pub fn judge(values: &[f64], with: Parameters) -> Result<Trend, Error> {
         - tied(|t| t * (t - 1.0) * (2.0 * t + 5.0)))
         / 18.0;
     if variance <= 0.0 {
-        return Err(Error::NotDefined { why: "all values are equal" });
+        return Err(Error::NoAnswer { why: "all values are equal" });
     }
     let z = (s - s.signum()) as f64 / variance.sqrt();
     let all_pairs = length * (length - 1.0) / 2.0;
@@ -98,7 +148,7 @@ pub fn judge(values: &[f64], with: Parameters) -> Result<Trend, Error> {
     slopes.sort_unstable_by(f64::total_cmp);
     let slope = order::median_of_sorted(&slopes).unwrap_or(0.0);
     let middle = order::median(values).unwrap_or(0.0);
-    let half = normal::quantile(0.5 + with.level / 2.0) * variance.sqrt();
+    let half = normal::quantile(0.5 + level / 2.0) * variance.sqrt();
     let count = slopes.len() as f64;
     Ok(Trend {
         s,
@@ -154,7 +204,7 @@ mod tests {
 
     #[test]
     fn five_rising_values() {
-        let t = judge(&[1.0, 2.0, 4.0, 3.0, 5.0], Parameters::default()).unwrap();
+        let t = judge(&[1.0, 2.0, 4.0, 3.0, 5.0], 0.95).unwrap();
         assert_eq!(t.s, 8);
         assert!((t.variance - 50.0 / 3.0).abs() < 1e-12);
         assert!((t.tau_b - 0.8).abs() < 1e-12);
@@ -163,8 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_rise_is_an_alarm_although_no_period_stands_out() {
+        let values: Vec<f64> = (0..30).map(|i| f64::from(10 + i / 2 + i * 7 % 3)).collect();
+        let verdicts = MannKendall::default().evaluate(&Series::new(&values), 10..30).unwrap();
+        assert_eq!(verdicts[0], Verdict::TooEarly);
+        assert!(verdicts[19].alarm());
+        let flat = MannKendall::default().evaluate(&Series::new(&[4.0; 30]), 29..30).unwrap();
+        assert_eq!(flat, [Verdict::NotDefined(Undefined::NoFit)]);
+    }
+
+    #[test]
     fn bad_input_is_an_error() {
-        let with = Parameters::default();
         for bad in [
             &[][..],
             &[1.0],
@@ -176,7 +235,7 @@ mod tests {
             &[1.0, f64::INFINITY, 2.0],
             &[-f64::MAX, f64::MAX, 2.0],
         ] {
-            assert!(judge(bad, with).is_err(), "{} values", bad.len());
+            assert!(judge(bad, 0.95).is_err(), "{} values", bad.len());
         }
     }
 
@@ -185,8 +244,7 @@ mod tests {
         fn turning_the_series_round_turns_the_sign(values in prop::collection::vec(-50..50_i32, 3..40)) {
             let there: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
             let back: Vec<f64> = there.iter().rev().copied().collect();
-            let with = Parameters::default();
-            match (judge(&there, with), judge(&back, with)) {
+            match (judge(&there, 0.95), judge(&back, 0.95)) {
                 (Ok(a), Ok(b)) => {
                     prop_assert_eq!(a.s, -b.s);
                     prop_assert!((a.slope + b.slope).abs() < 1e-12);

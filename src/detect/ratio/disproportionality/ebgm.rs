@@ -20,18 +20,12 @@ use crate::detect::{
 /// Pairs of subject and topic reported out of proportion, where the prior is learnt from all pairs: most have ratios near 1,
 /// some far above.
 ///
-/// # Parameters
-/// - `measure`: `ebgm`.
-/// - `min_count`: fewest reports of the pair, default 3, ≥ 1.
-/// - `lower_limit_above`: EB05 to exceed, default 2, > 0.
-/// - `prior`: `{alpha1, beta1, alpha2, beta2, share}`; default fitted to all pairs of the run.
-///
 /// # When it misleads
 /// The prior needs a few hundred pairs. Where many pairs are truly linked the prior widens and shrinks less. It is refitted
 /// each run, so a pair's value may move although its own counts do not.
 ///
 /// # Source
-/// DuMouchel 1999, Am. Stat. 53, 177–190. Checked against the golden family `disproportionality`.
+/// DuMouchel 1999, Am. Stat. 53, 177–190. Golden family `disproportionality`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ebgm {
     /// Posterior weight of the prior's first gamma.
@@ -51,16 +45,17 @@ pub struct Ebgm {
 pub fn ebgm(observed: u64, expected: f64, prior: &Prior) -> Result<Ebgm, Error> {
     prior.check()?;
     if !(expected > 1e-100 && expected <= 1e12) || observed > super::super::COUNT_MAX {
-        let must = "in (1e-100, 1e12], counts ≤ 1e12";
-        return Err(Error::OutOfRange { what: "expected count", at: 0, value: expected, must });
+        let range = "in (1e-100, 1e12], counts ≤ 1e12";
+        return Err(Error::Value { what: "expected count", at: 0, value: expected, range });
     }
     let n = observed as f64;
     let [first, second] = [prior.first, prior.second].map(|g| g.ln_probability(n, expected));
     // Both may underflow: only their difference matters.
     let odds = prior.share.ln() - (-prior.share).ln_1p() + first - second;
-    let first_share = if odds >= 0.0 { 1.0 / (1.0 + (-odds).exp()) } else { odds.exp() / (1.0 + odds.exp()) };
-    let [one, two] = [prior.first, prior.second]
-        .map(|g| Gamma { shape: g.shape + n, rate: g.rate + expected });
+    let first_share =
+        if odds >= 0.0 { 1.0 / (1.0 + (-odds).exp()) } else { odds.exp() / (1.0 + odds.exp()) };
+    let [one, two] =
+        [prior.first, prior.second].map(|g| Gamma { shape: g.shape + n, rate: g.rate + expected });
     let ln_mean = |g: Gamma| digamma(g.shape) - g.rate.ln();
     let log2 = (first_share * ln_mean(one) + (1.0 - first_share) * ln_mean(two)) / LN_2;
     let posterior = Prior { first: one, second: two, share: first_share };

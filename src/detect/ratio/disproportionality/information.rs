@@ -13,17 +13,12 @@ use crate::detect::math::{
 /// # What it finds
 /// As [`shrinkage`]; kept because a lower limit above 0 of this form is what many systems use.
 ///
-/// # Parameters
-/// - `measure`: `ic_bcpnn`.
-/// - `min_count`: fewest reports of the pair, default 3, ≥ 1.
-/// - `lower_limit_above`: default 0.
-///
 /// # When it misleads
 /// Its limits are normal ones around a skew distribution: too wide below for counts under 5.
 ///
 /// # Source
-/// Bate et al. 1998, Eur. J. Clin. Pharmacol. 54, 315–321; Norén et al. 2006, Stat. Med. 25, 3740–3757. Checked against
-/// the golden family `disproportionality`.
+/// Bate et al. 1998, Eur. J. Clin. Pharmacol. 54, 315–321; Norén et al. 2006, Stat. Med. 25, 3740–3757. Golden
+/// family `disproportionality`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Information {
     /// Posterior mean and its limits.
@@ -59,17 +54,12 @@ pub fn bcpnn(pair: &Pair) -> Information {
 /// Pairs of subject and topic reported out of proportion; the default, because one formula serves all counts: a pair with
 /// one report where 0.01 were expected scores 1.6, not 6.6.
 ///
-/// # Parameters
-/// - `measure`: `ic_shrink` (default).
-/// - `min_count`: fewest reports of the pair, default 3, ≥ 1.
-/// - `lower_limit_above`: default 0, the limit being the 2.5 % quantile.
-///
 /// # When it misleads
 /// As every disproportionality: masking by notorious pairs, duplicates of one report, and topics that only exist for one
 /// kind of subject.
 ///
 /// # Source
-/// Norén, Hopstadius and Bate 2013, Stat. Methods Med. Res. 22, 57–69. Checked against the golden family
+/// Norén, Hopstadius and Bate 2013, Stat. Methods Med. Res. 22, 57–69. Golden family
 /// `disproportionality`.
 #[must_use]
 pub fn shrinkage(pair: &Pair) -> Estimate {

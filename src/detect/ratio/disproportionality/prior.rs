@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::detect::{
     Error,
-    math::{loader::ln_negative_binomial, simplex},
+    math::{density::ln_negative_binomial, simplex},
+    parameter,
 };
 
 /// Gamma distribution of ratios.
@@ -57,14 +58,16 @@ impl Prior {
     pub fn check(&self) -> Result<(), Error> {
         let all = [self.first.shape, self.first.rate, self.second.shape, self.second.rate];
         for value in all {
-            if !(value > 1e-10 && value < 1e10) {
-                return Err(Error::Parameter { name: "prior", value, must: "in (1e-10, 1e10)" });
-            }
+            parameter("prior", value, value > 1e-10 && value < 1e10, "in (1e-10, 1e10)")?;
         }
         if self.share > 0.0 && self.share < 1.0 {
             Ok(())
         } else {
-            Err(Error::Parameter { name: "prior share", value: self.share, must: "in (0, 1)" })
+            Err(Error::Parameter {
+                name: "prior share",
+                value: self.share.to_string(),
+                range: "in (0, 1)",
+            })
         }
     }
 }
@@ -118,7 +121,7 @@ pub fn fit(pairs: &[Weighted]) -> Result<Fit, Error> {
     });
     let best = ends.min_by(|a, b| a.value.total_cmp(&b.value));
     let best = best.filter(|b| b.value.is_finite());
-    let best = best.ok_or(Error::NotDefined { why: "no prior makes these counts possible" })?;
+    let best = best.ok_or(Error::NoAnswer { why: "no prior makes these counts possible" })?;
     let prior = from_line(&best.at);
     let mean = |g: Gamma| g.shape / g.rate;
     let prior = if mean(prior.first) >= mean(prior.second) {
@@ -167,7 +170,7 @@ struct Likelihood(BTreeMap<u64, Vec<(f64, f64)>>);
 impl Likelihood {
     fn try_new(pairs: &[Weighted]) -> Result<Self, Error> {
         if pairs.len() < PAIRS_MIN {
-            return Err(Error::TooFew { what: "pairs", found: pairs.len(), needed: PAIRS_MIN });
+            return Err(Error::TooFew { what: "pairs", got: pairs.len(), needed: PAIRS_MIN });
         }
         Self::of(pairs)
     }
@@ -175,7 +178,7 @@ impl Likelihood {
     fn of(pairs: &[Weighted]) -> Result<Self, Error> {
         let mut out: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
         for (at, pair) in pairs.iter().enumerate() {
-            let bad = |what, value, must| Err(Error::OutOfRange { what, at, value, must });
+            let bad = |what, value, range| Err(Error::Value { what, at, value, range });
             if pair.n == 0 || pair.n > super::super::COUNT_MAX {
                 return bad("reports of a pair", pair.n as f64, "in [1, 1e12]");
             }

@@ -8,18 +8,13 @@ use crate::detect::math::normal;
 /// # What it finds
 /// Pairs of subject and topic (enterprise and complaint, product and defect) reported out of proportion.
 ///
-/// # Parameters
-/// - `measure`: `prr` or `ror`.
-/// - `min_count`: fewest reports of the pair, default 3, ≥ 1.
-/// - `lower_limit_above`: default 1 for both, > 0. Evans' rule is PRR ≥ 2, chi-square with Yates ≥ 4, 3 reports.
-///
 /// # When it misleads
 /// Both have no limit where a cell is empty, and huge values with one or two reports: prefer the shrinkage information
 /// component. A subject with one notorious topic hides its others (masking). It is a ratio of reports, not a risk.
 ///
 /// # Source
 /// Evans, Waller and Davis 2001, Pharmacoepidemiol. Drug Saf. 10, 483–486; van Puijenbroek et al. 2002, ibid. 11, 3–10.
-/// Checked against the golden family `disproportionality`.
+/// Golden family `disproportionality`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReportingRatios {
     /// Observed / expected.
