@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn verdicts() {
         let judge = |x, n| Proportion::default().judge(x, n, 0.02).unwrap();
-        assert!(judge(9, 200).alarm() && !judge(8, 200).alarm());
+        assert!(judge(10, 200).alarm() && !judge(8, 200).alarm());
         assert_eq!(judge(2, 2), Verdict::TooEarly);
         assert_eq!(judge(0, 0), Verdict::NotDefined(Undefined::NoPopulation));
     }

@@ -226,7 +226,7 @@ impl Fit {
         let m = self.end.season.len();
         let growth: f64 = (1..ahead)
             .map(|j| {
-                let seasonal = if m > 0 && j % m == 0 { c.gamma } else { 0.0 };
+                let seasonal = if m > 0 && j.is_multiple_of(m) { c.gamma } else { 0.0 };
                 (c.alpha + c.beta * j as f64 + seasonal).powi(2)
             })
             .sum();

@@ -289,7 +289,7 @@ impl Smoothed {
         let period = self.season.len().max(1);
         // Share of a shock that is still in the forecast j steps later.
         let share = |j: usize| {
-            let seasonal = if j % period == 0 { gamma * (1.0 - alpha) } else { 0.0 };
+            let seasonal = if j.is_multiple_of(period) { gamma * (1.0 - alpha) } else { 0.0 };
             alpha * (1.0 + j as f64 * beta) + seasonal
         };
         if self.seasonal == Seasonal::Additive || self.season.is_empty() {

@@ -90,7 +90,11 @@ fn closed_forms(case: &Case, check: &mut Check) -> Result<(), String> {
         }
         let reports = pair.observed();
         check.flag("signal_evans", row, Some(ratios.evans), by_evans[row]);
-        let ror = ratios.ror.map(|ror| ror.low > 1.0 && reports >= 3);
+        // FALSE & NA is FALSE.
+        let ror = match reports {
+            0..3 => Some(false),
+            _ => ratios.ror.map(|ror| ror.low > 1.0),
+        };
         check.flag("signal_ror", row, ror, by_ror[row]);
         check.flag("signal_ic", row, Some(network.estimate.low > 0.0), by_ic[row]);
     }

@@ -113,7 +113,9 @@ pub fn fit(pairs: &[Weighted]) -> Result<Fit, Error> {
     ];
     let ends = starts.iter().map(|start| {
         simplex::minimise(&to_line(start), 0.5, 1e-11, |at| {
-            if at[..4].iter().any(|v| v.abs() > 12.0) || at[4].abs() > 15.0 {
+            let rates = [at[0] - at[1], at[2] - at[3]];
+            let outside = |v: &f64| v.abs() > 12.0;
+            if at[..4].iter().chain(&rates).any(outside) || at[4].abs() > 15.0 {
                 return f64::INFINITY;
             }
             likelihood.cost(&from_line(at))
