@@ -3,6 +3,7 @@ FROM rust:1.94-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY rules rules
 COPY src src
 ARG FOREWARN_REVISION=unknown
 RUN cargo build --release --locked --bin forewarn && strip target/release/forewarn

@@ -20,6 +20,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch a made-up province turn into alerts: nothing to set up, two years in seconds, then live
+    Demo(cli::demo::DemoArgs),
     /// Run the engine: sources in, alerts out, HTTP beside it
     Run(cli::run::RunArgs),
     /// Run files through the engine: back-test rules on history
@@ -45,14 +47,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    // The demo tells people what they need to know.
+    let level = if matches!(command, Command::Demo(_)) { "warn" } else { "info" };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("FOREWARN_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level)),
         )
         .init();
-    let result = match Arguments::parse().command {
+    let result = match command {
+        Command::Demo(args) => cli::demo::run(args),
         Command::Run(args) => cli::run::run(args),
         Command::Replay(args) => cli::replay::run(args),
         Command::Health(args) => cli::health::run(&args),

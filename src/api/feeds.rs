@@ -5,7 +5,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    now_ms,
     problem::{Problem, ProblemDocument},
     query::{Name, Query},
 };
@@ -44,7 +43,8 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Json<Feeds>, Problem> {
     query.only(&[])?;
-    Ok(Json(Feeds { feeds: handle.ask(|desk| Ok(desk.feeds(now_ms()))).await? }))
+    let now_ms = handle.clock().now_ms();
+    Ok(Json(Feeds { feeds: handle.ask(move |desk| Ok(desk.feeds(now_ms))).await? }))
 }
 
 /// One feed with its settings, delays and latest records.
@@ -58,7 +58,8 @@ pub(super) async fn one(
 ) -> Result<Json<FeedDetail>, Problem> {
     query.only(&[])?;
     let unknown = unknown(&handle, &feed);
-    let found = handle.ask(move |desk| desk.feed(&feed, now_ms())).await?;
+    let now_ms = handle.clock().now_ms();
+    let found = handle.ask(move |desk| desk.feed(&feed, now_ms)).await?;
     found.map(Json).ok_or_else(unknown)
 }
 

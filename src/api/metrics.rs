@@ -16,7 +16,7 @@ const NO_ROUTE: &str = "none";
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "text format 0.0.4", body = String, content_type = "text/plain")))]
 pub(super) async fn page(State(handle): State<Handle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], handle.metrics_text())
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], handle.metrics_text().await)
 }
 
 /// Counts a request and how long its answer took to begin.

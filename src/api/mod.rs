@@ -17,11 +17,7 @@ mod signals;
 mod stream;
 mod subjects;
 
-use std::{
-    future::Future,
-    io,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{future::Future, io};
 
 use axum::{
     Router,
@@ -94,13 +90,6 @@ pub async fn serve(
         followed.desk().stream().end();
     };
     axum::serve(listener, router(handle, body_bytes_max)).with_graceful_shutdown(stop).await
-}
-
-/// The present, milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "how far a feed is behind is held against the clock")]
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

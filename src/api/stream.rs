@@ -77,6 +77,7 @@ pub(super) async fn follow(
 
 /// Hands news to one client until it goes away, is too slow, or the server stops.
 async fn hand_over(handle: Handle, mut follower: Follower, line: mpsc::Sender<Line>) {
+    let _following = handle.metrics().following();
     let hello = Event::default().retry(RETRY).comment("following");
     if line.send(Ok(hello)).await.is_err() {
         return;

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod dead_letters;
+pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod feeds;

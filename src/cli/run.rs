@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use forewarn::{
     api,
     engine::{
+        clock::Clock,
         config::{Config, FileSource, StdinSource},
         handle::{Handle, Health},
         pipeline::{Options, Pipeline},
@@ -78,6 +79,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         outlets: config.outlets.clone(),
         public_url: config.public_url(),
         limits: config.limits,
+        clock: Clock::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(serve(&config, parts));
@@ -118,7 +120,7 @@ fn config(args: &RunArgs) -> anyhow::Result<Config> {
 }
 
 /// Hash over everything that decides what alerts are raised.
-fn hash(specs: &[FeedSpec], rules: &[RuleFile]) -> String {
+pub(super) fn hash(specs: &[FeedSpec], rules: &[RuleFile]) -> String {
     let mut text = String::new();
     for spec in specs {
         text.push_str(spec.name());
@@ -178,7 +180,7 @@ async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
 }
 
 /// Done when the process shall end: SIGTERM, Ctrl-C, or the engine has stopped.
-async fn stop(handle: Handle) {
+pub(super) async fn stop(handle: Handle) {
     let stopped = async {
         while !matches!(handle.health(), Health::Stopped(_)) {
             tokio::time::sleep(WATCH).await;

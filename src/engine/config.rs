@@ -134,11 +134,18 @@ pub struct Limits {
     pub queue_max: usize,
     /// Dead letters listed in one answer.
     pub dead_letters_listed_max: usize,
+    /// Revisions of alerts that wait for one sink on the network.
+    pub outbox_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes_max: 64 << 20, queue_max: 64, dead_letters_listed_max: 1_000 }
+        Self {
+            body_bytes_max: 64 << 20,
+            queue_max: 64,
+            dead_letters_listed_max: 1_000,
+            outbox_max: 10_000,
+        }
     }
 }
 
@@ -247,6 +254,11 @@ pub const SHAPE: Shape = Shape::Map(&[
                 "dead_letters_listed_max",
                 Shape::Int(0),
                 "Dead letters listed in one answer; 1000.",
+            ),
+            Field::optional(
+                "outbox_max",
+                Shape::Int(1),
+                "Revisions of alerts that wait for one sink; 10000. Then the oldest are dropped.",
             ),
         ]),
         "What the engine takes at most.",
@@ -401,6 +413,7 @@ impl Config {
                 limit("dead_letters_listed_max"),
                 config.limits.dead_letters_listed_max,
             ),
+            outbox_max: count(limit("outbox_max"), config.limits.outbox_max),
         };
         config
     }
@@ -439,6 +452,7 @@ impl Config {
             "FOREWARN_LIMITS_DEAD_LETTERS_LISTED_MAX" => {
                 self.limits.dead_letters_listed_max = number(0)?;
             }
+            "FOREWARN_LIMITS_OUTBOX_MAX" => self.limits.outbox_max = number(1)?,
             _ => {}
         }
         Ok(())
@@ -555,7 +569,7 @@ mod tests {
         let config = parse(
             "data: /var/lib/forewarn\nrules: rules\nzone: UTC\nlisten: \"[::1]:9000\"\nbehind_proxy: true\nshards: 2\n\
              stdin: complaints\nsources:\n  - {feed: sampling, path: in/抽检.csv, once: true}\n\
-             sinks:\n  - file: out/alerts.ndjson\nlimits: {body_bytes_max: 100, queue_max: 3}\n",
+             sinks:\n  - file: out/alerts.ndjson\nlimits: {body_bytes_max: 100, queue_max: 3, outbox_max: 5}\n",
         )
         .unwrap();
         assert_eq!(config.data, Path::new("/var/lib/forewarn"));
@@ -568,7 +582,8 @@ mod tests {
         };
         assert_eq!(config.sources, [source]);
         assert_eq!(config.sinks, [Path::new("/etc/forewarn/out/alerts.ndjson")]);
-        let limits = Limits { body_bytes_max: 100, queue_max: 3, ..Limits::default() };
+        let limits =
+            Limits { body_bytes_max: 100, queue_max: 3, outbox_max: 5, ..Limits::default() };
         assert_eq!((config.limits, config.shards, config.behind_proxy), (limits, 2, true));
         assert_eq!((config.stdin, config.zone.name()), (stdin("complaints").ok(), "UTC"));
     }

@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 use utoipa::ToSchema;
 
+use super::{clock::Clock, intake::Intake, metrics::Metrics, signals::Signals};
 pub use super::{
     desk::{AlertQuery, DeadLetterQuery, Desk, Error as DeskError},
     intake::Refused,
 };
-use super::{intake::Intake, metrics::Metrics, signals::Signals};
 pub use crate::source::push::Push;
 pub use crate::store::{
     alerts::{Error as StoreError, Filter, PAGE_MAX, Sort},
@@ -61,6 +61,8 @@ pub struct Delivery {
     pub decoded: Vec<Decoded>,
     /// Key and hash of the body, where the request may be repeated.
     pub idempotency: Option<(String, u64)>,
+    /// When it arrived, ms; now, where it is not said. Not before what came earlier.
+    pub arrived_ms: Option<i64>,
     /// Where the source goes on behind it.
     pub position: Option<String>,
     /// The partition has ended and holds back no watermark.
@@ -103,6 +105,7 @@ pub(super) struct Shared {
     /// The engine shall take what waits, and end.
     pub(super) closing: Notify,
     desk: Arc<Desk>,
+    clock: Clock,
 }
 
 impl Shared {
@@ -111,9 +114,10 @@ impl Shared {
         signals: Arc<Signals>,
         metrics: Arc<Metrics>,
         desk: Arc<Desk>,
+        clock: Clock,
     ) -> Self {
         let health = Mutex::new(Health::Recovering);
-        Self { intake, signals, metrics, health, closing: Notify::new(), desk }
+        Self { intake, signals, metrics, health, closing: Notify::new(), desk, clock }
     }
 
     pub(super) fn set_health(&self, health: Health) {
@@ -153,6 +157,7 @@ impl Handle {
                 partition: push.partition.as_deref().unwrap_or(push::PARTITION).into(),
                 decoded,
                 idempotency: push.idempotency_key.map(|key| (key, hash)),
+                arrived_ms: None,
                 position: None,
                 ended: false,
             })
@@ -169,16 +174,40 @@ impl Handle {
     /// # Errors
     /// [`Refused::Stopped`].
     pub fn deliver(&self, delivery: Delivery) -> Result<Answer, Refused> {
+        self.send(delivery)?.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    /// Hands over several deliveries in order, which may share one wait for the disk. Else as [`Self::deliver`]; the answers
+    /// come in the same order.
+    pub fn deliver_all(
+        &self,
+        deliveries: impl IntoIterator<Item = Delivery>,
+    ) -> Vec<Result<Answer, Refused>> {
+        let sent: Vec<_> = deliveries.into_iter().map(|d| self.send(d)).collect();
+        let wait = |answered: oneshot::Receiver<_>| {
+            answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
+        };
+        sent.into_iter().map(|sent| sent.and_then(wait)).collect()
+    }
+
+    fn send(
+        &self,
+        delivery: Delivery,
+    ) -> Result<oneshot::Receiver<Result<Answer, Refused>>, Refused> {
         let (answer, answered) = oneshot::channel();
-        let send = || self.queue.blocking_send(Request { delivery, answer });
-        let sent = self.metrics().waiting(send);
-        sent.map_err(|_| self.stopped())?;
-        answered.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
+        let send = || self.queue.blocking_send(Request { delivery, answer }).is_ok();
+        if self.metrics().waiting(send) { Ok(answered) } else { Err(self.stopped()) }
     }
 
     /// Lets the engine take what waits and end, although there are other handles.
     pub fn close(&self) {
         self.shared.closing.notify_one();
+    }
+
+    /// The present, as the engine has it.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// The signals of the run.
@@ -200,10 +229,11 @@ impl Handle {
     }
 
     /// What Prometheus reads, see [`Metrics::text`].
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
+    pub async fn metrics_text(&self) -> String {
+        // Where the server is shutting down the rest is still told.
+        let outside = self.ask(|desk| Ok(desk.outside())).await.unwrap_or_default();
         let capacity = self.queue.max_capacity();
-        self.metrics().text(capacity - self.queue.capacity(), capacity)
+        self.metrics().text(&outside, capacity - self.queue.capacity(), capacity)
     }
 
     /// Whether the engine takes requests.
@@ -270,7 +300,7 @@ mod tests {
         let intake = Intake::new(feeds.into(), Zone::utc(), secret, 1_000);
         let (sender, queue) = mpsc::channel(queue_max);
         let signals = Arc::new(Signals::new(&[], Zone::utc()));
-        let shared = Shared::new(intake, signals, metrics, Arc::new(desk));
+        let shared = Shared::new(intake, signals, metrics, Arc::new(desk), Clock::default());
         (Handle::new(sender, Arc::new(shared)), queue)
     }
 

@@ -53,7 +53,7 @@ impl Pipeline {
     /// windows of a fixed length, and when no record of the key is known.
     pub fn course(&mut self, rule: usize, key: &str, ends: &[i64]) -> Option<Course> {
         let shards = self.shards_mut();
-        let peers = shards.peers(rule, |_| ends.to_vec());
+        let peers = shards.peers(rule, |_| ends.to_vec(), None);
         shards.iter_mut().find_map(|s| s.course(rule, key, ends, &peers))
     }
 
@@ -92,7 +92,7 @@ impl Shard {
     /// The number of a key that has records.
     fn known_key(&self, rule: &RulePlan, canonical: &str) -> Option<u32> {
         let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
-        rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))
+        rule.slices.iter().find_map(|s| self.store.slice(*s).keys().into_iter().find(is_key))
     }
 
     fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {

@@ -1,12 +1,15 @@
 //! The walk itself, and everything that runs it.
 
 mod admit;
+pub mod clock;
 pub mod config;
 pub mod correct;
 pub mod delays;
+pub mod demo;
 pub mod desk;
 pub mod disorder;
 mod due;
+mod evidence;
 pub mod handle;
 mod incoming;
 pub mod index;
@@ -16,6 +19,7 @@ pub mod intake;
 pub mod labels;
 pub mod lookup;
 pub mod metrics;
+mod open;
 mod outlets;
 pub mod pipeline;
 mod process;

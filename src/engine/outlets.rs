@@ -14,10 +14,11 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{
+    clock::machine_ms as now_ms,
     config::{Outlet, OutletKind},
     metrics::{Delivered, Metrics},
 };
@@ -204,7 +205,7 @@ impl Courier {
                 Verdict::Refused(why) => {
                     self.metrics.delivered(&self.name, Delivered::Refused, sent);
                     tracing::error!(sink = self.name, why, "an alert was refused");
-                    self.outbox.refuse(numbers, &why)?;
+                    self.outbox.refuse(&self.name, numbers, &why)?;
                 }
                 Verdict::Later(why, after) => {
                     self.metrics.delivered(&self.name, Delivered::Retried, sent);
@@ -266,7 +267,7 @@ impl Courier {
     fn refused(&mut self, seq: i64, why: &str) -> Result<(), Error> {
         self.metrics.delivered(&self.name, Delivered::Refused, 1);
         tracing::error!(sink = self.name, why, "a revision was refused");
-        self.outbox.refuse(&[seq], why)
+        self.outbox.refuse(&self.name, &[seq], why)
     }
 
     fn later(&mut self, why: &str, after: Option<Duration>, now_ms: i64) {
@@ -292,13 +293,6 @@ pub(super) fn facts(rules: &[RuleFile]) -> BTreeMap<String, RuleFacts> {
         (rule.id.value.clone(), facts)
     };
     rules.iter().map(of_rule).collect()
-}
-
-/// The present, milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "when to try again is a matter of the clock")]
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// An error and its causes on one line.

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::run::{Engine, Error, now_ms};
+use super::{
+    clock::Clock,
+    run::{Engine, Error},
+};
 use crate::{
     model::batch::Batch,
     store::{
@@ -58,9 +61,11 @@ impl Engine {
         }
         let position = self.log.next_arrival();
         self.teller.recovered(&told, position)?;
-        // Silence counts from now on: while forewarn was down nobody could be heard.
-        let start_ms = now_ms();
-        self.heard.values_mut().for_each(|heard| *heard = start_ms);
+        let start_ms = self.clock.now_ms();
+        // Silence counts from now on: while forewarn was down nobody could be heard. A simulated clock stood still.
+        if matches!(self.clock, Clock::Machine) {
+            self.heard.values_mut().for_each(|heard| *heard = start_ms);
+        }
         if rules_hash.as_ref() != Some(&self.rules_hash) {
             let arrival = self.log.next_arrival();
             let hash = self.rules_hash.clone();

@@ -7,13 +7,7 @@
 //! Not here: what becomes of a request (`take`), of silence (`silence`) and of alerts (`tell`), and the walk through the log
 //! on start (`recover`).
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -21,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    clock::Clock,
     config::{Limits, Outlet},
     desk::Desk,
     handle::{Handle, Health, Request, Shared},
@@ -107,6 +102,8 @@ pub struct Parts {
     pub public_url: String,
     /// Limits.
     pub limits: Limits,
+    /// The present.
+    pub clock: Clock,
 }
 
 /// The engine's thread.
@@ -131,6 +128,7 @@ pub(super) struct Engine {
     pub(super) dead: DeadLetters,
     pub(super) rules_hash: String,
     pub(super) limits: Limits,
+    pub(super) clock: Clock,
     pub(super) remembered: Remembered,
     pub(super) positions: Positions,
     /// Partitions that are not idle, and when they were last heard of.
@@ -160,8 +158,9 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
     let desk = Desk::new(&parts.data, &parts.pipeline, parts.rules, &parts.rules_dir, secret);
     let desk = Arc::new(desk);
     let who_follows = (Arc::clone(&desk), Arc::clone(&metrics));
-    let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, zone.clone(), who_follows)?;
-    teller.post_to(outlets, || {
+    let how = (zone.clone(), parts.clock.clone());
+    let mut teller = Teller::open(&alerts_path, &parts.sinks, rule_ids, how, who_follows)?;
+    teller.post_to(outlets, parts.limits.outbox_max, || {
         Outlets::start(parts.outlets, &parts.public_url, &facts, &alerts_path, &metrics)
     })?;
     let feeds = parts.pipeline.specs().into();
@@ -174,6 +173,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         Arc::clone(&signals),
         Arc::clone(&metrics),
         Arc::clone(&desk),
+        parts.clock.clone(),
     ));
     let (sender, queue) = mpsc::channel(parts.limits.queue_max);
     let (found, positions) = oneshot::channel();
@@ -187,6 +187,7 @@ pub fn start(parts: Parts, runtime: tokio::runtime::Handle) -> Result<(Handle, R
         dead,
         rules_hash: parts.rules_hash,
         limits: parts.limits,
+        clock: parts.clock,
         remembered: Remembered::default(),
         positions: Positions::new(),
         heard: BTreeMap::new(),
@@ -254,10 +255,10 @@ impl Engine {
                     {
                         group.push(next);
                     }
-                    self.take(group, now_ms())?;
+                    self.take(group, self.clock.now_ms())?;
                 }
             }
-            self.tick(now_ms())?;
+            self.tick(self.clock.now_ms())?;
             self.metrics.settle(&self.pipeline);
         }
     }
@@ -286,13 +287,6 @@ async fn next(queue: &mut mpsc::Receiver<Request>, closing: &Notify) -> Next {
         request = queue.recv() => request.map_or(Next::End, |r| Next::Request(Box::new(r))),
         () = sleep(TICK) => Next::Tick,
     }
-}
-
-/// The present, milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the live engine is where arrival gets its time")]
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// An error and its causes on one line.

@@ -63,7 +63,7 @@ impl Shards {
         let (with_peers, alone): (Vec<_>, Vec<_>) =
             due.iter().copied().partition(|(r, _)| self.plan.rules[*r].has_peers());
         for (r, to) in with_peers {
-            let peers = self.peers(r, |s| s.ends(r, to));
+            let peers = self.peers(r, |s| s.ends(r, to), None);
             if !peers.is_empty() {
                 self.each(true, |s| s.close(r, to, cause, &peers));
             }
@@ -85,33 +85,33 @@ impl Shards {
             if !rule.feeds.contains(&feed) || rule.window.is_none() {
                 continue;
             }
-            let peers = self.peers(r, |s| s.touched_ends(r, correction));
+            let touched: Vec<u128> =
+                self.list.iter().flat_map(|s| s.touched_peers(rule, correction)).collect();
+            let peers = self.peers(r, |s| s.touched_ends(r, correction), Some(&touched));
             self.each(false, |s| s.revise(r, correction, &peers));
         }
     }
 
-    /// Windows that had no full history while that of `feed` began at `before` say what they say now.
-    pub(super) fn history_moved(&mut self, feed: usize, before: i64, cause: Cause) {
+    /// Local time at which the history of a feed begins.
+    pub(super) fn history_from(&self, feed: usize) -> i64 {
+        self.list[0].history_from[feed]
+    }
+
+    /// The history of a feed begins at this earlier local day: windows that had no full history say what they say now.
+    pub(super) fn history_moved(&mut self, feed: usize, day: i64, cause: Cause) {
+        let before = self.history_from(feed);
+        self.look_open();
+        for s in &mut self.list {
+            s.history_from[feed] = day;
+        }
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
             if !rule.feeds.contains(&feed) || rule.lookback_ms == 0 {
                 continue;
             }
-            let peers = self.peers(r, |s| s.moved_ends(r, feed, before));
+            let peers = self.peers(r, |s| s.moved_ends(r, feed, before), None);
             self.each(true, |s| s.history_moved(r, (feed, before), cause, &peers));
         }
-    }
-
-    /// The feed's history begins no later than this local day; returns where it began before, if that is later.
-    pub(super) fn note_history(&mut self, feed: usize, day: i64) -> Option<i64> {
-        let before = self.list[0].history_from[feed];
-        if day >= before {
-            return None;
-        }
-        for s in &mut self.list {
-            s.history_from[feed] = day;
-        }
-        Some(before)
     }
 
     /// Looks at all open windows.
@@ -122,7 +122,7 @@ impl Shards {
     /// Makes final what is open: signals of open windows, evidence of alerts that still fire.
     pub(super) fn finish(&mut self) {
         for r in 0..self.plan.rules.len() {
-            let peers = self.peers(r, |s| s.open_ends(r));
+            let peers = self.peers(r, |s| s.open_ends(r), None);
             self.each(true, |s| s.keep_open(r, &peers));
         }
         self.each(true, Shard::finish);
@@ -164,8 +164,14 @@ impl Shards {
         self.list.len()
     }
 
-    /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers.
-    pub(super) fn peers(&mut self, r: usize, ends: impl Fn(&Shard) -> Vec<i64>) -> PeersByEnd {
+    /// Peers' values of all shards for the windows that `ends` names in any shard; empty for rules without peers. Of the
+    /// peers whose key has a hash in `only`, of all without it.
+    pub(super) fn peers(
+        &mut self,
+        r: usize,
+        ends: impl Fn(&Shard) -> Vec<i64>,
+        only: Option<&[u128]>,
+    ) -> PeersByEnd {
         if !self.plan.rules[r].has_peers() {
             return Vec::new();
         }
@@ -174,7 +180,7 @@ impl Shards {
         all.dedup();
         let mut merged: Vec<Vec<PeerValues>> = Vec::new();
         for shard in &mut self.list {
-            let of_shard = shard.peers(r, &all);
+            let of_shard = shard.peers(r, &all, only);
             merged = match merged.is_empty() {
                 true => of_shard,
                 false => merged

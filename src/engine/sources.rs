@@ -228,8 +228,15 @@ impl FileReader {
     ) -> Result<(), Refused> {
         let position = Some(position.to_text());
         let partition = partition.into();
-        let delivery =
-            Delivery { feed: self.feed, partition, decoded, idempotency: None, position, ended };
+        let delivery = Delivery {
+            feed: self.feed,
+            partition,
+            decoded,
+            idempotency: None,
+            arrived_ms: None,
+            position,
+            ended,
+        };
         let taken = self.handle.deliver(delivery);
         self.count(SourceStage::Take, taken.is_err());
         match taken {
@@ -264,6 +271,7 @@ fn read_stdin(handle: &Handle, feed: usize, source: &StdinSource) {
         partition: stdin::PARTITION.into(),
         decoded,
         idempotency: None,
+        arrived_ms: None,
         position: None,
         ended,
     };

@@ -132,7 +132,7 @@ impl Engine {
             partition: delivery.partition.to_string(),
             first: self.log.next_arrival(),
             rows: lines.len() as u64,
-            arrived_ms: now_ms,
+            arrived_ms: delivery.arrived_ms.unwrap_or(now_ms),
             lines: pack_lines(&lines),
             idempotency_key,
             body_hash,
@@ -203,6 +203,7 @@ impl Engine {
         batches: Vec<Batch>,
         place: Place,
     ) -> Step {
+        self.clock.reach(head.arrived_ms);
         self.heard.insert((feed, head.partition.as_str().into()), head.arrived_ms);
         let rows: Vec<_> = batches.iter().map(|b| (b.rows.clone(), Arc::clone(&b.lines))).collect();
         let mut step = if batches.is_empty() {

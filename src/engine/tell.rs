@@ -10,10 +10,11 @@ use std::{
 };
 
 use super::{
+    clock::Clock,
     desk::Desk,
     metrics::{Delivered, Metrics},
     outlets::Outlets,
-    run::{Error, chain, now_ms},
+    run::{Error, chain},
     stream,
 };
 use crate::{
@@ -37,6 +38,7 @@ pub(super) struct Teller {
     metrics: Arc<Metrics>,
     rule_ids: Vec<String>,
     zone: Zone,
+    clock: Clock,
     desk: Arc<Desk>,
     /// Alerts that could not be stored yet.
     unsaved: Vec<Told>,
@@ -62,7 +64,7 @@ impl Teller {
         alerts: &Path,
         sinks: &[PathBuf],
         rule_ids: Vec<String>,
-        zone: Zone,
+        (zone, clock): (Zone, Clock),
         (desk, metrics): (Arc<Desk>, Arc<Metrics>),
     ) -> Result<Self, Error> {
         let store = AlertStore::open(alerts)?;
@@ -71,17 +73,28 @@ impl Teller {
         let opened = sinks.iter().zip(&words).map(|(path, word)| Sink::open(path, word, &store));
         let sinks = opened.collect::<Result<_, _>>()?;
         let stored_to = store.position()?;
-        let (outlets, unsaved) = (None, Vec::new());
-        Ok(Self { store, sinks, outlets, metrics, rule_ids, zone, desk, unsaved, stored_to })
+        Ok(Self {
+            store,
+            sinks,
+            outlets: None,
+            metrics,
+            rule_ids,
+            zone,
+            clock,
+            desk,
+            unsaved: Vec::new(),
+            stored_to,
+        })
     }
 
-    /// From now on revisions also wait for these sinks on the network, whose threads `start` starts.
+    /// From now on revisions also wait for these sinks on the network, at most `max` for each, whose threads `start` starts.
     pub(super) fn post_to(
         &mut self,
         sinks: Vec<String>,
+        max: usize,
         start: impl FnOnce() -> Result<Outlets, alerts::Error>,
     ) -> Result<(), Error> {
-        let forgotten = self.store.post_to(sinks)?;
+        let forgotten = self.store.post_to(sinks, max)?;
         if forgotten > 0 {
             tracing::warn!(
                 forgotten,
@@ -167,8 +180,12 @@ impl Teller {
     fn commit(&mut self, told: &[Told], position: u64, again: bool) -> Result<(), alerts::Error> {
         let new = self.store.commit(told, position, again)?;
         if !new.is_empty() {
-            self.metrics.stored(new.iter().map(|(_, told)| told), now_ms());
+            self.metrics.stored(new.iter().map(|(_, told)| told), self.clock.now_ms());
             self.nudge();
+        }
+        for (sink, n) in self.store.take_dropped() {
+            self.metrics.delivered(&sink, Delivered::Dropped, n);
+            tracing::warn!(sink, n, "too many revisions wait, the oldest are not delivered");
         }
         self.desk.stored(new.into_iter().map(|(seq, told)| (seq, told.id, told.revision)));
         Ok(())
@@ -177,7 +194,7 @@ impl Teller {
     fn deliver(&mut self) {
         for sink in &mut self.sinks {
             let done = sink.deliver(&mut self.store, &self.metrics);
-            sink.show(&self.store, &self.metrics, done.is_err());
+            sink.show(&self.store, &self.metrics, done.is_err(), self.clock.now_ms());
             if let Err(error) = done {
                 tracing::error!(
                     sink = sink.name,
@@ -226,9 +243,9 @@ impl Sink {
     }
 
     /// Shows a failure, and its end.
-    fn show(&mut self, store: &AlertStore, metrics: &Metrics, failed: bool) {
+    fn show(&mut self, store: &AlertStore, metrics: &Metrics, failed: bool, now_ms: i64) {
         if failed {
-            let since_ms = *self.failing_since_ms.get_or_insert_with(now_ms);
+            let since_ms = *self.failing_since_ms.get_or_insert(now_ms);
             let waiting = store.revisions_after(self.seq, DELIVERED_AT_ONCE);
             let waiting = waiting.map_or(1, |w| w.len() as u64);
             metrics.delivered(&self.word, Delivered::Retried, 1);

@@ -143,7 +143,7 @@ impl DeadLetters {
     /// Those under `<data>/dead_letters`; the directory is made with the first letter.
     #[must_use]
     pub fn new(data: &Path, secret: &Secret) -> Self {
-        Self { dir: data.join("dead_letters"), seal: Seal::new(secret), files: HashMap::new() }
+        Self { dir: dir(data), seal: Seal::new(secret), files: HashMap::new() }
     }
 
     /// Appends letters of one partition; `sealed` where the feed has personal columns. Returns their ids.
@@ -322,16 +322,30 @@ impl DeadLetters {
     }
 
     fn path(&self, feed: &str) -> PathBuf {
-        // Names of feeds are [a-z][a-z0-9_]*; whatever else comes must not leave the directory.
-        let safe: String =
-            feed.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();
-        self.dir.join(format!("{safe}.ndjson"))
+        file_in(&self.dir, feed)
     }
 
     fn failed(&self, feed: &str, doing: &'static str, source: io::Error) -> Error {
         let path = if feed.is_empty() { self.dir.clone() } else { self.path(feed) };
         Error::Io { feed: feed.to_owned(), path, doing, source }
     }
+}
+
+fn dir(data: &Path) -> PathBuf {
+    data.join("dead_letters")
+}
+
+/// The file of a feed's letters under the data directory; it may not be there.
+#[must_use]
+pub fn file(data: &Path, feed: &str) -> PathBuf {
+    file_in(&dir(data), feed)
+}
+
+fn file_in(dir: &Path, feed: &str) -> PathBuf {
+    // Names of feeds are [a-z][a-z0-9_]*; whatever else comes must not leave the directory.
+    let safe: String =
+        feed.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    dir.join(format!("{safe}.ndjson"))
 }
 
 enum Read {

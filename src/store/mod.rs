@@ -4,6 +4,7 @@
 //! was told, [`dead_letters`] what was refused. Rooms on the walk never see either: `engine` writes and reads them.
 
 pub mod alerts;
+pub mod backlog;
 pub mod dead_letters;
 pub mod log;
 pub mod outbox;

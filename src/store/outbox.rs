@@ -3,6 +3,8 @@
 //! In: each new revision once for each such sink, in the transaction that stores the alert, so that a crash delivers again
 //! and never loses. Out: what waits, oldest first. A delivery is known by alert id, revision and sink: that is its key for
 //! receivers, and it is put here once. What a receiver refuses for good stays, with the reason, and is not tried again.
+//! Each sink's part has a limit: what has waited longest is dropped for what is new. State is not lost with it — alerts stay
+//! in the store, and an Alertmanager is told of all that fires once a minute.
 //! Promise: the engine writes and each sink's thread takes out, by connections of their own; neither waits long.
 
 use std::{
@@ -21,7 +23,11 @@ CREATE TABLE IF NOT EXISTS outbox (
     put_ms INTEGER NOT NULL, refused TEXT, UNIQUE (id, revision, sink)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (sink, seq) WHERE refused IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_refused ON outbox (sink, seq) WHERE refused IS NOT NULL;
 ";
+
+/// Refused revisions of a sink that stay, the latest.
+const REFUSED_MAX: usize = 10_000;
 
 /// A revision that waits for a sink.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +64,22 @@ pub(super) fn put(db: &Transaction<'_>, sinks: &[String], told: &Told) -> rusqli
         db.prepare_cached(sql)?.execute(params![sink, told.id, told.revision])?;
     }
     Ok(())
+}
+
+/// Drops what has waited longest for `sink` beyond the latest `max`. Returns how much that was.
+pub(super) fn bound(db: &Connection, sink: &str, max: usize) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM outbox WHERE sink = ?1 AND refused IS NULL AND seq <=
+               (SELECT seq FROM outbox WHERE sink = ?1 AND refused IS NULL ORDER BY seq DESC LIMIT 1 OFFSET ?2)";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    db.prepare_cached(sql)?.execute(params![sink, max])
+}
+
+/// The same of what `sink` refused.
+fn bound_refused(db: &Connection, sink: &str, max: usize) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM outbox WHERE sink = ?1 AND refused IS NOT NULL AND seq <=
+               (SELECT seq FROM outbox WHERE sink = ?1 AND refused IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?2)";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    db.prepare_cached(sql)?.execute(params![sink, max])
 }
 
 impl Outbox {
@@ -150,17 +172,18 @@ impl Outbox {
         take().map_err(|e| self.error("writing the outbox", e))
     }
 
-    /// Notes that a delivery was refused for good, and why.
+    /// Notes that deliveries were refused by `sink` for good, and why.
     ///
     /// # Errors
     /// [`Error::Sqlite`].
-    pub fn refuse(&mut self, seqs: &[i64], why: &str) -> Result<(), Error> {
+    pub fn refuse(&mut self, sink: &str, seqs: &[i64], why: &str) -> Result<(), Error> {
         let mut write = || {
             let transaction = self.db.transaction()?;
             for seq in seqs {
                 transaction
                     .execute("UPDATE outbox SET refused = ?2 WHERE seq = ?1", params![seq, why])?;
             }
+            bound_refused(&transaction, sink, REFUSED_MAX)?;
             transaction.commit()
         };
         write().map_err(|e| self.error("writing the outbox", e))
@@ -229,7 +252,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("forewarn.db");
         let mut store = AlertStore::open(&path).unwrap();
-        store.post_to(vec!["am".into(), "hook".into()]).unwrap();
+        store.post_to(vec!["am".into(), "hook".into()], 10).unwrap();
         let first = [told("a-1", 1, State::Firing), told("b-1", 1, State::Firing)];
         store.commit(&first, 1, false).unwrap();
         // The same again, as after a crash, is no news.
@@ -246,16 +269,50 @@ mod tests {
         assert_eq!(outbox.firing().unwrap().len(), 1);
 
         outbox.done(&[waiting[0].seq]).unwrap();
-        outbox.refuse(&[waiting[1].seq], "status 400").unwrap();
+        outbox.refuse("am", &[waiting[1].seq], "status 400").unwrap();
         assert_eq!(names(&outbox.waiting("am", 10).unwrap()), ["a-1:2"]);
         assert_eq!(outbox.backlog("hook").unwrap().0, 3);
 
         // A restart keeps it; a sink that is gone is forgotten.
         drop((store, outbox));
         let mut store = AlertStore::open(&path).unwrap();
-        assert_eq!(store.post_to(vec!["am".into()]).unwrap(), 3);
+        assert_eq!(store.post_to(vec!["am".into()], 10).unwrap(), 3);
         let outbox = Outbox::open(&path).unwrap();
         assert_eq!(names(&outbox.waiting("am", 10).unwrap()), ["a-1:2"]);
         assert_eq!(outbox.backlog("hook").unwrap(), (0, None));
+    }
+
+    #[test]
+    fn what_waited_longest_is_dropped_and_refused_ones_do_not_grow_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("forewarn.db");
+        let mut store = AlertStore::open(&path).unwrap();
+        store.post_to(vec!["am".into(), "hook".into()], 3).unwrap();
+        let four = ["a", "b", "c", "d"].map(|id| told(id, 1, State::Firing));
+        store.commit(&four, 1, false).unwrap();
+        assert_eq!(store.take_dropped(), [("am".to_owned(), 1), ("hook".to_owned(), 1)]);
+        assert!(store.take_dropped().is_empty());
+        let mut outbox = Outbox::open(&path).unwrap();
+        let waiting = outbox.waiting("am", 10).unwrap();
+        assert_eq!(names(&waiting), ["b:1", "c:1", "d:1"]);
+
+        // One sink keeps up, the other does not; what was refused takes no place.
+        outbox.done(&[waiting[0].seq]).unwrap();
+        outbox.refuse("am", &[waiting[1].seq], "status 400").unwrap();
+        store
+            .commit(&[told("e", 1, State::Firing), told("f", 1, State::Firing)], 2, false)
+            .unwrap();
+        assert_eq!(store.take_dropped(), [("hook".to_owned(), 2)]);
+        assert_eq!(names(&outbox.waiting("am", 10).unwrap()), ["d:1", "e:1", "f:1"]);
+        assert_eq!(names(&outbox.waiting("hook", 10).unwrap()), ["d:1", "e:1", "f:1"]);
+        let refused = |outbox: &Outbox| {
+            let sql = "SELECT count(*) FROM outbox WHERE refused IS NOT NULL";
+            outbox.db.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap()
+        };
+        let seqs: Vec<i64> = outbox.waiting("hook", 10).unwrap().iter().map(|w| w.seq).collect();
+        outbox.refuse("hook", &seqs, "status 410").unwrap();
+        assert_eq!(refused(&outbox), 4);
+        assert_eq!(bound_refused(&outbox.db, "hook", 1).unwrap(), 2);
+        assert_eq!(refused(&outbox), 2);
     }
 }

@@ -116,6 +116,14 @@ impl Desk {
         })
     }
 
+    /// One alert as lists show it; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn alert_row(&self, id: &str) -> Result<Option<AlertRow>, Error> {
+        self.read(|store| store.kept(id))?.map(|kept| self.row(&kept)).transpose()
+    }
+
     /// One alert with everything that explains it; `None` when there is none.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! Not here: HTTP and HTML — see `api`.
 
 mod alerts;
+mod disk;
 mod feeds;
 mod records;
 mod rules;
@@ -17,6 +18,7 @@ use std::{
 };
 
 pub use alerts::AlertQuery;
+use disk::Backlogs;
 pub use feeds::DeadLetterQuery;
 use serde_json::Value;
 
@@ -67,6 +69,7 @@ pub struct Desk {
     rules_dir: PathBuf,
     by_id: BTreeMap<String, usize>,
     index: RwLock<Index>,
+    backlogs: Backlogs,
     stream: Stream,
     /// Open connections that nobody uses at the moment.
     readers: Mutex<Vec<AlertReader>>,
@@ -97,6 +100,7 @@ impl Desk {
         let plan = Arc::clone(pipeline.plan());
         let zone = pipeline.zone().clone();
         let index = Index::new(&specs, plan.rules.len(), zone.clone());
+        let backlogs = Backlogs::new(data, &specs);
         let by_id = rules.iter().enumerate().map(|(i, r)| (r.id.value.clone(), i)).collect();
         Self {
             data: data.to_owned(),
@@ -108,6 +112,7 @@ impl Desk {
             rules_dir: rules_dir.to_owned(),
             by_id,
             index: RwLock::new(index),
+            backlogs,
             stream: Stream::default(),
             readers: Mutex::default(),
             series: Mutex::default(),

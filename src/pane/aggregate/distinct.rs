@@ -87,6 +87,14 @@ impl DistinctSet {
         }
     }
 
+    /// Hands over each value once, in no order.
+    pub fn each(&self, mut take: impl FnMut(u128)) {
+        match self {
+            Self::List(list) => list.iter().for_each(|(v, _)| take(*v)),
+            Self::Map(map) => map.keys().for_each(|v| take(*v)),
+        }
+    }
+
     /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

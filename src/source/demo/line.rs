@@ -7,15 +7,17 @@ use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, civil_from_days}
 /// Asia/Shanghai has had this one offset since 1991.
 pub(super) const OFFSET_MS: i64 = 8 * HOUR_MS;
 
-/// The instant at which a civil day begins.
+/// The instant at which a civil day of the province begins, milliseconds since 1970.
 #[inline]
-pub(super) fn day_start(day: i32) -> i64 {
+#[must_use]
+pub fn day_start(day: i32) -> i64 {
     i64::from(day) * DAY_MS - OFFSET_MS
 }
 
-/// The civil day of an instant.
+/// The civil day of an instant in the province, days since 1970-01-01.
 #[inline]
-pub(super) fn day_of(ms: i64) -> i32 {
+#[must_use]
+pub fn day_of(ms: i64) -> i32 {
     (ms + OFFSET_MS).div_euclid(DAY_MS) as i32
 }
 

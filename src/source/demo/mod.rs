@@ -16,7 +16,7 @@
 //!
 //! Where to look: `province` its businesses, `calendar` and `volume` how much of what on a day, `record` what a record says,
 //! `delay` when it had happened, `incident` what is planted and `plant` its records, `spoil` bad rows, `write` files.
-//! Not here: pacing a live run, which is its caller's clock; judging alerts against the truth (`engine::score`).
+//! Not here: pacing a live run (`engine::demo`); judging alerts against the truth (`engine::score`).
 
 mod calendar;
 mod delay;
@@ -33,6 +33,7 @@ pub mod write;
 
 use std::ops::Range;
 
+pub use self::line::{day_of, day_start};
 use self::{incident::Incident, province::Province, sheet::Sheet};
 
 /// The feeds, named as their files in `rules/feeds`.

@@ -110,6 +110,10 @@ pub struct AlertStore {
     db: Connection,
     /// Sinks on the network, see [`AlertStore::post_to`].
     outboxes: Vec<String>,
+    /// Revisions that wait for one of them at most.
+    outbox_max: usize,
+    /// Revisions dropped since this was last asked, by sink.
+    dropped: Vec<(String, u64)>,
 }
 
 impl AlertStore {
@@ -129,19 +133,30 @@ impl AlertStore {
         if found < SCHEMA_VERSION {
             tables::create(&mut db, found).map_err(failed("making its tables"))?;
         }
-        Ok(Self { path: path.to_owned(), db, outboxes: Vec::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            db,
+            outboxes: Vec::new(),
+            outbox_max: usize::MAX,
+            dropped: Vec::new(),
+        })
     }
 
-    /// From now on new revisions are also put in the [`outbox`] of each of these sinks. Returns how many waited for sinks
-    /// that are not among them; these are dropped.
+    /// From now on new revisions are also put in the [`outbox`] of each of these sinks, where at most `max` wait: the oldest
+    /// make room. Returns how many waited for sinks that are not among them; these are dropped.
     ///
     /// # Errors
     /// [`Error::Sqlite`].
-    pub fn post_to(&mut self, sinks: Vec<String>) -> Result<usize, Error> {
+    pub fn post_to(&mut self, sinks: Vec<String>, max: usize) -> Result<usize, Error> {
         let forgotten = outbox::set_up(&self.db, &sinks);
         let forgotten = forgotten.map_err(|e| self.error("making the outbox", e))?;
-        self.outboxes = sinks;
+        (self.outboxes, self.outbox_max) = (sinks, max);
         Ok(forgotten)
+    }
+
+    /// How many revisions were dropped since this was last asked, because too many waited: by sink, those with some.
+    pub fn take_dropped(&mut self) -> Vec<(String, u64)> {
+        std::mem::take(&mut self.dropped)
     }
 
     /// The arrival number behind everything that is stored.
@@ -182,11 +197,19 @@ impl AlertStore {
             for (_, one) in &new {
                 outbox::put(&transaction, &self.outboxes, one)?;
             }
+            let mut dropped = Vec::new();
+            for sink in self.outboxes.iter().filter(|_| !new.is_empty()) {
+                match outbox::bound(&transaction, sink, self.outbox_max)? {
+                    0 => {}
+                    n => dropped.push((sink.clone(), n as u64)),
+                }
+            }
             let arrival = i64::try_from(position).unwrap_or(i64::MAX);
             let sql = "INSERT INTO position (one, arrival) VALUES (1, ?1)
                        ON CONFLICT (one) DO UPDATE SET arrival = max(arrival, excluded.arrival)";
             transaction.prepare_cached(sql)?.execute([arrival])?;
             transaction.commit()?;
+            self.dropped.append(&mut dropped);
             Ok(new)
         };
         run().map_err(failed)

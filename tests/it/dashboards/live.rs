@@ -456,6 +456,55 @@ fn a_webhook_gets_every_revision_signed_and_a_restart_counts_nothing_twice() {
 }
 
 #[test]
+fn what_waits_for_a_sink_that_is_away_has_a_limit_and_what_is_dropped_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let (hook, _) = receiver(|_| "503 Away");
+    write("rules/feeds/complaints.yaml", FEED);
+    write("rules/many_complaints.yaml", RULE);
+    write(
+        "forewarn.yaml",
+        &format!(
+            "zone: Asia/Shanghai\nlisten: 127.0.0.1:0\nlimits: {{outbox_max: 2}}\nsinks:\n\
+             \x20 - {{kind: webhook, name: desk, url: \"{hook}\", allow: [127.0.0.1]}}\n"
+        ),
+    );
+    let (_engine, url) = forewarn(dir.path());
+    for (i, firm) in ["甲", "乙", "丙", "丁", "戊"].into_iter().enumerate() {
+        let no = 3 * i as u32;
+        let body = [record(no, 4, firm), record(no + 1, 4, firm), record(no + 2, 4, firm)].concat();
+        push(&url, "complaints", "application/x-ndjson", body.as_bytes());
+    }
+    // A row that cannot be read, too.
+    push(&url, "complaints", "application/x-ndjson", b"{\"no\": 1\n");
+    let metric = |name: &str| -> f64 {
+        let text = get(&format!("{url}/metrics")).unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(name)).expect(name);
+        line.trim().parse().unwrap()
+    };
+    let deliveries =
+        |result| format!("forewarn_sink_deliveries_total{{result=\"{result}\",sink=\"desk\"}}");
+    assert_eq!(metric(&deliveries("dropped")), 3.0);
+    wait("the backlog is shown", || metric("forewarn_sink_backlog{sink=\"desk\"}") == 2.0);
+    assert_eq!(metric("forewarn_dead_letter_backlog{feed=\"complaints\"}"), 1.0);
+    assert!(metric("forewarn_state_bytes{store=\"disk\"}") > 1_000.0);
+
+    // Who follows the stream is counted while it does.
+    let clients = || metric("forewarn_sse_clients");
+    assert_eq!(clients(), 0.0);
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /api/v1/alerts/stream HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    wait("a client is counted", || clients() == 1.0);
+    drop(stream);
+    wait("it is gone", || clients() == 0.0);
+}
+
+#[test]
 fn health_asks_a_running_engine() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("rules/feeds")).unwrap();

@@ -60,8 +60,10 @@ fn base(name: &str) -> String {
 
 /// Names that the source of the metrics registers.
 fn declared() -> BTreeSet<String> {
-    let read = |file: &str| fs::read_to_string(root().join("src/engine").join(file)).unwrap();
-    let code = [read("metrics.rs"), read("process.rs")].concat();
+    let engine = root().join("src/engine");
+    let files = fs::read_dir(engine.join("metrics")).unwrap().map(|e| e.unwrap().path());
+    let files = files.chain([engine.join("process.rs")]);
+    let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
     let texts = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let quoted = texts.flat_map(|line| line.split('"').skip(1).step_by(2));
     quoted

@@ -243,8 +243,14 @@ fn overview() -> Dashboard {
                 "bytes",
                 &[
                     ("sum(process_resident_memory_bytes{$f})", "process"),
-                    ("sum(forewarn_state_bytes{$f})", "state"),
+                    ("sum(forewarn_state_bytes{store=\"memory\", $f})", "state"),
                 ],
+            ),
+            series(
+                ["磁盘", "Disk"],
+                ["日志、死信与预警库的大小。", "Size of log, dead letters and alert store."],
+                "bytes",
+                &[("sum(forewarn_state_bytes{store=\"disk\", $f})", "data")],
             ),
             series(
                 ["处理器", "Processor"],
@@ -260,6 +266,18 @@ fn overview() -> Dashboard {
                     ("sum(process_open_fds{$f})", "open"),
                     ("sum(process_max_fds{$f})", "limit"),
                 ],
+            ),
+            stat(
+                ["在线查看", "Watching"],
+                ["正在实时接收预警的浏览器与客户端数。", "Browsers and clients that follow alerts live."],
+                "short",
+                &[("sum(forewarn_sse_clients{$f})", "")],
+            ),
+            stat(
+                ["涉及主体", "Businesses"],
+                ["记录中出现过的经营主体数。", "Businesses that records have named."],
+                "short",
+                &[("sum(forewarn_entities{$f})", "")],
             ),
             stat(
                 ["运行时间", "Uptime"],
@@ -303,6 +321,15 @@ fn feeds() -> Dashboard {
                     "sum by (feed, reason) (increase(forewarn_dead_letters_total{$f}[$__rate_interval]))",
                     "{{feed}} {{reason}}",
                 )],
+            ),
+            series(
+                ["待处理死信", "Dead letters to mend"],
+                [
+                    "尚未修正重发的死信数;`forewarn dead-letters` 可查看、重发。",
+                    "Letters not sent again yet; `forewarn dead-letters` shows and sends them.",
+                ],
+                "short",
+                &[("sum by (feed) (forewarn_dead_letter_backlog{$f})", "{{feed}}")],
             ),
             series(
                 ["水位线滞后", "Watermark behind now"],

@@ -1,0 +1,65 @@
+//! How big the engine's state is.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prometheus::IntGauge;
+
+use super::{
+    super::pipeline::Pipeline,
+    maker::{Maker, whole},
+};
+
+/// How long a look at the sizes of all state is good for.
+const SIZES_FOR: Duration = Duration::from_secs(60);
+
+/// The series of state.
+pub(super) struct Sizes {
+    bytes: IntGauge,
+    disk: IntGauge,
+    keys: IntGauge,
+    /// When the sizes were looked at last.
+    sized: Mutex<Option<Instant>>,
+}
+
+impl Sizes {
+    pub(super) fn new(make: &Maker) -> Self {
+        let bytes = make.gauges(
+            "forewarn_state_bytes",
+            "Size of windows, keys and kept rows in memory; of log, dead letters and alerts on disk.",
+            &["store"],
+        );
+        Self {
+            bytes: bytes.with_label_values(&["memory"]),
+            disk: bytes.with_label_values(&["disk"]),
+            keys: make
+                .gauges("forewarn_state_keys", "Keys known to the rules.", &["store"])
+                .with_label_values(&["memory"]),
+            sized: Mutex::default(),
+        }
+    }
+
+    /// So much lies in the data directory.
+    pub(super) fn on_disk(&self, bytes: u64) {
+        self.disk.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how big the state is, which takes a look at every key and is therefore done rarely.
+    #[expect(clippy::disallowed_methods, reason = "how often to look is a matter of the clock")]
+    pub(super) fn look(&self, pipeline: &Pipeline) {
+        let mut sized = self.sized.lock().unwrap_or_else(PoisonError::into_inner);
+        if sized.is_some_and(|at| at.elapsed() < SIZES_FOR) {
+            return;
+        }
+        let sizes = pipeline.sizes();
+        let bytes = sizes
+            .iter()
+            .map(|s| s.series_bytes + s.set_bytes + s.key_bytes + s.row_index_bytes)
+            .sum();
+        self.bytes.set(whole(bytes));
+        self.keys.set(whole(sizes.iter().map(|s| s.keys).sum()));
+        *sized = Some(Instant::now());
+    }
+}
