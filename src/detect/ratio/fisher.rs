@@ -46,7 +46,7 @@ impl Fisher {
     /// rate; `score` is the odds ratio, where it is finite.
     ///
     /// # Errors
-    /// As [`test`]; `alpha` out of range.
+    /// As [`test()`]; `alpha` out of range.
     pub fn judge(&self, x1: u64, n1: u64, x2: u64, n2: u64) -> Result<Verdict, Error> {
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
         let found = test(x1, n1, x2, n2, self.compat)?;

@@ -76,7 +76,7 @@ impl Proportion {
     /// standard deviations; `TooEarly` with fewer than `min_n` samples.
     ///
     /// # Errors
-    /// As [`test`]; a parameter out of range.
+    /// As [`test()`]; a parameter out of range.
     pub fn judge(&self, x: u64, n: u64, p0: f64) -> Result<Verdict, Error> {
         self.check()?;
         if n == 0 {
