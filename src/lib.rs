@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod api;
 pub mod decode;
+pub mod detect;
 pub mod engine;
 pub mod feed;
 pub mod model;

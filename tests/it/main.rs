@@ -15,6 +15,7 @@ mod demo;
 mod diagnostics;
 mod differential;
 mod feeds;
+mod golden;
 mod house;
 mod http;
 mod lateness;
