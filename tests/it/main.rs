@@ -10,6 +10,7 @@ mod broken_files;
 mod compose;
 mod dashboards;
 mod dead_letters;
+mod detect;
 mod diagnostics;
 mod differential;
 mod feeds;

@@ -1,10 +1,16 @@
 //! Distributions and fits that several detectors share.
 //!
 //! From `statrs` where its figures are good enough: ψ, incomplete gamma and beta functions in the middle of their range. From
-//! `libm` erfc and ln Γ, which `statrs` gives to 5e-12 only. Our own: upper tails of counts ([`poisson`]), of which
+//! `libm` erfc and ln Γ, which `statrs` gives to 5e-12 only. Our own: upper tails of counts ([`poisson`], [`negative_binomial`]), of which
 //! nothing is left below 1e-16 where they are one minus the lower part; and the normal quantile.
 
 pub mod count;
+pub mod glm;
+pub mod hypergeometric;
 pub mod moments;
+pub mod nb_regression;
+pub mod negative_binomial;
 pub mod normal;
 pub mod poisson;
+pub mod quasi_poisson;
+pub mod student;
