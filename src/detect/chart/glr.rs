@@ -15,6 +15,8 @@ use crate::detect::{
 const STEP: f64 = 1e-6;
 /// Steps of an iteration at most; it seldom needs ten.
 const STEPS: usize = 100;
+/// Steps that R allows.
+const STEPS_OF_R: usize = 1_000;
 /// ln of a factor that is as good as 0.
 const NOTHING: f64 = -18.0;
 
@@ -45,7 +47,8 @@ const NOTHING: f64 = -18.0;
 /// Höhle and Paul 2008, Comput. Statist. Data Anal. 52, 4357–4368. R: surveillance::algo.glrnb. `compat: r` differs in this: the
 /// epidemic chart with `alpha` above 0 maximises the score of the `level` chart and so misses its maximum; `window` with
 /// `alpha` 0 demands one period more than `least`; downwards, changes without a single case are passed over; the
-/// period before the chart counts as 0. Golden family `glr`.
+/// period before the chart counts as 0; once the epidemic chart with `alpha` 0 has found no epidemic from one period on, it finds
+/// none from a later one either. Golden family `glr`.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Glr {
@@ -272,7 +275,8 @@ impl Glr {
         }
         let fixed = |alpha: f64| {
             let response = Response { counts: &counts, offset: None, weights: None, alpha };
-            Fit::new(&design, &response, Stop::Converged).filter(|fit| fit.converged)
+            let stop = if self.compat == Compat::R { Stop::R } else { Stop::Converged };
+            Fit::new(&design, &response, stop).filter(|fit| fit.converged)
         };
         let (fit, alpha) = match self.alpha {
             Some(alpha) => (fixed(alpha)?, alpha),
@@ -399,7 +403,7 @@ impl Run<'_> {
             return self.best_poisson(n, now, low..=high);
         }
         let mut best = Best { value: f64::NEG_INFINITY, ..nothing };
-        let mut warm = 0.5;
+        let (mut warm, mut share_of_r) = (0.5, 0.5);
         for k in low..=high {
             let (value, size) = match glr.change {
                 Change::Level => {
@@ -413,6 +417,10 @@ impl Run<'_> {
                 Change::Epidemic if r && self.alpha > 0.0 => {
                     warm = self.newton(k, n, warm);
                     (self.epidemic(k, n, warm.exp()), warm.exp())
+                }
+                Change::Epidemic if r => {
+                    share_of_r = self.share_of_r(k, n, share_of_r);
+                    (self.epidemic(k, n, share_of_r), share_of_r)
                 }
                 Change::Epidemic => {
                     let share = self.share(k, n);
@@ -500,6 +508,28 @@ impl Run<'_> {
                 x * ((changed / mean).ln() + ln) + ln / self.alpha
             })
             .sum()
+    }
+
+    /// R's share: Newton's iteration on its logarithm from the share of the change a period earlier. Once it has come near 0
+    /// it stays there, however well a later change would fit.
+    fn share_of_r(&self, k: usize, n: usize, start: f64) -> f64 {
+        let (mut ln, mut before) = (start.ln(), 2.0_f64);
+        let mut steps = 0;
+        while ln > NOTHING && (ln.exp() - before.exp()).abs() > STEP && steps < STEPS_OF_R {
+            steps += 1;
+            before = ln;
+            let share = ln.exp();
+            let (mut slope, mut bend) = (0.0, 0.0);
+            for i in k..=n {
+                let (x, previous) = (self.counts[i], self.previous(i));
+                let changed = share * previous + self.means[i];
+                slope += x * previous / changed - previous;
+                bend += x * (previous / changed) * (previous / changed);
+            }
+            let score = share * slope;
+            ln += score / (share * share * bend - score);
+        }
+        ln.exp()
     }
 
     /// The most likely share of an epidemic between `k` and `n`, 0 or more: where the slope of the likelihood is 0.

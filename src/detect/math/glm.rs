@@ -106,7 +106,13 @@ impl Fit {
         let offset = |i: usize| response.offset.map_or(0.0, |o| o[i]);
         let counts = response.counts;
         let alpha = response.alpha;
-        let mut means: Vec<f64> = counts.iter().map(|y| y + 0.1).collect();
+        // Where R starts, too: its last iterate depends on it.
+        let start = |y: &f64| match alpha {
+            0.0 => y + 0.1,
+            _ if *y == 0.0 => 1.0 / 6.0,
+            _ => *y,
+        };
+        let mut means: Vec<f64> = counts.iter().map(start).collect();
         let mut eta: Vec<f64> = means.iter().map(|m| m.ln()).collect();
         let mut weights = vec![0.0; n];
         let mut before = deviance(response, &means);
