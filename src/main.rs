@@ -38,6 +38,8 @@ enum Command {
     Feed(cli::feed::Feed),
     /// Look at feeds: how long their records take to come
     Feeds(cli::feeds::Feeds),
+    /// Run a detector over a series in a CSV file, or list the detectors there are
+    Detect(cli::detect::Detect),
     /// List refused records, or write them back to be sent again
     DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write a made-up province's feeds as files, with incidents planted in them and the truth about them
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::Feeds(args) => cli::feeds::run(&args),
+        Command::Detect(args) => cli::detect::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
         Command::Schema(args) => cli::schema::run(&args),

@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand, each a thin layer over the library.
 
+mod chart;
 pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
+pub(crate) mod detect;
 pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod feeds;

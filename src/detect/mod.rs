@@ -9,9 +9,12 @@
 //! Every detector's doc has the same headings — *What it finds*, *Parameters*, *When it misleads*, *Source* — and the
 //! catalogue is made from them.
 
+pub mod catalogue;
 pub mod chart;
 pub mod cluster;
 mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod math;
 pub mod outbreak;
 pub mod ratio;

@@ -12,6 +12,7 @@ mod console;
 mod dashboards;
 mod dead_letters;
 mod demo;
+mod detect;
 mod diagnostics;
 mod differential;
 mod feeds;

@@ -1,6 +1,6 @@
 //! Poisson: tails that keep their digits far out, and quantiles.
 //!
-//! Relative error of a tail below 1e-12 up to means of 1e10, below 1e-6 beyond; its logarithm goes on where the tail itself is 0.
+//! Relative error of a tail below 1e-11 up to counts of 1e7, below 1e-7 beyond; its logarithm goes on where the tail itself is 0.
 //! `statrs` gives an upper tail as one minus the lower one: nothing is left of it below 1e-16.
 
 use std::f64::consts::TAU;
@@ -10,8 +10,8 @@ use super::{
     normal,
 };
 
-/// From this count on a normal approximation is more exact than a sum of a hundred thousand terms.
-const LARGE: f64 = 1e10;
+/// From this count on an expansion stands for a sum of thousands of terms.
+const LARGE: f64 = 1e7;
 
 /// ln P(X = n) for whole `n` ≥ 0 and `mean` > 0.
 #[must_use]
@@ -132,7 +132,7 @@ mod tests {
     fn two_sides_of_the_mean_agree() {
         // P(X >= n) − P(X >= n+1) is the density.
         for (mean, digits) in
-            [(0.3, 1e-12), (7.5, 1e-12), (64.0, 1e-12), (1234.5, 1e-11), (1e6, 1e-9), (3e9, 1e-7)]
+            [(0.3, 1e-12), (7.5, 1e-12), (64.0, 1e-12), (1234.5, 1e-11), (1e6, 1e-9)]
         {
             let n = f64::floor(mean);
             let step = upper(n, mean).p - upper(n + 1.0, mean).p;
@@ -143,10 +143,10 @@ mod tests {
     #[test]
     fn expansion_for_large_counts_agrees_with_the_sum() {
         for z in [-3.0, -0.5, 0.0, 0.01, 2.0, 6.0] {
-            let mean = 1e9;
+            let mean = 9e6;
             let n = f64::floor(mean + z * f64::sqrt(mean));
             let (expansion, sum) = (upper_of_large(n, mean), upper(n, mean));
-            assert!(near(expansion.p, sum.p, 1e-6), "{z}: {expansion:?} {sum:?}");
+            assert!(near(expansion.p, sum.p, 1e-7), "{z}: {expansion:?} {sum:?}");
         }
         assert!(near(upper(1e12, 1e12).p, 0.5, 1e-5));
         let far = upper(9e15, 1.0);

@@ -1,0 +1,517 @@
+//! Farrington flexible: is a week's count high against the same weeks of the years before?
+
+use std::ops::Range;
+
+use super::reference::years_before;
+use crate::detect::{
+    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    math::{
+        glm::Design,
+        negative_binomial, normal,
+        quasi_poisson::{self, Reweighted},
+        student,
+    },
+    parameter,
+};
+
+/// Years of history below which a trend cannot be told from chance.
+const YEARS_FOR_TREND: usize = 3;
+
+/// Farrington's method as improved by Noufaily et al.: quasi-Poisson regression on some years of history, with a season in
+/// steps, a trend, and past outbreaks weighing less.
+///
+/// # What it finds
+/// A week (or month) with more cases than season, trend and the usual variation explain: complaints by category and district,
+/// cases by statute, failed samples by food. The workhorse for weekly series with three or more years of history.
+///
+/// # Parameters
+/// - `years` — years of history, 1 to 20; default 5.
+/// - `half_window` — periods on each side of the same period in earlier years that count as the same season, 0 to 12; default 3.
+/// - `periods` — levels of the season, 1 to 26; 1 uses only the windows around the same period; default 10.
+/// - `exclude_recent` — periods right before that are left out, so that an outbreak that builds up does not hide itself; 0 to
+///   260; default 26.
+/// - `trend` — `p`: keep the trend if its test is below this; 0 for no trend, 1 always (with three years of history, and as
+///   long as it does not predict more than was ever seen); default 1.
+/// - `reweight_above` — residual beyond which a past period weighs less, above 0, or null for no reweighting; default 2.58.
+/// - `threshold` — `method`: `nb_plugin` (quantile of the negative binomial), `muan` (with the upper end of the mean's
+///   interval) or `delta` (normal after a power transformation); `alpha`: one-sided, between 0 and 0.5; default `nb_plugin`,
+///   0.005.
+/// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
+/// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
+/// - `compat` — `corrected` or `r`; see there.
+///
+/// # When it misleads
+/// Needs `years` full years. A lasting rise is an alarm only until it is history. A change in how cases are recorded looks like
+/// an outbreak. With a few cases a year the bound is 1 or 2 and `alpha` is not attained. `corrected` differs from R in three
+/// things: after reweighting R takes the mean's standard error and the trend's test from a dispersion computed with wrong
+/// weights (here: φ); for `nb_plugin` and `muan` R's score subtracts the logarithm of the mean (here: the mean); R stops the
+/// fit early, which moves bounds by up to 2e-5 (here: converged).
+///
+/// # Source
+/// Noufaily et al. 2013, Statist. Med. 32, 1206–1222; Farrington et al. 1996. R: surveillance::farringtonFlexible (`compat:
+/// r`). Golden family `farrington_flexible`.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Farrington {
+    /// Years of history.
+    pub years: usize,
+    /// Periods on each side of a reference period.
+    pub half_window: usize,
+    /// Levels of the season.
+    pub periods: usize,
+    /// Periods right before that are left out.
+    pub exclude_recent: usize,
+    /// When to keep a trend.
+    pub trend: Trend,
+    /// Residual beyond which a past period weighs less.
+    pub reweight_above: Option<f64>,
+    /// How the bound is found.
+    pub threshold: Threshold,
+    /// Power transformation of the method `delta`.
+    pub power: Power,
+    /// Fewest cases for an alarm.
+    pub min_cases: MinCases,
+    /// Right, or as R.
+    pub compat: Compat,
+}
+
+/// When a trend is kept.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trend {
+    /// Largest p-value of its test; 0 for no trend.
+    pub p: f64,
+}
+
+/// How the upper bound is found.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Method.
+    pub method: Method,
+    /// One-sided probability of a false alarm.
+    pub alpha: f64,
+}
+
+/// Distribution of the count to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Normal after a power transformation, with the variance of the mean added.
+    Delta,
+    /// Negative binomial around the mean.
+    NbPlugin,
+    /// Negative binomial around the upper end of the mean's interval.
+    Muan,
+}
+
+/// Power transformation of the method `delta`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Power {
+    /// 2/3: takes skewness out.
+    TwoThirds,
+    /// 1/2: makes the variance constant.
+    Half,
+    /// None.
+    None,
+}
+
+impl Power {
+    /// Exponent, and standard deviation of the transformed count whose variance is `tau`·`mean`.
+    pub(super) fn of(self, mean: f64, tau: f64) -> (f64, f64) {
+        match self {
+            Self::TwoThirds => (2.0 / 3.0, (4.0 / 9.0 * mean.cbrt() * tau).sqrt()),
+            Self::Half => (0.5, (0.25 * tau).sqrt()),
+            Self::None => (1.0, (mean * tau).sqrt()),
+        }
+    }
+}
+
+/// Fewest cases for an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinCases {
+    /// Cases.
+    pub cases: f64,
+    /// In the last so many periods, this one included.
+    pub periods: usize,
+}
+
+impl MinCases {
+    /// Whether the periods up to `at` have enough cases.
+    pub(super) fn enough(&self, values: &[f64], at: usize) -> bool {
+        let last = &values[(at + 1).saturating_sub(self.periods)..=at];
+        last.iter().filter(|v| !v.is_nan()).sum::<f64>() >= self.cases
+    }
+}
+
+impl Default for Farrington {
+    fn default() -> Self {
+        Self {
+            years: 5,
+            half_window: 3,
+            periods: 10,
+            exclude_recent: 26,
+            trend: Trend { p: 1.0 },
+            reweight_above: Some(2.58),
+            threshold: Threshold { method: Method::NbPlugin, alpha: 0.005 },
+            power: Power::TwoThirds,
+            min_cases: MinCases { cases: 5.0, periods: 4 },
+            compat: Compat::Corrected,
+        }
+    }
+}
+
+/// All that is known about one period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Details {
+    /// Expected count, μ̂₀ of the prediction.
+    pub mean: f64,
+    /// Upper bound; `compat: r` with `nb_plugin` or `muan` may have none.
+    pub bound: f64,
+    /// (y − expected) / (bound − expected); in `compat: r` with R's expected.
+    pub score: f64,
+    /// P(Y ≥ y).
+    pub p_value: f64,
+    /// Dispersion φ.
+    pub phi: f64,
+    /// Trend per period on the log scale, where one was kept.
+    pub trend: Option<f64>,
+    /// R's `mu0Vector`: for `nb_plugin` the mean, otherwise exp of an upper quantile of the prediction.
+    pub mean_r: f64,
+    /// Whether there were enough cases for an alarm.
+    pub enough: bool,
+    /// Whether the period is an alarm.
+    pub alarm: bool,
+}
+
+impl SeriesDetector for Farrington {
+    fn check(&self) -> Result<(), Error> {
+        let within = |n: usize, max: usize, min: usize| (min..=max).contains(&n);
+        parameter("years", self.years as f64, within(self.years, 20, 1), "1 to 20")?;
+        let half = self.half_window;
+        parameter("half_window", half as f64, within(half, 12, 0), "0 to 12")?;
+        parameter("periods", self.periods as f64, within(self.periods, 26, 1), "1 to 26")?;
+        let recent = self.exclude_recent;
+        parameter("exclude_recent", recent as f64, within(recent, 260, 0), "0 to 260")?;
+        parameter("trend.p", self.trend.p, (0.0..=1.0).contains(&self.trend.p), "0 to 1")?;
+        let above = self.reweight_above.unwrap_or(1.0);
+        parameter("reweight_above", above, above > 0.0 && above.is_finite(), "above 0")?;
+        let alpha = self.threshold.alpha;
+        parameter("threshold.alpha", alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")?;
+        let cases = self.min_cases.cases;
+        parameter("min_cases.cases", cases, cases >= 0.0 && cases.is_finite(), "0 or more")
+    }
+
+    fn history(&self, periods_per_year: usize) -> usize {
+        self.years * periods_per_year + self.half_window
+    }
+
+    fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
+        let details = self.details(series, range)?;
+        Ok(details
+            .into_iter()
+            .map(|found| match found {
+                Err(verdict) => verdict,
+                Ok(d) if d.enough => Judgement::new(d.alarm)
+                    .expected(d.mean)
+                    .upper_bound(d.bound)
+                    .score(d.score)
+                    .p_value(d.p_value)
+                    .into(),
+                Ok(d) => Judgement::new(false).expected(d.mean).p_value(d.p_value).into(),
+            })
+            .collect())
+    }
+}
+
+impl Farrington {
+    /// What is known about the periods `range`, or why nothing is.
+    ///
+    /// # Errors
+    /// As [`SeriesDetector::evaluate`].
+    pub fn details(
+        &self,
+        series: &Series<'_>,
+        range: Range<usize>,
+    ) -> Result<Vec<Result<Details, Verdict>>, Error> {
+        self.check()?;
+        series.check_counts(&range)?;
+        Ok(range.map(|at| self.judge(series, at)).collect())
+    }
+
+    fn judge(&self, series: &Series<'_>, at: usize) -> Result<Details, Verdict> {
+        let baseline = Baseline::new(self, series, at).ok_or(Verdict::TooEarly)?;
+        let count = series.values[at];
+        if count.is_nan() {
+            return Err(Verdict::NotDefined(Undefined::NoValue));
+        }
+        let offset_now = match series.population {
+            Some(population) if population[at] > 0.0 => population[at].ln(),
+            Some(_) => return Err(Verdict::NotDefined(Undefined::NoPopulation)),
+            None => 0.0,
+        };
+        let no_fit = Verdict::NotDefined(Undefined::NoFit);
+        let (model, trend) = self.model(&baseline, at, offset_now).ok_or(no_fit)?;
+        let details = self.bound(&model, trend, &baseline, at, offset_now, count);
+        let overflow = Verdict::NotDefined(Undefined::Overflow);
+        let mut details = details.ok_or(overflow)?;
+        details.enough = self.min_cases.enough(series.values, at);
+        details.alarm = details.enough && count > details.bound && count > 0.0;
+        Ok(details)
+    }
+
+    /// The fit, and its trend if one is kept.
+    fn model(
+        &self,
+        baseline: &Baseline,
+        at: usize,
+        offset_now: f64,
+    ) -> Option<(Reweighted, Option<f64>)> {
+        let fit = |trend: bool| {
+            let offset = baseline.offset.as_deref();
+            let design = baseline.design(trend);
+            let above = self.reweight_above;
+            quasi_poisson::fit(&design, &baseline.counts, offset, above, self.compat)
+        };
+        if self.trend.p > 0.0
+            && self.years >= YEARS_FOR_TREND
+            && let Some(model) = fit(true)
+        {
+            let column = baseline.levels;
+            let slope = model.fit.coefficients[column];
+            let se =
+                (self.dispersion(&model, baseline) * model.fit.variance(&[(column, 1.0)])).sqrt();
+            let freedom = (baseline.counts.len() - model.fit.rank) as f64;
+            let p = student::two_sided_p(slope / se, freedom);
+            let mean = (model.fit.predictor(&baseline.row(at, true)) + offset_now).exp();
+            let most = baseline.counts.iter().copied().fold(0.0, f64::max);
+            let always = self.trend.p >= 1.0 && self.compat == Compat::Corrected;
+            if (p < self.trend.p || always) && mean <= most {
+                return Some((model, Some(slope)));
+            }
+        }
+        fit(false).map(|model| (model, None))
+    }
+
+    /// The dispersion behind standard errors: φ; in R after reweighting Σω·r²/df.
+    fn dispersion(&self, model: &Reweighted, baseline: &Baseline) -> f64 {
+        match (&model.omega, self.compat) {
+            (Some(omega), Compat::R) => {
+                model.fit.dispersion(&baseline.counts, omega).unwrap_or(model.phi)
+            }
+            (None, Compat::R) => model.raw_phi,
+            (_, Compat::Corrected) => model.phi,
+        }
+    }
+
+    /// Mean, bound, score and p-value of the count at `at`; `None` where they overflow.
+    fn bound(
+        &self,
+        model: &Reweighted,
+        trend: Option<f64>,
+        baseline: &Baseline,
+        at: usize,
+        offset_now: f64,
+        count: f64,
+    ) -> Option<Details> {
+        let row = baseline.row(at, trend.is_some());
+        let eta = model.fit.predictor(&row) + offset_now;
+        let mean = eta.exp();
+        let se = (self.dispersion(model, baseline) * model.fit.variance(&row)).sqrt();
+        let (alpha, phi) = (self.threshold.alpha, model.phi);
+        let z = normal::upper_quantile(alpha);
+        let (bound, p_value, of_r, mean_r) = match self.threshold.method {
+            Method::Delta => {
+                let se = mean * se;
+                let (exponent, sd) = self.power.of(mean, phi + se * se / mean);
+                let middle = mean.powf(exponent);
+                let bound = (middle + z * sd).powf(1.0 / exponent);
+                let p = normal::upper((count.powf(exponent) - middle) / sd);
+                (bound, p, mean, (mean + z * se).exp())
+            }
+            Method::NbPlugin | Method::Muan => {
+                let plain = self.threshold.method == Method::NbPlugin;
+                let (of_r, upper) = (eta, (eta + z * se).exp());
+                let center = if plain { mean } else { upper };
+                if !center.is_finite() {
+                    return None;
+                }
+                let bound = negative_binomial::upper_quantile(alpha, center, phi)?;
+                let p = negative_binomial::upper(count, center, phi).p;
+                (bound, p, of_r, if plain { mean } else { upper })
+            }
+        };
+        let expected = if self.compat == Compat::R { of_r } else { mean };
+        let score = (count - expected) / (bound - expected);
+        let finite = mean.is_finite() && bound.is_finite() && phi.is_finite();
+        finite.then_some(Details {
+            mean,
+            bound,
+            score,
+            p_value,
+            phi,
+            trend,
+            mean_r,
+            enough: false,
+            alarm: false,
+        })
+    }
+}
+
+/// The periods a count is compared with: their counts, levels of the season and times.
+#[derive(Debug)]
+struct Baseline {
+    counts: Vec<f64>,
+    /// Level of each, from 0; the last level is that of the period judged.
+    level: Vec<usize>,
+    /// Position in the series.
+    at: Vec<usize>,
+    offset: Option<Vec<f64>>,
+    levels: usize,
+    /// Middle of the positions, so that trend and level hardly depend on each other.
+    middle: f64,
+}
+
+impl Baseline {
+    /// `None` where the history is too short.
+    fn new(of: &Farrington, series: &Series<'_>, now: usize) -> Option<Self> {
+        let mut references: Vec<usize> =
+            (1..=of.years).map(|back| years_before(series, now, back)).collect::<Option<_>>()?;
+        references.reverse();
+        let first = references[0].checked_sub(of.half_window)?;
+        let level = levels(first, &references, now, of.half_window, of.periods)?;
+        let end = now.checked_sub(of.exclude_recent)?;
+        let mut baseline = Self {
+            counts: Vec::new(),
+            level: Vec::new(),
+            at: Vec::new(),
+            offset: series.population.map(|_| Vec::new()),
+            levels: of.periods,
+            middle: 0.0,
+        };
+        for at in first..end {
+            let count = series.values[at];
+            let population = series.population.map_or(1.0, |p| p[at]);
+            if let Some(level) = level[at - first]
+                && !count.is_nan()
+                && population > 0.0
+            {
+                baseline.counts.push(count);
+                baseline.level.push(level);
+                baseline.at.push(at);
+                if let Some(offset) = &mut baseline.offset {
+                    offset.push(population.ln());
+                }
+            }
+        }
+        let sum: f64 = baseline.at.iter().map(|at| *at as f64).sum();
+        baseline.middle = sum / baseline.at.len().max(1) as f64;
+        Some(baseline)
+    }
+
+    fn design(&self, trend: bool) -> Design {
+        let mut design = Design::new(self.levels + usize::from(trend), 1 + usize::from(trend));
+        for (at, level) in self.at.iter().zip(&self.level) {
+            let row = [(*level, 1.0), (self.levels, *at as f64 - self.middle)];
+            design.push(&row[..1 + usize::from(trend)]);
+        }
+        design
+    }
+
+    /// The row of the period judged.
+    fn row(&self, at: usize, trend: bool) -> Vec<(usize, f64)> {
+        let mut row = vec![(self.levels - 1, 1.0)];
+        if trend {
+            row.push((self.levels, at as f64 - self.middle));
+        }
+        row
+    }
+}
+
+/// Level of the season of each period from `first` to before `now`, from 0; `None` for periods not used.
+///
+/// The windows around the references, and the periods just before `now`, are the last level; what lies between two windows is
+/// cut into `periods` − 1 blocks as equal as possible, the first ones longer. With one level only the windows are used.
+/// The whole is `None` where windows overlap.
+fn levels(
+    first: usize,
+    references: &[usize],
+    now: usize,
+    half: usize,
+    periods: usize,
+) -> Option<Vec<Option<usize>>> {
+    let mut level = vec![None; now - first];
+    let mut mark = |from: usize, to: usize, value: usize| {
+        for at in from.max(first)..to.min(now) {
+            level[at - first] = Some(value);
+        }
+    };
+    let next = references.iter().skip(1).copied().chain([now]);
+    for (reference, next) in references.iter().zip(next) {
+        if periods > 1 {
+            let start = reference + half + 1;
+            let between = next.checked_sub(half)?.checked_sub(start)?;
+            let (length, longer) = (between / (periods - 1), between % (periods - 1));
+            let mut from = start;
+            for block in 0..periods - 1 {
+                let to = from + length + usize::from(block < longer);
+                mark(from, to, block);
+                from = to;
+            }
+        }
+        mark(reference - half, reference + half + 1, periods - 1);
+    }
+    mark(now.saturating_sub(half), now, periods - 1);
+    Some(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six years of weeks with a season and a little variation.
+    fn weeks() -> Vec<f64> {
+        let season = |t: f64| (2.0 + 0.5 * (t * std::f64::consts::TAU / 52.0).sin()).exp();
+        (0..320).map(|t| (season(f64::from(t)) + f64::from(t * 7 % 5) - 2.0).round()).collect()
+    }
+
+    #[test]
+    fn an_outbreak_alarms_and_an_ordinary_week_does_not() {
+        let mut values = weeks();
+        values[319] = 60.0;
+        let verdicts =
+            Farrington::default().evaluate(&Series::new(&values), 300..320).expect("counts");
+        let alarms: Vec<bool> = verdicts.iter().map(Verdict::alarm).collect();
+        assert_eq!(alarms.iter().filter(|a| **a).count(), 1);
+        assert!(alarms[19]);
+        let judged = verdicts[19].judged().expect("judged");
+        assert!(judged.upper_bound < Some(40.0) && judged.p_value < Some(1e-6));
+    }
+
+    #[test]
+    fn history_must_be_there() {
+        let values = weeks();
+        let detector = Farrington::default();
+        let need = detector.history(52);
+        let verdicts =
+            detector.evaluate(&Series::new(&values), need - 1..need + 1).expect("counts");
+        assert_eq!(verdicts[0], Verdict::TooEarly);
+        assert!(verdicts[1].judged().is_some());
+    }
+
+    #[test]
+    fn seasons_tile_the_year() {
+        // 52 weeks, windows of 7, nine blocks between: 45 = 9 · 5.
+        let level = levels(97, &[100, 152], 204, 3, 10).expect("levels");
+        assert_eq!(level.len(), 107);
+        assert!(level.iter().all(Option::is_some));
+        for value in 0..9 {
+            assert_eq!(level.iter().filter(|l| **l == Some(value)).count(), 10, "{value}");
+        }
+        assert_eq!(level.iter().filter(|l| **l == Some(9)).count(), 7 + 7 + 3);
+        let windows = levels(97, &[100, 152], 204, 3, 1).expect("levels");
+        assert_eq!(windows.iter().flatten().count(), 7 + 7 + 3);
+    }
+}
