@@ -43,6 +43,8 @@ pub(super) struct Feed {
     zone: Zone,
     /// Rows are kept for so long behind the watermark.
     pub(super) rows_keep_ms: i64,
+    /// See [`FeedSpec::kept_ms`].
+    kept_ms: i64,
     records: Records,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
@@ -99,6 +101,7 @@ impl Feed {
         Self {
             partitions: Partitions::new(spec.out_of_order_ms),
             rows_keep_ms: rows_keep(number, spec, plan),
+            kept_ms: spec.kept_ms(),
             records: Records::of(spec),
             pieces: BTreeMap::new(),
             next_forget_ms: i64::MIN,
@@ -124,17 +127,21 @@ impl Feed {
         let batch = &batches[b];
         if event_ms > at_ms.saturating_add(self.spec.max_skew_ms) {
             counts.future += 1;
-            return Verdict::Dead(self.letter(batch, row, DeadClass::Future, at_ms));
+            let limit = format!(
+                "more than {} ahead of its arrival at {}",
+                format_span(self.spec.max_skew_ms),
+                self.zone.format(at_ms)
+            );
+            return Verdict::Dead(self.letter(batch, row, DeadClass::Future, &limit));
         }
-        let own = self.partitions.own(batch.partition);
-        if event_ms < own.saturating_sub(self.spec.allowed_lateness_ms) {
+        if let Some(limit) = self.too_late(event_ms, batch.partition) {
             // A file that is sent again is no news, however late.
             if self.is_copy(batches, b, row) {
                 counts.duplicates += 1;
                 return Verdict::Known;
             }
             counts.late += 1;
-            return Verdict::Dead(self.letter(batch, row, DeadClass::Late, own));
+            return Verdict::Dead(self.letter(batch, row, DeadClass::Late, &limit));
         }
         let mut old = None;
         let mut withdrawn = false;
@@ -262,7 +269,8 @@ impl Feed {
     fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
         let batch = &batches[b];
         let content = |place| content_of(batches, &self.pieces, place);
-        let (id, version) = (batch.prepared.rows.ids[row as usize], batch.version(row));
+        let Some(id) = batch.prepared.rows.ids.get(row as usize).copied() else { return false };
+        let version = batch.version(row);
         match (&self.records, batch.record(row)) {
             (Records::Single(dedup), _) => dedup.is_copy(id, version, content),
             (Records::Several(parts), Some((record, _))) => {
@@ -281,26 +289,28 @@ impl Feed {
             })
     }
 
+    /// What a row is too far behind, if it is: the watermark of its partition, or that of the feed, for a partition that is
+    /// new or was silent for long may be far behind what the feed still has.
+    fn too_late(&self, event_ms: i64, partition: usize) -> Option<String> {
+        let (own, all) = (self.partitions.own(partition), self.partitions.watermark());
+        let (late, kept) = (self.spec.allowed_lateness_ms, self.kept_ms);
+        if event_ms < own.saturating_sub(late) {
+            let (late, own) = (format_span(late), self.zone.format(own));
+            Some(format!("more than {late} behind the watermark {own} of its partition"))
+        } else if event_ms < all.saturating_sub(kept) {
+            let (kept, all) = (format_span(kept), self.zone.format(all));
+            Some(format!("more than {kept} behind the watermark {all} of all partitions"))
+        } else {
+            None
+        }
+    }
+
     /// Why a row is refused, in the office's words.
-    fn letter(&self, batch: &Incoming, row: u32, class: DeadClass, limit: i64) -> DeadLetter {
-        let (spec, zone) = (&self.spec, &self.zone);
-        let event = zone.format(batch.prepared.rows.event_ms[row as usize]);
-        let message = match class {
-            DeadClass::Future => format!(
-                "feed {:?}: event time {event} is more than {} ahead of its arrival at {}",
-                spec.name(),
-                format_span(spec.max_skew_ms),
-                zone.format(limit)
-            ),
-            _ => format!(
-                "feed {:?}: event time {event} is more than {} behind the watermark {} of its partition",
-                spec.name(),
-                format_span(spec.allowed_lateness_ms),
-                zone.format(limit)
-            ),
-        };
+    fn letter(&self, batch: &Incoming, row: u32, class: DeadClass, limit: &str) -> DeadLetter {
+        let event = self.zone.format(batch.prepared.rows.event_ms[row as usize]);
+        let message = format!("feed {:?}: event time {event} is {limit}", self.spec.name());
         let line = batch.prepared.lines.get(row as usize).copied().unwrap_or(0);
-        DeadLetter { line, class, message, raw: batch.raw(&spec.schema, row) }
+        DeadLetter { line, class, message, raw: batch.raw(&self.spec.schema, row) }
     }
 }
 

@@ -61,11 +61,13 @@ impl Shard {
     /// First half: what open windows say before the change, then the change itself.
     pub(super) fn apply(&mut self, correction: &Correction) {
         let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
+            let keys = self.touched_keys(rule, correction);
+            let looks = self.ahead_of(r, rule, &keys);
+            self.look(r, rule, looks);
+        }
         if let Some((found, alone)) = &correction.old {
-            for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-                let looks = self.open_looks(r, rule, alone);
-                self.look(r, rule, looks);
-            }
+            self.prove_row(alone);
             // Whoever holds the key now must still find it after its last row is gone.
             let (store, preparers) = (&mut self.store, &mut self.preparers);
             store.remove(found, alone, &mut |kept: &Found| {
@@ -75,6 +77,21 @@ impl Shard {
         }
         if let Some((piece, prepared)) = &correction.new {
             self.add(piece, prepared);
+        }
+    }
+
+    /// Reads the evidence of alerts of a row's keys while the row is still there.
+    fn prove_row(&mut self, row: &Prepared) {
+        if !self.is_unproven() {
+            return;
+        }
+        let plan = self.plan.clone();
+        for (r, rule) in plan.rules.iter().enumerate() {
+            for s in &rule.slices {
+                if let Some(key) = self.key_in(*s, row) {
+                    self.prove_key(r, key);
+                }
+            }
         }
     }
 
@@ -98,7 +115,7 @@ impl Shard {
                     continue;
                 }
                 let start = slice.grid.start(pane);
-                for shift in shifts_of(rule) {
+                for shift in std::iter::once(0).chain(rule.shifts()) {
                     let last = (start + shift + width_ms).min(closed_to);
                     let first = (start + shift).max(self.rules[r].final_to);
                     let first = next_end(first, every_ms, origin_ms);
@@ -223,9 +240,24 @@ impl Shard {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
         let ends = self.moved_ends(r, feed, before);
-        if ends.is_empty() {
-            return;
+        if !ends.is_empty() {
+            self.all_closed_again(r, rule, ends, cause, peers);
         }
+        if rule.early {
+            let looks = self.ahead(rule, self.rules[r].closed_to);
+            self.look_again(r, rule, looks, cause);
+        }
+    }
+
+    /// What closed windows of every key say now.
+    fn all_closed_again(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        ends: Vec<i64>,
+        cause: Cause,
+        peers: &PeersByEnd,
+    ) {
         let mut keys: Vec<u32> =
             rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         keys.sort_unstable();
@@ -265,10 +297,8 @@ impl Shard {
                 self.store.interner_mut(rule.space).release(key, after);
             }
         }
-        for row in correction.rows() {
-            let looks = self.open_looks(r, rule, row);
-            self.look(r, rule, looks);
-        }
+        let looks = self.ahead_of(r, rule, keys);
+        self.look_again(r, rule, looks, correction.cause);
     }
 
     /// Hashes of the peers' keys that [`Self::touched_keys`] compare with.
@@ -304,7 +334,7 @@ impl Shard {
                     let hash = row.keys[slice.keying].hashes[0];
                     for own in &rule.slices {
                         let of_peer = |k: &u32| self.store.peers_of(*link, *k) == Some(hash);
-                        keys.extend(self.store.slice(*own).keys().filter(of_peer));
+                        keys.extend(self.store.slice(*own).keys().into_iter().filter(of_peer));
                     }
                 }
             }
@@ -329,71 +359,6 @@ impl Shard {
         }
         self.store.interner(slice.space).find(keys.hashes[0])
     }
-
-    /// The first open window that holds the row, for each slice it passes.
-    fn open_looks(&self, r: usize, rule: &RulePlan, row: &Prepared) -> Vec<(i64, u32)> {
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
-            return Vec::new();
-        };
-        let mut looks = Vec::new();
-        for s in &rule.slices {
-            let Some(key) = self.key_in(*s, row) else { continue };
-            let slice = &self.plan.panes.slices[*s];
-            let pane = row.rows.panes[slice.lane][0];
-            if pane == NO_PANE {
-                continue;
-            }
-            let start = slice.grid.start(pane);
-            let first = next_end(start, every_ms, origin_ms);
-            let open = self.rules[r].closed_to.map_or(first, |c| first.max(c + every_ms));
-            if open <= start + width_ms {
-                looks.push((open, key));
-            }
-        }
-        looks
-    }
-
-    /// Eager mode: looks into the open windows of every key that has rows in the piece.
-    pub(super) fn look_at(&mut self, piece: &Piece, prepared: &Prepared) {
-        let plan = self.plan.clone();
-        for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-                continue;
-            };
-            let closed_to = self.rules[r].closed_to.unwrap_or(i64::MIN);
-            let mut looks = Vec::new();
-            for s in &rule.slices {
-                let slice = &plan.panes.slices[*s];
-                if slice.feed != piece.rows.feed {
-                    continue;
-                }
-                let list = &prepared.lists[slice.filter];
-                let from = list.partition_point(|r| *r < piece.from);
-                let to = list.partition_point(|r| *r < piece.to);
-                let keys = &prepared.keys[slice.keying];
-                for row in &list[from..to] {
-                    let i = *row as usize;
-                    let pane = prepared.rows.panes[slice.lane][i];
-                    let refused =
-                        piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false);
-                    if refused
-                        || pane == NO_PANE
-                        || keys.complete.as_ref().is_some_and(|c| c.is_null(i))
-                    {
-                        continue;
-                    }
-                    let end = next_end(slice.grid.start(pane), every_ms, origin_ms);
-                    if end > closed_to
-                        && shard_of(keys.hashes[i], self.shards) == self.number
-                        && let Some(key) = self.store.interner(slice.space).find(keys.hashes[i])
-                    {
-                        looks.push((end, key));
-                    }
-                }
-            }
-            self.look(r, rule, looks);
-        }
-    }
 }
 
 /// All slices whose rows can change a rule's answer: its own and its peers'.
@@ -405,17 +370,4 @@ pub(super) fn slices_of(rule: &RulePlan) -> Vec<usize> {
         }
     }
     all
-}
-
-/// By how much later than a row a window may end that reads it, beside its own.
-fn shifts_of(rule: &RulePlan) -> Vec<i64> {
-    let mut shifts = vec![0];
-    for c in &rule.compares {
-        match &c.with {
-            CompareWith::Shift(s) => shifts.push(*s),
-            CompareWith::History { shifts: s, .. } => shifts.extend(s),
-            CompareWith::Peers { .. } => {}
-        }
-    }
-    shifts
 }

@@ -92,7 +92,7 @@ impl Shard {
     /// The number of a key that has records.
     fn known_key(&self, rule: &RulePlan, canonical: &str) -> Option<u32> {
         let is_key = |k: &u32| &*self.store.interner(rule.space).key(*k).canonical == canonical;
-        rule.slices.iter().find_map(|s| self.store.slice(*s).keys().find(is_key))
+        rule.slices.iter().find_map(|s| self.store.slice(*s).keys().into_iter().find(is_key))
     }
 
     fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {

@@ -189,7 +189,7 @@ impl Pipeline {
         }
         // Also a version that does not count says that the feed was there.
         let day = self.feeds[f].earlier_day(event_ms);
-        let earlier = day.and_then(|day| self.shards.note_history(f, day));
+        let earlier = day.filter(|day| *day < self.shards.history_from(f));
         let known = matches!(verdict, Verdict::Known);
         match verdict {
             Verdict::Dead(_) | Verdict::Known | Verdict::Tombstone => batches[b].refuse(row),
@@ -201,9 +201,9 @@ impl Pipeline {
         for old in self.feeds[f].left_over(&batches[b], row) {
             self.take_off(batches, f, &old, cause);
         }
-        if let Some(before) = earlier {
+        if let Some(day) = earlier {
             self.add(batches);
-            self.shards.history_moved(f, before, cause);
+            self.shards.history_moved(f, day, cause);
         }
         if known {
             return;

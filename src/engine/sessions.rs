@@ -123,7 +123,7 @@ impl Shard {
             let old = sessions.partition_point(|s| s.end < before_local);
             sessions.drain(..old.saturating_sub(1));
             let over = sessions.last().is_none_or(|s| s.end < before_local);
-            if over && rule.slices.iter().all(|s| store.slice(*s).series(*key).is_none()) {
+            if over && rule.slices.iter().all(|s| !store.slice(*s).has(*key)) {
                 gone.push(*key);
             }
         }
@@ -138,9 +138,7 @@ impl Shard {
         let second = |pane: i32| i64::from(pane) * SECOND_MS;
         let mut seconds = Vec::new();
         for s in &rule.slices {
-            seconds.extend(
-                self.store.slice(*s).series(key).into_iter().flat_map(|s| s.panes()).map(second),
-            );
+            seconds.extend(self.store.slice(*s).panes_of(key, i32::MIN).into_iter().map(second));
         }
         let mut ended = sessions(seconds, from, gap_ms, max_ms);
         ended.retain(|s| s.end <= to);

@@ -2,14 +2,15 @@
 //!
 //! In: admitted pieces, corrections, and how far each rule's windows are closed. Out: new revisions of alerts and signals
 //! that became final. Shards share nothing but the plan; what one does depends on the order of its calls alone.
-//! The steps live in files of their own: `windows` (close and open windows), `correct` (late rows, corrections,
-//! withdrawals), `instant` (rules over single records).
+//! The steps live in files of their own: `windows` (closing), `open` (what fires before), `correct` (late rows, corrections,
+//! withdrawals), `instant` (rules over single records), `evidence` (the records behind an alert).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
+use super::evidence::Unproven;
 use crate::{
     alert::lifecycle::{AlertSpec, Lifecycle},
     model::{
@@ -31,9 +32,6 @@ use crate::{
         plan::{Plan, RulePlan},
     },
 };
-
-/// Ids of evidence records that an alert carries at most.
-pub const EVIDENCE_MAX: usize = 1_000;
 
 /// State of one shard.
 pub struct Shard {
@@ -58,8 +56,8 @@ pub struct Shard {
     pub(super) alerts: Vec<Alert>,
     /// Signals that became final since they were last collected.
     pub(super) finals: Vec<Signal>,
-    /// In lazy mode: firing alerts whose evidence is still to be read, by alert id.
-    pending: BTreeMap<String, (usize, u32, Alert)>,
+    /// In lazy mode: firing alerts whose evidence is still to be read.
+    pub(super) unproven: Unproven,
     /// Keys evaluated in closed windows, by rule.
     pub(super) evaluations: Vec<u64>,
     /// Evaluations that failed, by rule.
@@ -133,7 +131,7 @@ impl Shard {
             eager,
             alerts: Vec::new(),
             finals: Vec::new(),
-            pending: BTreeMap::new(),
+            unproven: Unproven::default(),
             evaluations: vec![0; plan.rules.len()],
             failures: vec![0; plan.rules.len()],
             not_ready: vec![0; plan.rules.len()],
@@ -161,6 +159,9 @@ impl Shard {
     /// Forgets what no window and no correction can need any more.
     pub(super) fn evict(&mut self, behind: &super::due::Behind) {
         let plan = self.plan.clone();
+        if let Some(before) = behind.rows.iter().flatten().max() {
+            self.prove_before(*before);
+        }
         for (i, s) in plan.panes.slices.iter().enumerate() {
             if let Some(to) = behind.slices[i] {
                 self.store.evict_panes(i, to - s.keep_ms);
@@ -221,10 +222,7 @@ impl Shard {
     /// End of input: hands over every signal, and the evidence of alerts that still fire.
     pub fn finish(&mut self) {
         let plan = self.plan.clone();
-        for (_, (rule, key, mut alert)) in std::mem::take(&mut self.pending) {
-            self.read_evidence(rule, key, &mut alert);
-            self.alerts.push(alert);
-        }
+        self.prove_before(i64::MAX);
         for (r, rule) in plan.rules.iter().enumerate() {
             self.finalise(r, rule, i64::MAX / 4, true);
         }
@@ -243,10 +241,9 @@ impl Shard {
         for mut alert in revisions {
             self.render(rule, &mut alert);
             if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
-                self.pending.remove(&alert.id);
-                self.read_evidence(rule, key, &mut alert);
+                self.prove_now(rule, key, &mut alert);
             } else {
-                self.pending.insert(alert.id.clone(), (rule, key, alert.clone()));
+                self.prove_later(rule, key, &alert);
             }
             self.alerts.push(alert);
         }
@@ -289,21 +286,6 @@ impl Shard {
     /// Whether a key is evaluated at every window end.
     pub(super) fn is_active(&self, rule: usize, key: u32) -> bool {
         self.rules[rule].active.binary_search(&key).is_ok()
-    }
-
-    /// Fills in the records behind an alert's window.
-    fn read_evidence(&mut self, rule: usize, key: u32, alert: &mut Alert) {
-        let plan = self.plan.clone();
-        let r = &plan.rules[rule];
-        if r.window.is_none() {
-            return;
-        }
-        let window =
-            self.zone.to_local(alert.window.start_ms)..self.zone.to_local(alert.window.end_ms);
-        let records = self.evaluator(rule, &[]).records(key, &window);
-        alert.evidence_total = records.len() as u64;
-        alert.evidence =
-            records.iter().take(EVIDENCE_MAX).map(|f| record_id(&plan, f).to_string()).collect();
     }
 
     /// The messages of an alert in both languages.

@@ -92,8 +92,18 @@ impl Shards {
         }
     }
 
-    /// Windows that had no full history while that of `feed` began at `before` say what they say now.
-    pub(super) fn history_moved(&mut self, feed: usize, before: i64, cause: Cause) {
+    /// Local time at which the history of a feed begins.
+    pub(super) fn history_from(&self, feed: usize) -> i64 {
+        self.list[0].history_from[feed]
+    }
+
+    /// The history of a feed begins at this earlier local day: windows that had no full history say what they say now.
+    pub(super) fn history_moved(&mut self, feed: usize, day: i64, cause: Cause) {
+        let before = self.history_from(feed);
+        self.look_open();
+        for s in &mut self.list {
+            s.history_from[feed] = day;
+        }
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
             if !rule.feeds.contains(&feed) || rule.lookback_ms == 0 {
@@ -102,18 +112,6 @@ impl Shards {
             let peers = self.peers(r, |s| s.moved_ends(r, feed, before), None);
             self.each(true, |s| s.history_moved(r, (feed, before), cause, &peers));
         }
-    }
-
-    /// The feed's history begins no later than this local day; returns where it began before, if that is later.
-    pub(super) fn note_history(&mut self, feed: usize, day: i64) -> Option<i64> {
-        let before = self.list[0].history_from[feed];
-        if day >= before {
-            return None;
-        }
-        for s in &mut self.list {
-            s.history_from[feed] = day;
-        }
-        Some(before)
     }
 
     /// Looks at all open windows.

@@ -1,8 +1,7 @@
-//! Closing windows, and looking into open ones.
+//! Closing windows.
 //!
-//! Promise: what a window answers is found out when it closes. A rule whose condition can only become truer fires as soon as
-//! a record makes it true: which record that was is read off the window's own rows, so it does not matter how many rows
-//! were added before anybody looked.
+//! Promise: what a window answers is found out when it closes, of the keys for which something changed. Open windows that
+//! fire before are in `open`; rows that change closed ones in `correct`.
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,13 +16,22 @@ use crate::{
         window::WindowSpec,
     },
     rule::{
-        evaluate::{PeerValues, Verdict, judge, row_values},
-        plan::{CompareWith, RulePlan},
+        evaluate::{PeerValues, Verdict, row_values},
+        plan::RulePlan,
     },
 };
 
 /// Peers' values of one rule's closing windows: by window end, then by compare.
 pub type PeersByEnd = Vec<(i64, Vec<Option<Arc<PeerValues>>>)>;
+
+/// What the close of a window left.
+#[derive(Default)]
+struct Closed {
+    /// Keys to be evaluated at the next end.
+    active: Vec<u32>,
+    /// Keys whose alert has ended or is less severe than before.
+    fallen: Vec<u32>,
+}
 
 impl Shard {
     /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
@@ -86,8 +94,7 @@ impl Shard {
         for (i, end) in ends.into_iter().enumerate() {
             let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            self.close_one(r, rule, &window, (every_ms, origin_ms), cause, peers);
-            self.rules[r].closed_to = Some(end);
+            self.close_one(r, rule, &window, every_ms, cause, peers);
         }
         self.closing = false;
         // A shard without a row of the rule has nothing to close, and knows all the same how far windows are closed.
@@ -95,77 +102,45 @@ impl Shard {
         self.rules[r].closed_to = self.rules[r].closed_to.max(Some(last));
     }
 
-    /// Looks into all open windows of early rules.
-    pub(super) fn look_open(&mut self) {
-        let plan = self.plan.clone();
-        for (r, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.early) {
-            let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-                continue;
-            };
-            let from = self.rules[r].closed_to.or_else(|| self.first_local(rule));
-            if let Some(from) = from {
-                let looks = self.ahead(rule, from, every_ms, origin_ms);
-                self.look(r, rule, looks);
-            }
-        }
-    }
-
     fn close_one(
         &mut self,
         r: usize,
         rule: &RulePlan,
         window: &Range<i64>,
-        (every_ms, origin_ms): (i64, i64),
+        every_ms: i64,
         cause: Cause,
         peers: &[Option<Arc<PeerValues>>],
     ) {
         self.closing = true;
         let end = window.end;
-        let close_cause = Cause { at_ms: self.zone.to_utc(end), ..cause };
+        let early = rule.early && self.specs[r].live;
         let mut keys = self.candidates(rule, window, every_ms);
         self.evaluator(r, peers).prefilter(&mut keys, window);
-        let active = self.rules[r].active.clone();
-        keys.extend(&active);
+        keys.extend(&self.rules[r].active);
         keys.sort_unstable();
         keys.dedup();
         let (verdicts, values) = self.verdicts(r, &keys, window, peers);
-        if rule.early && self.specs[r].live {
+        if early {
             // What open windows already say comes first: their records arrived before this close.
-            let mut news = self.news(r, rule, end, &keys, &verdicts);
-            let ahead = self.ahead(rule, end, every_ms, origin_ms);
-            news.extend(self.look_news(r, rule, ahead));
-            self.tell_news(r, rule, news);
+            let ahead = self.ahead(rule, Some(end));
+            let mut news = self.news_of(r, rule, end, &keys, &verdicts);
+            news.extend(self.news(r, rule, ahead));
+            self.tell_open(r, rule, news, None);
         }
-        let span = window_span(rule, end, &self.zone);
-        let live = self.specs[r].live;
-        let mut next = Vec::new();
-        for (i, key) in keys.iter().enumerate() {
-            let verdict = verdicts[i];
-            let was_active = self.is_active(r, *key);
-            if verdict.truth == Truth::Fire {
-                if live {
-                    let row = row_values(&values, i);
-                    let outcome =
-                        self.outcome(r, rule, *key, (span, true), verdict, &row, close_cause);
-                    self.tell(r, *key, &outcome);
-                }
-                let text = row_text(&rule.value_texts, &values, i);
-                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), text);
-                // A true key repeats its signal at every step, changed or not.
-                next.push(*key);
-            } else if live && (was_active || self.rules[r].early.contains_key(&(end, *key))) {
-                let k = self.store.interner(rule.space).key(*key).clone();
-                let outcome = self.quiet(r, &k, span, verdict.truth, close_cause, true);
-                self.tell(r, *key, &outcome);
-            }
+        let mut closed = Closed::default();
+        self.close_keys(r, rule, window, (&keys, &verdicts, &values), cause, &mut closed);
+        // Keys whose alert is of windows further on.
+        let mut others = self.rules[r].active.clone();
+        others.retain(|k| keys.binary_search(k).is_err());
+        if early && !others.is_empty() {
+            let (verdicts, values) = self.verdicts(r, &others, window, peers);
+            self.close_keys(r, rule, window, (&others, &verdicts, &values), cause, &mut closed);
         }
-        if live {
-            next.extend(keys.iter().filter(|k| self.is_active(r, **k)));
-            next.sort_unstable();
-            next.dedup();
-        }
-        self.replace_active(r, next);
-        self.lifecycle.closed(r, span.end_ms);
+        let Closed { mut active, fallen } = closed;
+        active.sort_unstable();
+        active.dedup();
+        self.replace_active(r, active);
+        self.lifecycle.closed(r, window_span(rule, end, &self.zone).end_ms);
         // Early marks of this window have served.
         let done: Vec<(i64, u32)> =
             self.rules[r].early.range(..(end + 1, 0)).map(|(k, _)| *k).collect();
@@ -174,14 +149,51 @@ impl Shard {
             let after = self.store.latest_ms();
             self.store.interner_mut(rule.space).release(mark.1, after);
         }
+        self.rules[r].closed_to = Some(end);
         // A key that has just gone quiet may already fire again in the next window.
-        if rule.early && self.specs[r].live {
-            let gone: Vec<u32> = active.into_iter().filter(|k| !self.is_active(r, *k)).collect();
-            if !gone.is_empty() {
-                let mut ahead = self.ahead(rule, end, every_ms, origin_ms);
-                ahead.retain(|(_, k)| gone.contains(k));
-                self.rules[r].closed_to = Some(end);
-                self.look(r, rule, ahead);
+        let looks = self.ahead_of(r, rule, &fallen);
+        self.look_again(r, rule, looks, cause);
+    }
+
+    /// Says what a closing window says of some keys, and keeps their signals.
+    fn close_keys(
+        &mut self,
+        r: usize,
+        rule: &RulePlan,
+        window: &Range<i64>,
+        (keys, verdicts, values): (&[u32], &[Verdict], &RecordBatch),
+        cause: Cause,
+        closed: &mut Closed,
+    ) {
+        let end = window.end;
+        let cause = Cause { at_ms: self.zone.to_utc(end), ..cause };
+        let span = window_span(rule, end, &self.zone);
+        let live = self.specs[r].live;
+        for (i, key) in keys.iter().enumerate() {
+            let verdict = verdicts[i];
+            let known = if live && rule.early { self.severity(r, rule, *key) } else { None };
+            if verdict.truth == Truth::Fire {
+                if live {
+                    let row = row_values(values, i);
+                    let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, cause);
+                    self.tell(r, *key, &outcome);
+                }
+                let text = row_text(&rule.value_texts, values, i);
+                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), text);
+                // A true key repeats its signal at every step, changed or not.
+                closed.active.push(*key);
+            } else if live
+                && (self.is_active(r, *key) || self.rules[r].early.contains_key(&(end, *key)))
+            {
+                let k = self.store.interner(rule.space).key(*key).clone();
+                let outcome = self.quiet(r, &k, span, verdict.truth, cause, true);
+                self.tell(r, *key, &outcome);
+            }
+            if live && self.is_active(r, *key) {
+                closed.active.push(*key);
+            }
+            if known.is_some() && self.severity(r, rule, *key) < known {
+                closed.fallen.push(*key);
             }
         }
     }
@@ -250,14 +262,7 @@ impl Shard {
             }
             return keys;
         }
-        let mut shifts: Vec<i64> = vec![0];
-        for c in &rule.compares {
-            match &c.with {
-                CompareWith::Shift(s) => shifts.push(*s),
-                CompareWith::History { shifts: s, .. } => shifts.extend(s),
-                CompareWith::Peers { .. } => {}
-            }
-        }
+        let shifts: Vec<i64> = std::iter::once(0).chain(rule.shifts()).collect();
         // From this window on a compare has its full history: what was NULL may now be true without a row coming or going.
         let history_from = rule.feeds.iter().map(|f| self.history_from[*f]).max();
         let ready = shifts[1..].iter().any(|s| {
@@ -274,7 +279,7 @@ impl Shard {
                 let (start, end) = (window.start - shift, window.end - shift);
                 let entered = grid.pane(end - every_ms)..grid.pane(end);
                 if *shift == 0 && rule.early {
-                    keys.extend(slice.hot(entered));
+                    keys.extend(slice.hot(&self.plan.panes.slices[*s], entered));
                 } else {
                     keys.extend(slice.touched(entered));
                 }
@@ -309,128 +314,6 @@ impl Shard {
         self.failures[r] += values.failures;
         self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
         (verdicts, values.batch)
-    }
-
-    /// Keys with rows in open panes behind the window that ends at `from`, each with the first window that holds them.
-    fn ahead(&self, rule: &RulePlan, from: i64, every_ms: i64, origin_ms: i64) -> Vec<(i64, u32)> {
-        let mut looks = Vec::new();
-        for s in &rule.slices {
-            let grid = self.plan.panes.slices[*s].grid;
-            let slice = self.store.slice(*s);
-            let mut pane = grid.pane(from);
-            while let Some(p) = slice.next_touched(pane) {
-                let end = next_end(grid.start(p), every_ms, origin_ms);
-                looks.extend(slice.touched(p..p + 1).map(|k| (end, k)));
-                pane = p + 1;
-            }
-        }
-        looks
-    }
-
-    /// Looks into open windows: (local end, key), and tells what is new.
-    pub(super) fn look(&mut self, r: usize, rule: &RulePlan, looks: Vec<(i64, u32)>) {
-        // A shadow rule raises no alerts, and its signals are found out when windows close.
-        if !self.specs[r].live {
-            return;
-        }
-        let news = self.look_news(r, rule, looks);
-        self.tell_news(r, rule, news);
-    }
-
-    fn look_news(
-        &mut self,
-        r: usize,
-        rule: &RulePlan,
-        mut looks: Vec<(i64, u32)>,
-    ) -> Vec<(u64, i64, u32)> {
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
-        looks.sort_unstable();
-        looks.dedup();
-        let mut news = Vec::new();
-        for of_end in looks.chunk_by(|a, b| a.0 == b.0) {
-            let end = of_end[0].0;
-            let mut keys: Vec<u32> = of_end.iter().map(|(_, k)| *k).collect();
-            let window = end - width_ms..end;
-            let mut evaluator = self.evaluator(r, &[]);
-            evaluator.prefilter(&mut keys, &window);
-            if !keys.is_empty() {
-                let values = evaluator.values(&keys, &window);
-                let verdicts = judge(rule, &values.batch);
-                news.extend(self.news(r, rule, end, &keys, &verdicts));
-            }
-        }
-        news
-    }
-
-    /// Keys whose open window fires and says more than was told: (arrival that made it so, local end, key).
-    fn news(
-        &mut self,
-        r: usize,
-        rule: &RulePlan,
-        end: i64,
-        keys: &[u32],
-        verdicts: &[Verdict],
-    ) -> Vec<(u64, i64, u32)> {
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
-        let mut news = Vec::new();
-        for (key, verdict) in keys.iter().zip(verdicts) {
-            if verdict.truth == Truth::Fire && self.is_news(r, rule, end, *key, *verdict) {
-                let (found, steps, _) =
-                    self.evaluator(r, &[]).trajectory(*key, &(end - width_ms..end));
-                if let Some(first) = steps.iter().position(|v| v.truth == Truth::Fire) {
-                    news.push((found[first].arrival(), end, *key));
-                }
-            }
-        }
-        news
-    }
-
-    /// Tells news in the order in which the records came, whatever the window.
-    fn tell_news(&mut self, r: usize, rule: &RulePlan, mut news: Vec<(u64, i64, u32)>) {
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
-        news.sort_unstable();
-        for (_, end, key) in news {
-            self.fire_early(r, rule, key, &(end - width_ms..end));
-        }
-    }
-
-    /// Whether an open window that fires has not been told and would change something.
-    fn is_news(&self, r: usize, rule: &RulePlan, end: i64, key: u32, verdict: Verdict) -> bool {
-        let state = &self.rules[r];
-        match state.early.get(&(end, key)) {
-            Some(told) => verdict.severity > *told,
-            None => {
-                let canonical = &self.store.interner(rule.space).key(key).canonical;
-                match self.lifecycle.severity(r, canonical) {
-                    Some(severity) => verdict.severity > severity,
-                    None => true,
-                }
-            }
-        }
-    }
-
-    /// Tells when an open window became true, and when its severity rose, record by record.
-    fn fire_early(&mut self, r: usize, rule: &RulePlan, key: u32, window: &Range<i64>) {
-        let (found, steps, batch) = self.evaluator(r, &[]).trajectory(key, window);
-        let span = window_span(rule, window.end, &self.zone);
-        let mut told = self.rules[r].early.get(&(window.end, key)).copied();
-        for (i, verdict) in steps.iter().enumerate() {
-            if verdict.truth != Truth::Fire || told.is_some_and(|t| verdict.severity <= t) {
-                continue;
-            }
-            let (arrival, arrived_ms) = found[i].piece.arrival(found[i].row);
-            let cause = Cause { at_ms: found[i].event_ms(), arrival, arrived_ms };
-            let row = row_values(&batch, i);
-            let mut outcome = self.outcome(r, rule, key, (span, false), *verdict, &row, cause);
-            outcome.context = self.context(r, &found[i]);
-            self.tell(r, key, &outcome);
-            told = Some(verdict.severity);
-        }
-        if let Some(severity) = told
-            && self.rules[r].early.insert((window.end, key), severity).is_none()
-        {
-            self.store.interner_mut(rule.space).retain(key);
-        }
     }
 
     /// Keeps a signal until it is final.

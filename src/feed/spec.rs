@@ -82,6 +82,13 @@ impl FeedSpec {
         self.allowed_lateness_ms == 0 && self.schema.version.is_none() && self.schema.op.is_none()
     }
 
+    /// How far behind the feed's watermark rows of any partition are still taken: what is older may be in a window that can
+    /// no longer change, or in a pane that is gone.
+    #[must_use]
+    pub fn kept_ms(&self) -> i64 {
+        if self.closes_for_good() { 0 } else { self.correctable_ms() }
+    }
+
     /// A spec of this schema with every setting at its default: in order, no lateness.
     #[must_use]
     pub fn plain(schema: FeedSchema) -> Self {

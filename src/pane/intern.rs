@@ -118,6 +118,12 @@ impl Interner {
         }
     }
 
+    /// Above every number that was ever given.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Keys known.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! Kept as long as any window or correction can need them: for evidence, for the record that made a condition true, for
 //! aggregates that cannot subtract, and for the second tier. The index costs eight bytes per row and key; it is sorted
-//! the first time somebody asks.
+//! the first time somebody asks, and then finds a key at once.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -10,6 +10,7 @@ use arrow::{array::RecordBatch, compute::interleave_record_batch};
 use hashbrown::HashSet;
 
 use super::{prepare::Rows, slice::NO_KEY};
+use crate::model::hash::HashedMap;
 
 /// Rows `[from, to)` of a batch as they were admitted together.
 #[derive(Debug)]
@@ -82,6 +83,8 @@ struct Kept {
 struct Index {
     /// (key, row), rows ascending within a key once sorted.
     pairs: Vec<(u32, u32)>,
+    /// Once sorted: key → its first pair.
+    first: HashedMap<u32, u32>,
     sorted: bool,
 }
 
@@ -89,13 +92,20 @@ impl Index {
     /// The pairs of a key; sorts them the first time.
     fn of_key(&mut self, key: u32) -> &[(u32, u32)] {
         if !self.sorted {
-            self.pairs.sort_unstable();
-            self.pairs.shrink_to_fit();
-            self.sorted = true;
+            self.sort();
         }
-        let from = self.pairs.partition_point(|(k, _)| *k < key);
-        let to = from + self.pairs[from..].partition_point(|(k, _)| *k == key);
-        &self.pairs[from..to]
+        let Some(first) = self.first.get(&key) else { return &[] };
+        let from = &self.pairs[*first as usize..];
+        &from[..from.iter().take_while(|(k, _)| *k == key).count()]
+    }
+
+    fn sort(&mut self) {
+        self.pairs.sort_unstable();
+        self.pairs.shrink_to_fit();
+        self.sorted = true;
+        for (i, (key, _)) in self.pairs.iter().enumerate() {
+            self.first.entry(*key).or_insert(i as u32);
+        }
     }
 }
 
@@ -136,7 +146,7 @@ impl KeptRows {
                 });
                 Index {
                     pairs: own.map(|(i, k)| (*k, piece.from + i as u32)).collect(),
-                    sorted: false,
+                    ..Index::default()
                 }
             })
             .collect::<Vec<_>>();
@@ -205,7 +215,8 @@ impl KeptRows {
     /// Bytes of row references.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        self.feeds.iter().flatten().flat_map(|k| &k.by_keying).map(|i| i.pairs.capacity() * 8).sum()
+        let bytes = |i: &Index| i.pairs.capacity() * 8 + i.first.capacity() * 9;
+        self.feeds.iter().flatten().flat_map(|k| &k.by_keying).map(bytes).sum()
     }
 
     /// Rows kept.

@@ -150,6 +150,11 @@ impl Series {
         self.entries.iter().map(|e| e.pane)
     }
 
+    /// Those at or behind `pane`.
+    pub fn panes_from(&self, pane: i32) -> impl Iterator<Item = i32> + '_ {
+        self.entries[self.range(pane, i32::MAX).start..].iter().map(|e| e.pane)
+    }
+
     /// Total of the entries before `at`.
     #[inline]
     fn upto(&self, at: usize) -> u32 {

@@ -63,6 +63,61 @@ pub struct PeerValues {
     measures: Vec<ArrayRef>,
 }
 
+/// How the open window of one key grew.
+#[derive(Debug)]
+pub struct Growth {
+    /// The rows that moved its values, in the order of their arrival.
+    pub records: Vec<Found>,
+    /// The values after each of them.
+    pub values: RecordBatch,
+    /// What held after each. Clear where nobody asks: before the key has a row in the window's last step, so that a window
+    /// far ahead is not compared with one that is hardly begun, and while a row is in some slices only.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Growth {
+    /// The steps at which the window fires more severely than at all before, and than `told`.
+    #[must_use]
+    pub fn rises(&self, told: Option<Severity>) -> Vec<usize> {
+        let mut highest = told;
+        let rises = |(i, verdict): (usize, &Verdict)| {
+            let rises = verdict.truth == Truth::Fire && Some(verdict.severity) > highest;
+            rises.then(|| {
+                highest = Some(verdict.severity);
+                i
+            })
+        };
+        self.verdicts.iter().enumerate().filter_map(rises).collect()
+    }
+}
+
+/// A row of a window that grows, in one of the rule's slices.
+#[derive(Debug)]
+struct Event {
+    /// Position in the rule's slices.
+    slice: usize,
+    pane: i32,
+    found: Found,
+}
+
+/// What the rows of a batch of values are.
+#[derive(Debug, Clone, Copy)]
+enum Rows<'a> {
+    /// Keys, each with all of its rows.
+    Keys(&'a [u32]),
+    /// One key after each of its rows; windows that end at `closed_to` or before have all of theirs.
+    Growing { key: u32, events: &'a [Event], closed_to: i64 },
+}
+
+impl Rows<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Keys(keys) => keys.len(),
+            Self::Growing { events, .. } => events.len(),
+        }
+    }
+}
+
 /// Evaluates one rule over the store of one shard.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
@@ -84,10 +139,7 @@ impl Evaluator<'_> {
     pub fn has_rows(&self, key: u32, window: &Range<i64>) -> bool {
         self.rule.slices.iter().any(|s| {
             let panes = self.panes(*s, window);
-            self.store
-                .slice(*s)
-                .series(key)
-                .is_some_and(|series| !series.range(panes.start, panes.end).is_empty())
+            self.store.slice(*s).rows(key, &panes) > 0
         })
     }
 
@@ -100,27 +152,24 @@ impl Evaluator<'_> {
             let panes = self.panes(aggregate.slice, window);
             match aggregate.read {
                 Read::Rows => {
-                    keys.retain(|k| {
-                        let rows = slice.series(*k).map_or(0, |s| s.rows(panes.start, panes.end));
-                        rows as f64 >= *bound
-                    });
+                    let rows = slice.rows_in(panes);
+                    keys.retain(|k| rows(*k) as f64 >= *bound);
                 }
                 Read::Slot(slot) => {
                     let kind = plan.slots[slot].kind;
-                    let mut state = vec![0; kind.words()];
                     let arg = &self.store.plan().feeds[plan.feed].args[plan.slots[slot].arg];
-                    keys.retain(|k| {
-                        state.fill(0);
-                        slice.state(plan, slot, *k, &panes, &mut state);
-                        match kind {
-                            Kernel::Distinct | Kernel::NonNull => state[0] as f64 >= *bound,
-                            // A float sum near the bound is left to the exact comparison.
-                            Kernel::Sum => {
-                                let sum = kernel::sum_value(&state, arg.value.data_type());
-                                sum >= bound - bound.abs() * 1e-9
-                            }
-                            _ => true,
+                    let states = slice.states(plan, slot, keys, &panes);
+                    let mut states = states.chunks_exact(kind.words());
+                    keys.retain(|_| match (kind, states.next()) {
+                        (Kernel::Distinct | Kernel::NonNull, Some(state)) => {
+                            state[0] as f64 >= *bound
                         }
+                        // A float sum near the bound is left to the exact comparison.
+                        (Kernel::Sum, Some(state)) => {
+                            let sum = kernel::sum_value(state, arg.value.data_type());
+                            sum >= bound - bound.abs() * 1e-9
+                        }
+                        _ => true,
                     });
                 }
                 _ => {}
@@ -136,7 +185,7 @@ impl Evaluator<'_> {
         let mut failures = 0;
         let aggregates = self.aggregates(keys, window);
         let mut columns = self.measures(&aggregates, keys.len(), &mut failures);
-        self.compare_columns(keys, window, &mut columns, &mut failures);
+        self.compare_columns(Rows::Keys(keys), window, &mut columns, &mut failures);
         Values { batch: batch_of(self.rule, columns, keys.len()), failures }
     }
 
@@ -146,38 +195,47 @@ impl Evaluator<'_> {
         judge(self.rule, &values.batch)
     }
 
-    /// The values of `key` as they grew, record by record in arrival order, within the window: for each record its place
-    /// and the verdict after it. Only for early rules, whose compares do not change with the window's own rows.
-    pub fn trajectory(
+    /// How the open window `[start, end)` of `key` grew, record by record in the order of arrival; its last step is as
+    /// long as `every_ms`. Windows that end at the local time `closed_to` or before do not change: of those that are
+    /// compared with and end behind it, a record sees what had arrived. Only for early rules.
+    pub fn growth(
         &mut self,
         key: u32,
         window: &Range<i64>,
-    ) -> (Vec<Found>, Vec<Verdict>, RecordBatch) {
+        every_ms: i64,
+        closed_to: i64,
+    ) -> Growth {
         let rule = self.rule;
-        let mut events: Vec<(usize, Found)> = Vec::new();
-        for (i, s) in rule.slices.iter().enumerate() {
-            let panes = self.panes(*s, window);
-            events.extend(self.store.rows_of(*s, key, &panes).into_iter().map(|f| (i, f)));
+        let moving = rule.shifts().filter(|s| window.end - s > closed_to);
+        let from = window.start - moving.max().unwrap_or(0);
+        let mut events: Vec<Event> = Vec::new();
+        for (slice, s) in rule.slices.iter().enumerate() {
+            let panes = self.panes(*s, &(from..window.end));
+            let lane = self.plan.panes.slices[*s].lane;
+            let rows = self.store.rows_of(*s, key, &panes).into_iter();
+            events.extend(rows.map(|found| Event {
+                slice,
+                pane: found.piece.rows.panes[lane][found.row as usize],
+                found,
+            }));
         }
-        events.sort_by_key(|(slice, f)| (f.arrival(), *slice));
-        let n = events.len();
-        let columns: Vec<ArrayRef> = rule
-            .aggregates
-            .iter()
-            .map(|a| self.running(a, rule.slices.iter().position(|s| *s == a.slice), &events))
-            .collect();
-        let aggregates = aggregate_batch(rule, columns, n);
+        events.sort_by_key(|e| (e.found.arrival(), e.slice));
         let mut failures = 0;
-        let mut columns = self.measures(&aggregates, n, &mut failures);
-        let mut compared = Vec::new();
-        self.compare_columns(&[key], window, &mut compared, &mut failures);
-        let all_first = UInt32Array::from(vec![0; n]);
-        columns.extend(compared.iter().map(|c| {
-            take(c.as_ref(), &all_first, None).unwrap_or_else(|_| new_null_array(c.data_type(), n))
-        }));
-        let batch = batch_of(rule, columns, n);
-        let verdicts = judge(rule, &batch);
-        (events.into_iter().map(|(_, f)| f).collect(), verdicts, batch)
+        let mut columns = self.grown(&events, window, &mut failures);
+        let rows = Rows::Growing { key, events: &events, closed_to };
+        self.compare_columns(rows, window, &mut columns, &mut failures);
+        let values = batch_of(rule, columns, events.len());
+        let mut verdicts = judge(rule, &values);
+        let newest = window.end - every_ms..window.end;
+        let mut begun = false;
+        for (i, event) in events.iter().enumerate() {
+            begun |= self.panes(rule.slices[event.slice], &newest).contains(&event.pane);
+            let next = events.get(i + 1).map(|next| next.found.arrival());
+            if !begun || next == Some(event.found.arrival()) {
+                verdicts[i].truth = Truth::Clear;
+            }
+        }
+        Growth { records: events.into_iter().map(|e| e.found).collect(), verdicts, values }
     }
 
     /// The rule's measures over peers in each of `windows`, which ascend: for the peer keys of this shard whose hash is in
@@ -271,25 +329,17 @@ impl Evaluator<'_> {
     /// One aggregate of many keys over one window.
     fn read(&mut self, aggregate: &Aggregate, keys: &[u32], window: &Range<i64>) -> ArrayRef {
         let panes = self.panes(aggregate.slice, window);
-        let (from, to) = (panes.start, panes.end);
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
-                let slice = self.store.slice(aggregate.slice);
-                let rows =
-                    keys.iter().map(|k| slice.series(*k).map_or(0, |s| s.rows(from, to) as i64));
-                Arc::new(rows.collect::<Int64Array>())
+                let rows = self.store.slice(aggregate.slice).rows_in(panes);
+                Arc::new(keys.iter().map(|k| rows(*k) as i64).collect::<Int64Array>())
             }
             Read::Slot(slot) | Read::Mean(slot, _) => {
                 let plan = self.store.plan().clone();
                 let plan = &plan.slices[aggregate.slice];
                 let slice = self.store.slice(aggregate.slice);
                 let kind = plan.slots[*slot].kind;
-                let words = kind.words();
-                let mut states = vec![0; keys.len() * words];
-                for (key, state) in keys.iter().zip(states.chunks_exact_mut(words)) {
-                    slice.state(plan, *slot, *key, &panes, state);
-                }
-                finish(aggregate, kind, &states)
+                finish(aggregate, kind, &slice.states(plan, *slot, keys, &panes))
             }
             Read::FromRows(udaf) => {
                 let udaf = udaf.clone();
@@ -321,19 +371,24 @@ impl Evaluator<'_> {
         as_type(column, &aggregate.data_type)
     }
 
-    /// One aggregate after each of `events`, in their order; only events of its own slice move it.
-    fn running(
-        &self,
-        aggregate: &Aggregate,
-        own: Option<usize>,
-        events: &[(usize, Found)],
-    ) -> ArrayRef {
-        let mine = |s: &usize| Some(*s) == own;
+    /// The rule's measures over `window` after each of `events`.
+    fn grown(&self, events: &[Event], window: &Range<i64>, failures: &mut u64) -> Vec<ArrayRef> {
+        let aggregates = self.rule.aggregates.iter();
+        let columns = aggregates.map(|a| self.running(a, events, window)).collect();
+        let batch = aggregate_batch(self.rule, columns, events.len());
+        self.measures(&batch, events.len(), failures)
+    }
+
+    /// One aggregate over `window` after each of `events`, in their order; only events of its own slice move it.
+    fn running(&self, aggregate: &Aggregate, events: &[Event], window: &Range<i64>) -> ArrayRef {
+        let own = self.rule.slices.iter().position(|s| *s == aggregate.slice);
+        let panes = self.panes(aggregate.slice, window);
+        let mine = |e: &Event| Some(e.slice) == own && panes.contains(&e.pane);
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
                 let mut n = 0i64;
-                let rows = events.iter().map(|(s, _)| {
-                    n += i64::from(mine(s));
+                let rows = events.iter().map(|e| {
+                    n += i64::from(mine(e));
                     n
                 });
                 Arc::new(rows.collect::<Int64Array>())
@@ -343,14 +398,14 @@ impl Evaluator<'_> {
                 let slot = plan.slots[*slot];
                 let arg = &self.store.plan().feeds[plan.feed].args[slot.arg];
                 let found: Vec<&Found> =
-                    events.iter().filter(|(s, _)| mine(s)).map(|(_, f)| f).collect();
+                    events.iter().filter(|e| mine(e)).map(|e| &e.found).collect();
                 let states = running_states(slot.kind, arg, &found);
                 let mut next = 0;
                 let none = vec![0; slot.kind.words()];
                 let states: Vec<i64> = events
                     .iter()
-                    .flat_map(|(s, _)| {
-                        next += usize::from(mine(s));
+                    .flat_map(|e| {
+                        next += usize::from(mine(e));
                         if next == 0 { &none } else { &states[next - 1] }
                     })
                     .copied()
@@ -377,7 +432,7 @@ impl Evaluator<'_> {
 
     fn compare_columns(
         &mut self,
-        keys: &[u32],
+        rows: Rows<'_>,
         window: &Range<i64>,
         columns: &mut Vec<ArrayRef>,
         failures: &mut u64,
@@ -387,31 +442,31 @@ impl Evaluator<'_> {
             match &compare.with {
                 CompareWith::Shift(shift) => {
                     let earlier = window.start - shift..window.end - shift;
-                    let all = self.measures_at(keys, &earlier, failures);
+                    let all = self.measures_at(rows, &earlier, failures);
                     columns.extend(compare.measures.iter().map(|m| all[*m].clone()));
                 }
                 CompareWith::History { shifts, of } => {
                     // History that is only partly there is no history: `when` must not compare with half of it.
                     if shifts.iter().any(|s| window.start - s < self.history_from) {
-                        let null = || new_null_array(&DataType::Float64, keys.len());
+                        let null = || new_null_array(&DataType::Float64, rows.len());
                         columns.extend(compare.measures.iter().map(|_| null()));
                         continue;
                     }
                     let windows: Vec<Vec<ArrayRef>> = shifts
                         .iter()
                         .map(|s| {
-                            self.measures_at(keys, &(window.start - s..window.end - s), failures)
+                            self.measures_at(rows, &(window.start - s..window.end - s), failures)
                         })
                         .collect();
                     for m in &compare.measures {
                         let series: Vec<&ArrayRef> = windows.iter().map(|w| &w[*m]).collect();
-                        columns.push(history(&series, *of, keys.len()));
+                        columns.push(history(&series, *of, rows.len()));
                     }
                 }
                 CompareWith::Peers { link, .. } => {
                     let peers = self.peers.get(i).and_then(Option::as_ref);
                     for m in &compare.measures {
-                        columns.push(self.peer_column(peers, *link, *m, keys));
+                        columns.push(self.peer_column(peers, *link, *m, rows));
                     }
                 }
             }
@@ -421,16 +476,27 @@ impl Evaluator<'_> {
     /// All measures over an earlier window; NULL where it begins before the feed's history.
     fn measures_at(
         &mut self,
-        keys: &[u32],
+        rows: Rows<'_>,
         window: &Range<i64>,
         failures: &mut u64,
     ) -> Vec<ArrayRef> {
         if window.start < self.history_from {
-            let null = |m: &super::plan::Measure| new_null_array(m.value.data_type(), keys.len());
+            let null = |m: &super::plan::Measure| new_null_array(m.value.data_type(), rows.len());
             return self.rule.measures.iter().map(null).collect();
         }
-        let batch = self.aggregates(keys, window);
-        self.measures(&batch, keys.len(), failures)
+        match rows {
+            Rows::Keys(keys) => {
+                let batch = self.aggregates(keys, window);
+                self.measures(&batch, keys.len(), failures)
+            }
+            Rows::Growing { events, closed_to, .. } if window.end > closed_to => {
+                self.grown(events, window, failures)
+            }
+            Rows::Growing { key, .. } => {
+                let fixed = self.measures_at(Rows::Keys(&[key]), window, failures);
+                fixed.iter().map(|column| repeated(column, rows.len())).collect()
+            }
+        }
     }
 
     fn peer_column(
@@ -438,10 +504,10 @@ impl Evaluator<'_> {
         peers: Option<&Arc<PeerValues>>,
         link: usize,
         measure: usize,
-        keys: &[u32],
+        rows: Rows<'_>,
     ) -> ArrayRef {
-        let null = || new_null_array(self.rule.measures[measure].value.data_type(), keys.len());
-        let Some(peers) = peers else { return null() };
+        let null = || new_null_array(self.rule.measures[measure].value.data_type(), rows.len());
+        let (Some(peers), Rows::Keys(keys)) = (peers, rows) else { return null() };
         // Peers none of whose rows is counted have 0 of them, as a key has.
         let none = peers.measures[measure].len().saturating_sub(1) as u32;
         let rows: UInt32Array = keys
@@ -580,6 +646,12 @@ fn zeroed(column: &ArrayRef) -> ArrayRef {
         }
         Err(_) => column.clone(),
     }
+}
+
+/// A column of one value as one of `n`.
+fn repeated(one: &ArrayRef, n: usize) -> ArrayRef {
+    take(one.as_ref(), &UInt32Array::from(vec![0; n]), None)
+        .unwrap_or_else(|_| new_null_array(one.data_type(), n))
 }
 
 fn as_type(column: ArrayRef, data_type: &DataType) -> ArrayRef {

@@ -202,6 +202,18 @@ impl RulePlan {
         self.compares.iter().flat_map(|c| c.measures.iter().map(move |m| (c, *m)))
     }
 
+    /// By how much earlier the windows ended that compares read.
+    pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
+        self.compares
+            .iter()
+            .flat_map(|c| match &c.with {
+                CompareWith::Shift(shift) => std::slice::from_ref(shift),
+                CompareWith::History { shifts, .. } => shifts,
+                CompareWith::Peers { .. } => &[],
+            })
+            .copied()
+    }
+
     /// Whether any compare is with peers.
     #[must_use]
     pub fn has_peers(&self) -> bool {

@@ -128,7 +128,7 @@ impl Running {
         self.request("POST", EVENTS, headers, body.as_bytes())
     }
 
-    fn alerts(&self) -> Vec<Value> {
+    pub(crate) fn alerts(&self) -> Vec<Value> {
         let reply = self.get("/api/v1/alerts?limit=1000");
         assert_eq!(reply.status, 200, "{}", reply.body);
         let rows = reply.body["alerts"].as_array().unwrap();

@@ -17,6 +17,7 @@ mod feeds;
 mod house;
 mod http;
 mod lateness;
+mod live;
 mod parts;
 mod readme;
 mod real;

@@ -98,7 +98,7 @@ pub fn difference(kind: Kernel, into: &mut [i64], last: &[i64], before: &[i64]) 
     }
 }
 
-/// Merges one entry's words into `into`; kernels that carry are read by [`difference`].
+/// Merges the words of one entry of its own into `into`; running totals are read by [`difference`].
 #[inline]
 pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
     match kind {
@@ -115,7 +115,12 @@ pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
                 into.copy_from_slice(from);
             }
         }
-        Kernel::NonNull | Kernel::Sum | Kernel::Distinct => {}
+        Kernel::NonNull => into[0] += from[0],
+        Kernel::Sum => {
+            store(into, load(into).wrapping_add(load(from)));
+            into[2] += from[2];
+        }
+        Kernel::Distinct => {}
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{How, World};
+use super::{How, World, Written};
 
-/// Signals of one rule over one feed, in UTC: window end, values, and whether it is open.
-fn signals(times: &str, rule: &str, rows: &[Value], how: How) -> Vec<String> {
+/// What is found by one rule over one feed, in UTC.
+fn written(times: &str, rule: &str, rows: &[Value], how: How) -> Written {
     let feed = format!(
         "feed: reports\ntitle: {{zh: 报告, en: Reports}}\nrecord_id: id\nversion: v\nop: op\nevent_time: at\n{times}\n\
          columns:\n  id: text\n  v: int\n  op: text\n  at: {{type: timestamp, required: true}}\n  firm: text\n  \
@@ -14,13 +14,42 @@ fn signals(times: &str, rule: &str, rows: &[Value], how: How) -> Vec<String> {
     let rule =
         format!("rule: r\ntitle: {{zh: 规则, en: Rule}}\nkind: window\nfeed: reports\n{rule}\n");
     let lines: String = rows.iter().map(|r| format!("{r}\n")).collect();
-    let written = World::of("UTC", &[("reports", feed)], &[rule], &[lines]).replay(how);
+    World::of("UTC", &[("reports", feed)], &[rule], &[lines]).replay(how)
+}
+
+/// Its signals: window end, values, and whether it is open.
+fn signals(times: &str, rule: &str, rows: &[Value], how: How) -> Vec<String> {
     let line = |l: super::Line| {
         let end = jiff::Timestamp::from_millisecond(l.window.1).unwrap();
         let values = Value::Object(l.values);
         format!("{end} {values}{}", if l.open { " open" } else { "" })
     };
-    written.lines("r").into_iter().map(line).collect()
+    written(times, rule, rows, how).lines("r").into_iter().map(line).collect()
+}
+
+/// Its alerts as they ended, the same for a replay and for live runs: how they ended, when they fired, in which window with what values, and
+/// the records behind it.
+fn alerts(times: &str, rule: &str, rows: &[Value]) -> Vec<String> {
+    let plain = written(times, rule, rows, How::default()).alerts;
+    for batch_rows in [1, 2, 3, 100] {
+        let live = How { batch_rows, eager: true, ..How::default() };
+        assert_eq!(written(times, rule, rows, live).alerts, plain, "{batch_rows} rows at once");
+    }
+    let line = |line: &str| {
+        let alert: Value = serde_json::from_str(line).unwrap();
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        format!(
+            "{} {} {} {} {}",
+            text(&alert["state"]),
+            text(&alert["fired_at"]),
+            text(&alert["window"]["end"]),
+            alert["values"],
+            alert["evidence"]
+        )
+    };
+    let mut lines: Vec<String> = plain.lines().map(line).collect();
+    lines.sort();
+    lines
 }
 
 /// A row of firm `f`.
@@ -160,4 +189,69 @@ fn a_row_that_adds_nothing_to_what_a_key_waits_for_is_not_forgotten() {
     ];
     let got = signals("", rule, &rows, How::default());
     assert_eq!(got[0], r#"2026-03-06T00:00:00Z {"total":5,"n":2}"#);
+}
+
+#[test]
+fn the_window_that_a_record_made_true_first_fires_whoever_looked_when() {
+    let rule = "key: [firm]\nwindow: {tumbling: 1d}\nmeasures: {n: count(*)}\nwhen: n >= 2";
+    let rows = [
+        row("a", "2026-03-02T12:00:00Z", 1),
+        row("b", "2026-03-04T12:00:00Z", 1),
+        row("c", "2026-03-04T13:00:00Z", 1),
+        row("d", "2026-03-02T14:00:00Z", 1),
+        with(row("e", "2026-03-14T00:00:00Z", 1), json!({"firm": "g"})),
+    ];
+    let got = alerts("out_of_order: 5d", rule, &rows);
+    let expect = [
+        r#"resolved 2026-03-03T00:00:00Z 2026-03-03T00:00:00Z {"n":2} ["a","d"]"#,
+        r#"resolved 2026-03-04T13:00:00Z 2026-03-05T00:00:00Z {"n":2} ["b","c"]"#,
+    ];
+    assert_eq!(got, expect);
+}
+
+#[test]
+fn a_row_out_of_order_is_seen_by_later_windows_too() {
+    let rule =
+        "key: [firm]\nwindow: {sliding: 2d, every: 1d}\nmeasures: {n: count(*)}\nwhen: n >= 3";
+    let rows = [
+        row("a", "2026-03-03T12:00:00Z", 1),
+        row("b", "2026-03-04T12:00:00Z", 1),
+        row("c", "2026-03-03T13:00:00Z", 1),
+        row("d", "2026-03-04T13:00:00Z", 1),
+    ];
+    let got = alerts("out_of_order: 3d", rule, &rows);
+    assert_eq!(got, [r#"firing 2026-03-03T13:00:00Z 2026-03-05T00:00:00Z {"n":3} ["a","c","b"]"#]);
+}
+
+#[test]
+fn an_open_window_is_compared_with_what_had_arrived() {
+    let rule = "key: [firm]\nwindow: {tumbling: 1d}\nmeasures: {n: count(*)}\ncompare: {c: {shift: 1d}}\n\
+                when: n >= 2 and c.n = 1";
+    let rows = [
+        row("a", "2026-03-02T12:00:00Z", 1),
+        row("b", "2026-03-03T12:00:00Z", 1),
+        row("c", "2026-03-03T13:00:00Z", 1),
+        row("d", "2026-03-02T13:00:00Z", 1),
+        with(row("e", "2026-03-09T00:00:00Z", 1), json!({"firm": "g"})),
+    ];
+    // The last record before the close makes it untrue, and the close takes it back.
+    let got = alerts("history_from: 2026-03-01\nout_of_order: 2d", rule, &rows);
+    let expect = r#"retracted 2026-03-03T13:00:00Z 2026-03-04T00:00:00Z {"n":2,"c.n":1} ["b","c"]"#;
+    assert_eq!(got, [expect]);
+}
+
+#[test]
+fn evidence_is_what_had_arrived_when_the_alert_was_told() {
+    let rule = "key: [firm]\nwindow: {tumbling: 7d, start: monday}\n\
+                measures: {n: count(*), bad: count(*) filter (where score > 5)}\nwhen: n >= 2";
+    let rows = [
+        row("a", "2026-03-02T12:00:00Z", 9),
+        row("b", "2026-03-03T12:00:00Z", 9),
+        row("c", "2026-03-04T12:00:00Z", 9),
+    ];
+    let got = alerts("", rule, &rows);
+    assert_eq!(
+        got,
+        [r#"firing 2026-03-03T12:00:00Z 2026-03-09T00:00:00Z {"n":2,"bad":2} ["a","b"]"#]
+    );
 }
