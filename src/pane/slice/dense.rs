@@ -208,6 +208,12 @@ impl Dense {
         own.map(|(pane, _)| *pane).collect()
     }
 
+    /// Panes of one key and one of its words there, ascending.
+    pub(super) fn words_of(&self, key: u32, stride: usize, offset: usize) -> Vec<(i32, i64)> {
+        let own = self.lines.iter().filter(|(_, line)| line.rows(key) > 0);
+        own.map(|(pane, line)| (*pane, line.words(key, stride)[offset])).collect()
+    }
+
     /// Rows of one key in `panes`.
     pub(super) fn rows(&self, key: u32, panes: &Range<i32>) -> u64 {
         self.lines.range(panes.clone()).map(|(_, line)| u64::from(line.rows(key))).sum()
@@ -248,18 +254,6 @@ impl Dense {
                 }
             }
         }
-    }
-
-    /// The key's panes within `panes` that have rows, ascending, each with its word at `offset`.
-    pub(super) fn names(
-        &self,
-        plan: &SlicePlan,
-        offset: usize,
-        key: u32,
-        panes: Range<i32>,
-    ) -> Vec<(i32, i64)> {
-        let lines = self.lines.range(panes).filter(|(_, line)| line.rows(key) > 0);
-        lines.map(|(pane, line)| (*pane, line.words(key, plan.stride)[offset])).collect()
     }
 
     /// Forgets panes before `pane`; keys without panes are released and rest until `after_ms`.

@@ -13,7 +13,6 @@ use std::ops::Range;
 
 use dense::Dense;
 use places::LOW_KEYS;
-use slots::distinct_in;
 use sparse::Sparse;
 
 use super::{
@@ -358,15 +357,14 @@ impl Slice {
         windows: &[Range<i32>],
     ) -> Vec<i64> {
         let offset = plan.slots[slot].offset;
-        let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
-            return Vec::new();
+        let names: Vec<(i32, i64)> = match &self.layout {
+            Layout::Sparse(s) => s.series(key).map_or_else(Vec::new, |series| {
+                let word = |at| series.words(at, plan.stride)[offset];
+                series.panes().enumerate().map(|(at, pane)| (pane, word(at))).collect()
+            }),
+            Layout::Dense(d) => d.words_of(key, plan.stride, offset),
         };
-        let all = first.start..last.end;
-        let names = match &self.layout {
-            Layout::Sparse(s) => s.names(plan, offset, key, all),
-            Layout::Dense(d) => d.names(plan, offset, key, all),
-        };
-        distinct_in(&self.sets, &names, windows)
+        slots::distinct_in(&self.sets, &names, windows)
     }
 
     /// Forgets panes before `pane`; keys without panes are released and rest until `after_ms`.

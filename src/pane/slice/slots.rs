@@ -66,7 +66,8 @@ pub(super) fn distinct(sets: &Sets, names: impl Iterator<Item = i64>) -> i64 {
     }
 }
 
-/// The same in each of `windows`, which ascend at both ends; `names`: panes, ascending, each with the word of its set.
+/// Distinct values in each of `windows`, which ascend at both ends, of a key whose panes name these sets: each window costs
+/// what enters and leaves it.
 pub(super) fn distinct_in(sets: &Sets, names: &[(i32, i64)], windows: &[Range<i32>]) -> Vec<i64> {
     let range = |panes: &Range<i32>| {
         let at = |pane: i32| names.partition_point(|(p, _)| *p < pane);
@@ -75,13 +76,12 @@ pub(super) fn distinct_in(sets: &Sets, names: &[(i32, i64)], windows: &[Range<i3
     if let [window] = windows {
         return vec![distinct(sets, names[range(window)].iter().map(|(_, word)| *word))];
     }
+    let set = |at: usize| sets.of(names[at].1);
     // Value → in how many panes of the window it is.
     let mut held: HashedMap<u128, u32> = HashedMap::default();
     let mut window = 0..0;
-    let slide = |panes: &Range<i32>| {
-        let next = range(panes);
-        let set = |at: usize| sets.of(names[at].1);
-        let left = window.start..next.start.min(window.end);
+    let slide = |range: Range<usize>| {
+        let left = window.start..range.start.min(window.end);
         left.filter_map(set).for_each(|s| {
             s.each(|value| {
                 if let Entry::Occupied(mut n) = held.entry(value) {
@@ -92,12 +92,13 @@ pub(super) fn distinct_in(sets: &Sets, names: &[(i32, i64)], windows: &[Range<i3
                 }
             });
         });
-        let entered = window.end.max(next.start)..next.end;
-        entered.filter_map(set).for_each(|s| s.each(|value| *held.entry(value).or_insert(0) += 1));
-        window = next;
+        let entered = window.end.max(range.start)..range.end;
+        let add = |s: &DistinctSet| s.each(|value| *held.entry(value).or_insert(0) += 1);
+        entered.filter_map(set).for_each(add);
+        window = range;
         held.len() as i64
     };
-    windows.iter().map(slide).collect()
+    windows.iter().map(range).map(slide).collect()
 }
 
 /// Makes the aggregates of an entry that cannot subtract anew from the rows that are left.

@@ -215,20 +215,6 @@ impl Sparse {
         self.places.of(key).map(|p| &self.slab.get(p).series)
     }
 
-    /// The key's panes within `panes`, ascending, each with its word at `offset`.
-    pub(super) fn names(
-        &self,
-        plan: &SlicePlan,
-        offset: usize,
-        key: u32,
-        panes: Range<i32>,
-    ) -> Vec<(i32, i64)> {
-        let Some(series) = self.series(key) else { return Vec::new() };
-        let words =
-            series.range(panes.start, panes.end).map(|at| series.words(at, plan.stride)[offset]);
-        series.panes_from(panes.start).zip(words).collect()
-    }
-
     /// See [`super::Slice::states`].
     pub(super) fn state(
         &self,
