@@ -25,7 +25,7 @@ use forewarn::{
         clock::Clock,
         config::{DEFAULT_LISTEN, Limits},
         demo::{Feeder, be_patient, report::Report},
-        handle::Handle,
+        handle::{Handle, Health},
         pipeline::{Options, Pipeline},
         run::{self as engine, Parts, Running},
         stream::News,
@@ -155,6 +155,10 @@ impl Demo {
             done
         });
         server.await??;
+        if handle.health() == Health::Recovering {
+            // Told to stop while the log was walked: nothing was taken that could be lost.
+            return Ok(ExitCode::SUCCESS);
+        }
         let (running, fed) = feed.await?;
         let now_ms = handle.clock().now_ms();
         let end = move || {
@@ -254,13 +258,13 @@ impl Demo {
     fn history(&self, feeder: &mut Feeder, days: Range<i32>) -> anyhow::Result<Option<Walked>> {
         let began = Instant::now();
         let bar = super::bar(0, self.args.quiet);
-        bar.set_length(days.len() as u64);
         let style = "{bar:40} {msg}  {eta} left";
         bar.set_style(indicatif::ProgressStyle::with_template(style)?);
+        bar.set_length(days.len() as u64);
         let whole = feeder.history(days.clone(), |n| {
+            let walked = i32::try_from(bar.position() + n).unwrap_or(0);
+            bar.set_message(format_day(days.start.saturating_add(walked).min(days.end - 1)));
             bar.inc(n);
-            let day = days.start + i32::try_from(bar.position()).unwrap_or(0);
-            bar.set_message(format_day(day.min(days.end - 1)));
         });
         bar.finish_and_clear();
         let seconds = began.elapsed().as_secs_f64();

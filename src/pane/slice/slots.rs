@@ -147,3 +147,34 @@ fn moment(p: &Prepared, row: usize) -> Moment {
     let tie = p.rows.ids.get(row).map_or(0, |id| *id as i64);
     Moment { at_ms: p.rows.event_ms[row], tie }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_slide_count_as_each_alone() {
+        let mut sets = Sets::default();
+        // Pane 3 has no rows, and pane 7 none with a value.
+        let names: Vec<(i32, i64)> = [0, 1, 2, 4, 5, 6, 7, 9]
+            .into_iter()
+            .map(|pane| {
+                let mut word = 0;
+                for value in (0..20).filter(|v| pane != 7 && (v * 7 + pane) % 5 < 2) {
+                    sets.add(&mut word, value as u128);
+                }
+                (pane, word)
+            })
+            .collect();
+        for (width, step) in [(1, 1), (3, 1), (4, 2), (2, 5), (20, 1)] {
+            let windows: Vec<Range<i32>> =
+                (-3..12).step_by(step).map(|start| start..start + width).collect();
+            let alone: Vec<i64> = windows
+                .iter()
+                .flat_map(|w| distinct_in(&sets, &names, std::slice::from_ref(w)))
+                .collect();
+            assert_eq!(distinct_in(&sets, &names, &windows), alone, "{width} by {step}");
+            assert!(alone.iter().any(|n| *n > 5) && alone.contains(&0) || width == 20, "{alone:?}");
+        }
+    }
+}
