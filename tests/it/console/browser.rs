@@ -99,7 +99,8 @@ impl Browser {
 
     /// What an expression gives.
     pub(crate) async fn eval(&self, script: &str) -> Value {
-        let script = format!("return {script}");
+        // Behind `return` nothing may begin a line.
+        let script = format!("return {}", script.trim_start());
         self.page.execute(&script, Vec::new()).await.unwrap_or_else(|e| panic!("{script}: {e}"))
     }
 
