@@ -34,8 +34,9 @@ pub fn deviance_part(n: f64, mean: f64) -> f64 {
     loop {
         term *= v * v;
         let next = sum + term / odd;
-        if next == sum {
-            return sum;
+        // A mean that is no number has no sum either.
+        if next == sum || next.is_nan() {
+            return next;
         }
         sum = next;
         odd += 2.0;
