@@ -3,10 +3,13 @@
 //! Most businesses have one complaint a year, and most rules ask for ten a week. Slices all of whose rules need a minimum
 //! of rows, or of a sum, wait until a key could have it: until then its rows cost one number, not one state per slice.
 //! When the number gets there the key turns hot, and its rows, which are kept anyway, are added to the slices as if they
-//! had been from the start, or counted slice by slice a while longer (`near`). The number errs upwards: it counts rows that the slices' filters refuse, of two epochs, each as
+//! had been from the start. The number errs upwards: it counts rows that the slices' filters refuse, of two epochs, each as
 //! long as the longest window. So a key is never hot too late; it turns cold again when nothing of it is left.
 
-use super::{near::NO_PLACE, plan::Weight, prepare::Prepared};
+use super::{
+    plan::Weight,
+    prepare::{ArgValues, Prepared},
+};
 use crate::model::hash::HashedMap;
 
 /// What a key must have to turn hot. Below 1, so that the rounding of many small parts cannot make it late.
@@ -24,9 +27,6 @@ pub struct ColdKeys {
     /// Longest time a row can matter to them.
     horizon_ms: i64,
     counts: HashedMap<u32, Count>,
-    /// Places given so far, and those of them that are free.
-    places: u32,
-    free: Vec<u32>,
     /// The epoch in which forgotten keys were last looked for.
     swept: i32,
 }
@@ -38,8 +38,6 @@ struct Count {
     /// The epoch of the last row: one that weighs nothing is a row all the same.
     seen: i32,
     heat: Heat,
-    /// Place among the hot keys.
-    place: u32,
     now: f64,
     before: f64,
 }
@@ -72,8 +70,6 @@ impl ColdKeys {
             weights: Vec::new(),
             horizon_ms: 1,
             counts: HashedMap::default(),
-            places: 0,
-            free: Vec::new(),
             swept: i32::MIN,
         }
     }
@@ -101,12 +97,20 @@ impl ColdKeys {
     #[inline]
     #[must_use]
     pub fn weight(&self, prepared: &Prepared, row: usize) -> f64 {
-        Weight::of(&self.weights, &prepared.args, row)
+        let of = |w: &Weight| match w.arg.map(|arg| &prepared.args[arg]) {
+            None => w.per,
+            Some(ArgValues::Fixed(values, nulls))
+                if nulls.as_ref().is_none_or(|n| n.is_valid(row)) =>
+            {
+                values[row].max(0) as f64 * w.per
+            }
+            Some(_) => 0.0,
+        };
+        self.weights.iter().map(of).fold(0.0, f64::max)
     }
 
     /// Counts one row of a key; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
-    /// time, and its place if the row may go to the slices now, else [`NO_PLACE`]. Keys that turn hot are pushed to
-    /// `turning`.
+    /// time, and whether the row goes to the slices now. Keys that turn hot are pushed to `turning`.
     #[inline]
     pub fn count(
         &mut self,
@@ -114,12 +118,12 @@ impl ColdKeys {
         weight: f64,
         latest_ms: i64,
         turning: &mut Vec<u32>,
-    ) -> (bool, u32) {
+    ) -> (bool, bool) {
         let epoch = self.epoch(latest_ms);
         let mut new = false;
         let count = self.counts.entry(key).or_insert_with(|| {
             new = true;
-            Count { epoch, seen: epoch, now: 0.0, before: 0.0, heat: Heat::Cold, place: NO_PLACE }
+            Count { epoch, seen: epoch, now: 0.0, before: 0.0, heat: Heat::Cold }
         });
         count.roll(epoch);
         count.now += weight;
@@ -128,36 +132,14 @@ impl ColdKeys {
             count.heat = Heat::Turning;
             turning.push(key);
         }
-        (new, count.place)
+        (new, count.heat == Heat::Hot)
     }
 
-    /// A key that turned hot gets its place.
-    pub fn turned(&mut self, key: u32) -> u32 {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places += 1;
-            self.places - 1
-        });
+    /// The rows of a key that turned hot are in the slices.
+    pub fn turned(&mut self, key: u32) {
         if let Some(count) = self.counts.get_mut(&key) {
-            (count.heat, count.place) = (Heat::Hot, place);
+            count.heat = Heat::Hot;
         }
-        place
-    }
-
-    /// The place of a hot key, else [`NO_PLACE`].
-    #[must_use]
-    pub fn place(&self, key: u32) -> u32 {
-        self.counts.get(&key).map_or(NO_PLACE, |c| c.place)
-    }
-
-    /// Places and keys of hot keys, in no order.
-    pub fn hot(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.counts.iter().filter(|(_, c)| c.heat == Heat::Hot).map(|(key, c)| (c.place, *key))
-    }
-
-    /// Whether [`Self::sweep`] will look at the keys.
-    #[must_use]
-    pub fn is_due(&self, latest_ms: i64) -> bool {
-        self.epoch(latest_ms) != self.swept
     }
 
     /// Keys of which nothing is left, once an epoch; `in_use` tells whether a slice still has panes of a hot key.
@@ -170,9 +152,8 @@ impl ColdKeys {
         let mut gone = Vec::new();
         self.counts.retain(|key, count| {
             count.roll(epoch);
-            if count.heat == Heat::Hot && count.now + count.before < ENOUGH && !in_use(*key) {
+            if count.heat == Heat::Hot && !in_use(*key) {
                 count.heat = Heat::Cold;
-                self.free.push(std::mem::replace(&mut count.place, NO_PLACE));
             }
             let keep = count.heat != Heat::Cold || count.seen + 1 >= epoch;
             if !keep {
@@ -204,16 +185,16 @@ mod tests {
         let mut keys = ColdKeys::new(0);
         keys.wait(0, &[Weight { arg: None, per: 1.0 / 3.0 }], 100);
         let mut turning = Vec::new();
-        assert_eq!(keys.count(7, 1.0 / 3.0, 10, &mut turning), (true, NO_PLACE));
-        assert_eq!(keys.count(7, 1.0 / 3.0, 90, &mut turning), (false, NO_PLACE));
+        assert_eq!(keys.count(7, 1.0 / 3.0, 10, &mut turning), (true, false));
+        assert_eq!(keys.count(7, 1.0 / 3.0, 90, &mut turning), (false, false));
         assert_eq!(
             keys.count(7, 1.0 / 3.0, 110, &mut turning),
-            (false, NO_PLACE),
+            (false, false),
             "two of the epoch before count"
         );
         assert_eq!(turning, [7]);
-        assert_eq!(keys.turned(7), 0);
-        assert_eq!(keys.count(7, 1.0 / 3.0, 110, &mut turning), (false, 0));
+        keys.turned(7);
+        assert_eq!(keys.count(7, 1.0 / 3.0, 110, &mut turning), (false, true));
         assert!(keys.sweep(500, |_| true).is_empty(), "its panes are still there");
         assert_eq!(keys.sweep(600, |_| false), [7]);
     }

@@ -16,7 +16,7 @@ use arrow::{
 
 use super::{
     filter::{Bits, Filters},
-    plan::{FeedPlan, Form, Weight},
+    plan::{FeedPlan, Form},
 };
 use crate::model::{
     batch::{Batch, RawLines},
@@ -291,24 +291,6 @@ fn fixed_values(values: &ArrayRef) -> Vec<i128> {
 fn fixed_of_float(v: f64) -> i128 {
     let scaled = v * (1u64 << FLOAT_FRACTION_BITS) as f64;
     scaled.round_ties_even() as i128
-}
-
-impl Weight {
-    /// How much row `row` brings its key nearer: the largest of the weights.
-    #[inline]
-    #[must_use]
-    pub fn of(weights: &[Self], args: &[ArgValues], row: usize) -> f64 {
-        let of = |w: &Self| match w.arg.map(|arg| &args[arg]) {
-            None => w.per,
-            Some(ArgValues::Fixed(values, nulls))
-                if nulls.as_ref().is_none_or(|n| n.is_valid(row)) =>
-            {
-                values[row].max(0) as f64 * w.per
-            }
-            Some(_) => 0.0,
-        };
-        weights.iter().map(of).fold(0.0, f64::max)
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use super::{
     cold::ColdKeys,
     intern::Interner,
     kept::{Found, KeptRows, Piece, rows_batch},
-    near::{NO_PLACE, NearKeys},
     plan::PanePlan,
     prepare::{NO_PANE, Prepared},
     slice::{NO_KEY, Selection, Slice},
@@ -31,20 +30,10 @@ pub struct Store {
     cold: Vec<Vec<ColdKeys>>,
     /// By feed: slice → position in `cold`.
     waiting: Vec<HashedMap<u32, usize>>,
-    /// By slice: hot keys that it still waits for itself.
-    near: Vec<NearKeys>,
     /// By feed and keying: which filters' rows need the key at all.
     needed: Vec<Vec<Vec<usize>>>,
     /// Latest event time seen, for numbers at rest.
     latest_ms: i64,
-}
-
-/// Rows of keys that are hot, by row of a selection.
-struct Warm {
-    /// The key, or [`NO_KEY`].
-    keys: Vec<u32>,
-    /// Its place, or [`NO_PLACE`].
-    places: Vec<u32>,
 }
 
 /// The shard that holds a key.
@@ -92,7 +81,6 @@ impl Store {
                 by_keying
             })
             .collect();
-        let near = plan.slices.iter().map(|s| NearKeys::new(&s.waits, s.keep_ms)).collect();
         let (cold, waiting) = (0..plan.feeds.len()).map(|f| cold_keys(&plan, f)).unzip();
         Self {
             shard,
@@ -104,7 +92,6 @@ impl Store {
             needed,
             cold,
             waiting,
-            near,
             latest_ms: i64::MIN,
             plan,
         }
@@ -144,54 +131,27 @@ impl Store {
         let selection =
             Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
         let (warm, turning) = self.count_cold(&selection, &keys);
-        let mut near = Vec::new();
         for s in &feed.slices {
             let slice = &plan.slices[*s];
+            let waiting = self.waiting[piece.rows.feed].get(&(*s as u32));
+            let keys = waiting.map_or_else(|| &keys[slice.keying], |group| &warm[*group]);
             let list = selection.passing(slice.filter);
-            match self.waiting[piece.rows.feed].get(&(*s as u32)) {
-                None => self.add_to(*s, selection, list, &keys[slice.keying]),
-                Some(group) => self.add_near(*s, selection, list, &warm[*group], &mut near),
-            }
+            self.slices[*s].add(slice, selection, list, keys, &mut self.interners[slice.space]);
         }
         for (space, key) in fresh {
             self.interners[space].forget_unused(key, self.latest_ms);
         }
         self.kept.keep(piece.clone(), &keys);
-        self.turn_hot(piece.rows.feed, turning, near, again);
+        self.turn_hot(piece.rows.feed, turning, again);
     }
 
-    fn add_to(&mut self, slice: usize, selection: Selection<'_>, list: &[u32], keys: &[u32]) {
-        let plan = &self.plan.slices[slice];
-        self.slices[slice].add(plan, selection, list, keys, &mut self.interners[plan.space]);
-    }
-
-    /// Adds the rows of keys that are hot in a slice that waits; keys that turn there are pushed to `turning`.
-    fn add_near(
-        &mut self,
-        slice: usize,
-        selection: Selection<'_>,
-        list: &[u32],
-        warm: &Warm,
-        turning: &mut Vec<(usize, u32)>,
-    ) {
-        if Slice::may_be_dense(self.interners[self.plan.slices[slice].space].numbers()) {
-            return self.add_to(slice, selection, list, &warm.keys);
-        }
-        let (mut now, mut turned) = (Vec::new(), Vec::new());
-        let rows = (list, warm.places.as_slice(), selection.from);
-        let into = (&mut now, &mut turned);
-        self.near[slice].pass(&selection.prepared.args, rows, self.latest_ms, into);
-        turning.extend(turned.iter().map(|r| (slice, warm.keys[(r - selection.from) as usize])));
-        self.add_to(slice, selection, &now, &warm.keys);
-    }
-
-    /// Counts the rows of keys that slices wait for: by group of those, the keys whose rows may go to them now, and the
-    /// keys that turn hot.
+    /// Counts the rows of keys that slices wait for: by group of those, the keys whose rows go to them now, and the keys
+    /// that turn hot.
     fn count_cold(
         &mut self,
         selection: &Selection<'_>,
         keys: &[Vec<u32>],
-    ) -> (Vec<Warm>, Vec<Vec<u32>>) {
+    ) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
         let feed = selection.prepared.rows.feed;
         let latest_ms = self.latest_ms;
         let of_group = |cold: &mut ColdKeys| {
@@ -199,59 +159,36 @@ impl Store {
             let (keys, mut turning) = (&keys[cold.keying], Vec::new());
             let count = |(i, key): (usize, &u32)| {
                 if *key == NO_KEY {
-                    return (NO_KEY, NO_PLACE);
+                    return NO_KEY;
                 }
                 let weight = cold.weight(selection.prepared, selection.from as usize + i);
-                let (new, place) = cold.count(*key, weight, latest_ms, &mut turning);
+                let (new, hot) = cold.count(*key, weight, latest_ms, &mut turning);
                 if new {
                     interner.retain(*key);
                 }
-                (if place == NO_PLACE { NO_KEY } else { *key }, place)
+                if hot { *key } else { NO_KEY }
             };
-            let (keys, places) = keys.iter().enumerate().map(count).unzip();
-            (Warm { keys, places }, turning)
+            let warm = keys.iter().enumerate().map(count).collect();
+            (warm, turning)
         };
         self.cold[feed].iter_mut().map(of_group).unzip()
     }
 
-    /// Adds the kept rows of keys that turned hot, or that one slice need not wait for any more (`near`: slice, key), to the
-    /// slices that waited for them.
+    /// Adds the kept rows of keys that turned hot to the slices that waited for them.
     fn turn_hot(
         &mut self,
         feed: usize,
         turning: Vec<Vec<u32>>,
-        mut near: Vec<(usize, u32)>,
         again: &mut dyn FnMut(Batch) -> Prepared,
     ) {
-        near.sort_unstable();
-        for (group, turned) in turning.into_iter().enumerate() {
-            let cold = &mut self.cold[feed][group];
-            let (keying, slices) = (cold.keying, cold.slices.clone());
-            let space = self.plan.feeds[feed].keyings[keying].space;
-            let at_once = Slice::may_be_dense(self.interners[space].numbers());
-            let mut new: HashedMap<u32, u32> = HashedMap::default();
-            for key in turned {
-                let place = cold.turned(key);
-                slices.iter().for_each(|s| self.near[*s].begin(place, at_once));
-                new.insert(key, place);
-            }
-            // Values are asked for again only where something else than rows is counted.
-            let of_slice = |s: usize| {
-                let from = near.partition_point(|(slice, _)| *slice < s);
-                near[from..].iter().take_while(move |(slice, _)| *slice == s).map(|(_, key)| *key)
-            };
-            let has_slots = |s: &&usize| !self.plan.slices[**s].slots.is_empty();
-            let mut all: Vec<u32> =
-                slices.iter().filter(has_slots).flat_map(|s| of_slice(*s)).collect();
-            all.extend(new.keys());
-            all.sort_unstable();
-            all.dedup();
-            self.turn_counted(feed, group, near.iter().filter(|(s, _)| slices.contains(s)));
+        let plan = self.plan.clone();
+        for (cold, turned) in self.cold[feed].iter_mut().zip(turning) {
             let (mut rows, mut keys) = (Vec::new(), Vec::new());
-            for key in all {
-                let found = self.kept.find_all(feed, keying, key);
+            for key in turned {
+                let found = self.kept.find_all(feed, cold.keying, key);
                 keys.resize(keys.len() + found.len(), key);
                 rows.extend(found);
+                cold.turned(key);
             }
             let Some(batch) = rows_batch(&rows) else { continue };
             let lines = Arc::from(vec![0; batch.num_rows()]);
@@ -259,57 +196,11 @@ impl Store {
                 again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
             let to = keys.len() as u32;
             let selection = Selection { prepared: &prepared, from: 0, to, refused: &[] };
-            let places: Vec<u32> =
-                keys.iter().map(|k| new.get(k).copied().unwrap_or(NO_PLACE)).collect();
-            for s in slices {
-                let plan = &self.plan.slices[s];
-                let list = selection.passing(plan.filter);
-                let (mut now, mut last) = (Vec::new(), Vec::new());
-                let rows = (list, places.as_slice(), 0);
-                self.near[s].pass(&prepared.args, rows, self.latest_ms, (&mut now, &mut last));
-                if !at_once {
-                    let mut enter: Vec<u32> = last.iter().map(|row| keys[*row as usize]).collect();
-                    if !plan.slots.is_empty() {
-                        enter.extend(of_slice(s));
-                    }
-                    enter.sort_unstable();
-                    for key in &enter {
-                        self.near[s].turned(self.cold[feed][group].place(*key));
-                    }
-                    let enters = |row: &&u32| enter.binary_search(&keys[**row as usize]).is_ok();
-                    now = list.iter().filter(enters).copied().collect();
-                }
-                self.add_to(s, selection, &now, &keys);
-            }
-        }
-    }
-
-    /// Adds the kept rows of keys that turned (slice, key) to those slices that only count them.
-    fn turn_counted<'a>(
-        &mut self,
-        feed: usize,
-        group: usize,
-        turned: impl Iterator<Item = &'a (usize, u32)>,
-    ) {
-        let plan = self.plan.clone();
-        let cold = &self.cold[feed][group];
-        let mut turned: Vec<(u32, usize)> = turned
-            .filter(|(s, _)| plan.slices[*s].slots.is_empty())
-            .map(|(s, key)| (*key, *s))
-            .collect();
-        turned.sort_unstable();
-        for of_key in turned.chunk_by(|a, b| a.0 == b.0) {
-            let key = of_key[0].0;
-            let rows = self.kept.find_all(feed, cold.keying, key);
-            for (_, s) in of_key {
+            for s in &cold.slices {
                 let slice = &plan.slices[*s];
-                let passes = |f: &&Found| f.piece.rows.bits.passes(f.row as usize, slice.filter);
-                let pane = |f: &Found| f.piece.rows.panes[slice.lane][f.row as usize];
-                let panes: Vec<i32> = rows.iter().filter(passes).map(pane).collect();
-                let keys = vec![key; panes.len()];
+                let list = selection.passing(slice.filter);
                 let interner = &mut self.interners[slice.space];
-                self.slices[*s].add_counted(slice, &panes, &keys, interner);
-                self.near[*s].turned(cold.place(key));
+                self.slices[*s].add(slice, selection, list, &keys, interner);
             }
         }
     }
@@ -318,16 +209,7 @@ impl Store {
     pub fn sweep_cold(&mut self) {
         let plan = self.plan.clone();
         for (feed, groups) in self.cold.iter_mut().enumerate() {
-            for cold in groups.iter_mut().filter(|c| c.is_due(self.latest_ms)) {
-                let mut hot: Vec<(u32, u32)> = cold.hot().collect();
-                hot.sort_unstable();
-                for s in &cold.slices {
-                    for (place, key) in &hot {
-                        if self.near[*s].is_in_slice(*place) && !self.slices[*s].has(*key) {
-                            self.near[*s].begin(*place, false);
-                        }
-                    }
-                }
+            for cold in groups {
                 let slices = cold.slices.clone();
                 let of = &self.slices;
                 let gone = cold.sweep(self.latest_ms, |key| slices.iter().any(|s| of[*s].has(key)));
@@ -492,7 +374,6 @@ impl Store {
         }
         let cold = self.cold.iter().flatten();
         size.key_bytes += cold.map(ColdKeys::bytes).sum::<usize>();
-        size.key_bytes += self.near.iter().map(NearKeys::bytes).sum::<usize>();
         for i in &self.interners {
             size.keys += i.len();
             size.key_bytes += i.bytes();

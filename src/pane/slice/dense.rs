@@ -94,9 +94,9 @@ impl Dense {
                     interner.retain(key);
                 }
                 *total += 1;
-                if let Some(p) = rows.prepared.filter(|_| plan.stride > 0) {
+                if plan.stride > 0 {
                     let words = line.words_mut(key, plan.stride);
-                    add_slots(&plan.slots, words, plan.stride, sets, p, *row as usize);
+                    add_slots(&plan.slots, words, plan.stride, sets, rows.prepared, *row as usize);
                 }
             }
             if line.entries == 0 {

@@ -86,8 +86,7 @@ impl Default for Layout {
 /// Rows that pass a slice's filter, in order.
 #[derive(Debug, Clone, Copy)]
 struct Rows<'a> {
-    /// Where values come from; not there if the slice has no slots that ask for any.
-    prepared: Option<&'a Prepared>,
+    prepared: &'a Prepared,
     list: &'a [u32],
     panes: &'a [i32],
     /// Panes before this one are gone.
@@ -130,7 +129,7 @@ impl Slice {
     ) {
         let prepared = selection.prepared;
         let rows = Rows {
-            prepared: Some(prepared),
+            prepared,
             list,
             panes: &prepared.rows.panes[plan.lane],
             first_pane: self.evicted_before.unwrap_or(i32::MIN),
@@ -138,25 +137,6 @@ impl Slice {
             refused: selection.refused,
             keys,
         };
-        self.add_rows(plan, rows, interner);
-    }
-
-    /// Adds rows that are already known to pass: their panes and keys. Only for slices without slots.
-    pub fn add_counted(
-        &mut self,
-        plan: &SlicePlan,
-        panes: &[i32],
-        keys: &[u32],
-        interner: &mut Interner,
-    ) {
-        let list: Vec<u32> = (0..keys.len() as u32).collect();
-        let first_pane = self.evicted_before.unwrap_or(i32::MIN);
-        let (list, refused) = (list.as_slice(), [].as_slice());
-        let rows = Rows { prepared: None, list, panes, first_pane, from: 0, refused, keys };
-        self.add_rows(plan, rows, interner);
-    }
-
-    fn add_rows(&mut self, plan: &SlicePlan, rows: Rows<'_>, interner: &mut Interner) {
         self.suit(plan, interner.numbers());
         match &mut self.layout {
             Layout::Sparse(s) => s.add(plan, rows, &mut self.sets, interner),
@@ -164,15 +144,9 @@ impl Slice {
         }
     }
 
-    /// Whether keys of a space with so many numbers may stand in a table.
-    #[must_use]
-    pub fn may_be_dense(numbers: usize) -> bool {
-        numbers <= LOW_KEYS as usize
-    }
-
     /// Changes the layout where the other one suits better; keys are numbered below `numbers`.
     fn suit(&mut self, plan: &SlicePlan, numbers: usize) {
-        let is_low = Self::may_be_dense(numbers);
+        let is_low = numbers <= LOW_KEYS as usize;
         match &self.layout {
             Layout::Sparse(s) => {
                 let filled = s.entries * DENSE_AT >= s.panes().len() * numbers;

@@ -71,9 +71,9 @@ impl Sparse {
                         hot.push(&mut self.hot, other, place);
                     }
                 }
-                if let Some(p) = rows.prepared.filter(|_| !slots.is_empty()) {
+                if !slots.is_empty() {
                     let words = series.words_from(at, plan.stride);
-                    add_slots(slots, words, plan.stride, sets, p, *row as usize);
+                    add_slots(slots, words, plan.stride, sets, rows.prepared, *row as usize);
                 }
             }
         }

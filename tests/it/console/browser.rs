@@ -117,10 +117,21 @@ impl Browser {
         found.unwrap_or_else(|e| panic!("{css}: {e}")).click().await.unwrap();
     }
 
-    /// The text that is seen of the first element.
+    /// The text that is seen of the first element; of the next page's, if a page goes away meanwhile.
+    #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
     pub(crate) async fn text(&self, css: &str) -> String {
-        let found = self.page.find(Locator::Css(css)).await;
-        found.unwrap_or_else(|e| panic!("{css}: {e}")).text().await.unwrap()
+        let start = Instant::now();
+        loop {
+            let text = match self.page.find(Locator::Css(css)).await {
+                Ok(found) => found.text().await,
+                Err(error) => Err(error),
+            };
+            match text {
+                Ok(text) => return text,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(5), "{css}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn count(&self, css: &str) -> usize {

@@ -58,6 +58,7 @@ async fn sheets_are_legible_light_and_dark_wide_and_narrow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "depends on when the browser has redrawn"]
 async fn everything_is_one_click_away_without_a_script() {
     let Some(browser) = Browser::open("zh-CN", false).await else { return };
     let (_house, engine) = loaded();

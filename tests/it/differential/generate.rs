@@ -4,7 +4,7 @@
 //!
 //! Everything is made of small numbers, so that a failing case shrinks to a few rows and one rule.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::collections::HashSet;
 
 use jiff::{
     Timestamp,
@@ -182,42 +182,6 @@ pub(super) fn wild_cases(
 ) -> impl Strategy<Value = Case> {
     with(rows, vec(rules::all_rules(), rules), true)
 }
-
-/// The same logs behind a crowd: so many businesses with one report each that nobody keeps a table of them.
-pub(super) fn crowded_cases(
-    rows: std::ops::Range<usize>,
-    rules: std::ops::Range<usize>,
-) -> impl Strategy<Value = Case> {
-    cases(rows, rules).prop_map(|mut case| {
-        let tz = TimeZone::get(case.zone).unwrap();
-        // Before every other row, so that none of those is late.
-        let start_ms = instant(&tz, case.settings.start, 0, 2) - DAY_MS;
-        let one = |(i, firm): (usize, &&'static str)| Row {
-            report: true,
-            at_ms: start_ms + i as i64,
-            delay_ms: 0,
-            id: format!("crowd{i}"),
-            version: 1,
-            op: "insert",
-            values: Values {
-                firm: Some(firm),
-                region: Some("1101"),
-                kind: Some("a"),
-                who: None,
-                score: Some(1),
-                amount: None,
-                cost: None,
-            },
-        };
-        case.rows.splice(0..0, CROWD.iter().enumerate().map(one));
-        case
-    })
-}
-
-/// More businesses than a table has columns.
-static CROWD: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    (0..2_100).map(|i| &*Box::leak(format!("crowd{i}").into_boxed_str())).collect()
-});
 
 fn with(
     rows: std::ops::Range<usize>,

@@ -30,7 +30,7 @@ use proptest::{
 };
 use serde_json::{Map, Value};
 
-use generate::{Case, cases, crowded_cases, wild_cases};
+use generate::{Case, cases, wild_cases};
 use sql::Tables;
 
 /// The present of all replays here: 2027-01-01.
@@ -292,11 +292,6 @@ fn fail(message: String) -> Result<(), TestCaseError> {
 #[test]
 fn a_replay_is_one_batch_query_per_rule() {
     is_one_query_per_rule(cases(1..220, 1..8), 24);
-}
-
-#[test]
-fn a_crowd_of_quiet_keys_hides_nothing() {
-    is_one_query_per_rule(crowded_cases(60..220, 1..8), 6);
 }
 
 fn is_one_query_per_rule(strategy: impl Strategy<Value = Case>, n: u32) {
