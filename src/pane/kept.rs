@@ -2,7 +2,7 @@
 //!
 //! Kept as long as any window or correction can need them: for evidence, for the record that made a condition true, for
 //! aggregates that cannot subtract, and for the second tier. The index costs eight bytes per row and key; it is sorted
-//! the first time somebody asks, and then finds a key at once.
+//! the first time somebody asks.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -10,7 +10,6 @@ use arrow::{array::RecordBatch, compute::interleave_record_batch};
 use hashbrown::HashSet;
 
 use super::{prepare::Rows, slice::NO_KEY};
-use crate::model::hash::HashedMap;
 
 /// Rows `[from, to)` of a batch as they were admitted together.
 #[derive(Debug)]
@@ -83,8 +82,6 @@ struct Kept {
 struct Index {
     /// (key, row), rows ascending within a key once sorted.
     pairs: Vec<(u32, u32)>,
-    /// Once sorted: key → its first pair.
-    first: HashedMap<u32, u32>,
     sorted: bool,
 }
 
@@ -92,20 +89,13 @@ impl Index {
     /// The pairs of a key; sorts them the first time.
     fn of_key(&mut self, key: u32) -> &[(u32, u32)] {
         if !self.sorted {
-            self.sort();
+            self.pairs.sort_unstable();
+            self.pairs.shrink_to_fit();
+            self.sorted = true;
         }
-        let Some(first) = self.first.get(&key) else { return &[] };
-        let from = &self.pairs[*first as usize..];
-        &from[..from.iter().take_while(|(k, _)| *k == key).count()]
-    }
-
-    fn sort(&mut self) {
-        self.pairs.sort_unstable();
-        self.pairs.shrink_to_fit();
-        self.sorted = true;
-        for (i, (key, _)) in self.pairs.iter().enumerate() {
-            self.first.entry(*key).or_insert(i as u32);
-        }
+        let from = self.pairs.partition_point(|(k, _)| *k < key);
+        let to = from + self.pairs[from..].partition_point(|(k, _)| *k == key);
+        &self.pairs[from..to]
     }
 }
 
@@ -146,7 +136,7 @@ impl KeptRows {
                 });
                 Index {
                     pairs: own.map(|(i, k)| (*k, piece.from + i as u32)).collect(),
-                    ..Index::default()
+                    sorted: false,
                 }
             })
             .collect::<Vec<_>>();
@@ -215,8 +205,7 @@ impl KeptRows {
     /// Bytes of row references.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        let bytes = |i: &Index| i.pairs.capacity() * 8 + i.first.capacity() * 9;
-        self.feeds.iter().flatten().flat_map(|k| &k.by_keying).map(bytes).sum()
+        self.feeds.iter().flatten().flat_map(|k| &k.by_keying).map(|i| i.pairs.capacity() * 8).sum()
     }
 
     /// Rows kept.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Metric, Place, place::neighbours};
+use super::{Metric, Place, apart, p_value, place::neighbours};
 use crate::detect::{
     Compat, Error,
     math::random::{Cells, Random},
@@ -127,30 +127,21 @@ pub struct Scan {
 pub fn scan(map: &Map<'_>, with: &Kulldorff) -> Result<Scan, Error> {
     let ground = Ground::try_new(map, with)?;
     let replicates = ground.replicates(with)?;
-    let p = |score: f64| {
-        let as_high = 1 + replicates.iter().filter(|r| **r >= score).count();
-        (!replicates.is_empty()).then(|| as_high as f64 / (replicates.len() + 1) as f64)
-    };
-    let mut taken = BTreeSet::new();
-    let mut clusters = Vec::new();
-    for circle in ground.ranked() {
-        if !clusters.is_empty() && p(circle.score).is_some_and(|p| p > with.alpha) {
-            break;
-        }
-        let members = &ground.circles[circle.centre][..circle.size];
-        if members.iter().any(|m| taken.contains(m)) {
-            continue;
-        }
-        taken.extend(members.iter().copied());
+    let members = |circle: &Circle| &ground.circles[circle.centre][..circle.size];
+    let p = |circle: &Circle| p_value(&replicates, circle.score);
+    let cluster = |circle: Circle| {
+        let members = members(&circle);
         let sum = |of: &[f64]| members.iter().map(|&m| of[m]).sum::<f64>();
-        clusters.push(Cluster {
+        Cluster {
             members: members.to_vec(),
             cases: sum(&ground.cases),
             expected: sum(&ground.expected),
             score: circle.score,
-            p: p(circle.score),
-        });
-    }
+            p: p(&circle),
+        }
+    };
+    let chosen = apart(ground.ranked(), members, p, with.alpha);
+    let clusters = chosen.into_iter().map(cluster).collect();
     let circles = ground.circles.iter().map(Vec::len).sum();
     Ok(Scan { clusters, circles, replicates })
 }

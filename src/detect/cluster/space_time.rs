@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Metric, Place, place::neighbours};
+use super::{Metric, Place, apart, p_value, place::neighbours};
 use crate::detect::{
     Error,
     math::random::{Cells, Random},
@@ -133,32 +133,20 @@ pub struct Scan {
 pub fn scan(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
     let ground = Ground::try_new(events, with)?;
     let replicates = ground.replicates(with)?;
-    let p = |score: f64| {
-        let as_high = 1 + replicates.iter().filter(|r| **r >= score).count();
-        (!replicates.is_empty()).then(|| as_high as f64 / (replicates.len() + 1) as f64)
+    let members = |best: &Cylinder| &ground.zones[best.centre][..best.size];
+    let p = |best: &Cylinder| p_value(&replicates, best.score);
+    let cluster = |best: Cylinder| Cluster {
+        members: members(&best).to_vec(),
+        duration: best.duration,
+        events: best.events,
+        expected: best.expected,
+        score: best.score,
+        relative: ground.relative(best.events, best.expected),
+        p: p(&best),
+        p_gumbel: gumbel(&replicates, best.score),
     };
-    let mut taken = BTreeSet::new();
-    let mut clusters = Vec::new();
-    for best in ground.ranked() {
-        if !clusters.is_empty() && p(best.score).is_some_and(|p| p > with.alpha) {
-            break;
-        }
-        let members = &ground.zones[best.centre][..best.size];
-        if members.iter().any(|m| taken.contains(m)) {
-            continue;
-        }
-        taken.extend(members.iter().copied());
-        clusters.push(Cluster {
-            members: members.to_vec(),
-            duration: best.duration,
-            events: best.events,
-            expected: best.expected,
-            score: best.score,
-            relative: ground.relative(best.events, best.expected),
-            p: p(best.score),
-            p_gumbel: gumbel(&replicates, best.score),
-        });
-    }
+    let chosen = apart(ground.ranked(), members, p, with.alpha);
+    let clusters = chosen.into_iter().map(cluster).collect();
     let zones = ground.distinct.iter().flatten().filter(|d| **d).count();
     Ok(Scan { clusters, zones, replicates })
 }

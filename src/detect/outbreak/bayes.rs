@@ -63,9 +63,7 @@ impl SeriesDetector for BayesPredictive {
     }
 
     fn history(&self, periods_per_year: usize) -> usize {
-        let years =
-            if self.years > 0 { self.years * periods_per_year + self.half_window } else { 0 };
-        years.max(self.history)
+        self.reference().reach(periods_per_year)
     }
 
     fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
@@ -76,11 +74,13 @@ impl SeriesDetector for BayesPredictive {
 }
 
 impl BayesPredictive {
+    fn reference(&self) -> Reference {
+        Reference { history: self.history, years: self.years, half: self.half_window }
+    }
+
     /// The verdict on one period; `score` is log₁₀ of one over the p-value.
     fn judge(&self, series: &Series<'_>, at: usize) -> Verdict {
-        let reference =
-            Reference { history: self.history, years: self.years, half: self.half_window };
-        let Some(periods) = reference.periods(series, at) else { return Verdict::TooEarly };
+        let Some(periods) = self.reference().periods(series, at) else { return Verdict::TooEarly };
         let count = series.values[at];
         if count.is_nan() {
             return Verdict::NotDefined(Undefined::NoValue);
@@ -119,6 +119,12 @@ pub(super) struct Reference {
 }
 
 impl Reference {
+    /// How many periods before it the first that can be judged needs.
+    pub(super) fn reach(self, periods_per_year: usize) -> usize {
+        let years = if self.years > 0 { self.years * periods_per_year + self.half } else { 0 };
+        years.max(self.history)
+    }
+
     /// Positions of the reference periods; `None` where some lie before the series.
     pub(super) fn periods(
         self,

@@ -59,9 +59,7 @@ impl SeriesDetector for Rki {
     }
 
     fn history(&self, periods_per_year: usize) -> usize {
-        let years =
-            if self.years > 0 { self.years * periods_per_year + self.half_window } else { 0 };
-        years.max(self.history)
+        self.reference().reach(periods_per_year)
     }
 
     fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
@@ -72,11 +70,13 @@ impl SeriesDetector for Rki {
 }
 
 impl Rki {
+    fn reference(&self) -> Reference {
+        Reference { history: self.history, years: self.years, half: self.half_window }
+    }
+
     /// The verdict on one period; `score` in standard deviations of the baseline.
     fn judge(&self, series: &Series<'_>, at: usize) -> Verdict {
-        let reference =
-            Reference { history: self.history, years: self.years, half: self.half_window };
-        let Some(periods) = reference.periods(series, at) else { return Verdict::TooEarly };
+        let Some(periods) = self.reference().periods(series, at) else { return Verdict::TooEarly };
         let count = series.values[at];
         if count.is_nan() {
             return Verdict::NotDefined(Undefined::NoValue);

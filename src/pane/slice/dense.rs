@@ -177,13 +177,18 @@ impl Dense {
 
     /// Keys with rows in a pane of `panes`, by pane; a key appears once per pane.
     pub(super) fn touched(&self, panes: Range<i32>, keys: &mut Vec<u32>) {
-        self.lines.range(panes).for_each(|(_, line)| keys.extend(line.keys()));
+        self.lines_in(&panes).for_each(|line| keys.extend(line.keys()));
     }
 
     /// Those of them that may have as many rows in a window as the slice's plan calls hot.
     pub(super) fn hot(&self, plan: &SlicePlan, panes: Range<i32>, keys: &mut Vec<u32>) {
         let hot = |key: &u32| self.totals[*key as usize] >= plan.hot_at;
-        self.lines.range(panes).for_each(|(_, line)| keys.extend(line.keys().filter(hot)));
+        self.lines_in(&panes).for_each(|line| keys.extend(line.keys().filter(hot)));
+    }
+
+    /// Lines of `panes`; none where it ends before it begins.
+    fn lines_in(&self, panes: &Range<i32>) -> impl Iterator<Item = &Line> + Clone {
+        self.lines.range(panes.start..panes.end.max(panes.start)).map(|(_, line)| line)
     }
 
     /// Panes with rows, ascending.
@@ -216,13 +221,13 @@ impl Dense {
 
     /// Rows of one key in `panes`.
     pub(super) fn rows(&self, key: u32, panes: &Range<i32>) -> u64 {
-        self.lines.range(panes.clone()).map(|(_, line)| u64::from(line.rows(key))).sum()
+        self.lines_in(panes).map(|line| u64::from(line.rows(key))).sum()
     }
 
     /// Rows in `panes` by key; may end before the last key.
     pub(super) fn rows_of_all(&self, panes: &Range<i32>) -> Vec<u64> {
         let mut sums = vec![0; self.totals.len()];
-        for (_, line) in self.lines.range(panes.clone()) {
+        for line in self.lines_in(panes) {
             sums.iter_mut().zip(&line.rows).for_each(|(sum, rows)| *sum += u64::from(*rows));
         }
         sums
@@ -238,7 +243,7 @@ impl Dense {
         sets: &Sets,
         states: &mut [i64],
     ) {
-        let lines = self.lines.range(panes.clone()).map(|(_, line)| line);
+        let lines = self.lines_in(panes);
         if slot.kind == Kernel::Distinct {
             for (key, state) in keys.iter().zip(states) {
                 let own = lines.clone().filter(|l| l.rows(*key) > 0);

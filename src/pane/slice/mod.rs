@@ -206,7 +206,6 @@ impl Slice {
     #[must_use]
     pub fn touched(&self, panes: Range<i32>) -> Vec<u32> {
         let mut keys = Vec::new();
-        let panes = if panes.start < panes.end { panes } else { 0..0 };
         match &self.layout {
             Layout::Sparse(s) => s.touched(panes, &mut keys),
             Layout::Dense(d) => d.touched(panes, &mut keys),
@@ -218,7 +217,6 @@ impl Slice {
     #[must_use]
     pub fn hot(&self, plan: &SlicePlan, panes: Range<i32>) -> Vec<u32> {
         let mut keys = Vec::new();
-        let panes = if panes.start < panes.end { panes } else { 0..0 };
         match &self.layout {
             Layout::Sparse(s) => s.hot(panes, &mut keys),
             Layout::Dense(d) => d.hot(plan, panes, &mut keys),

@@ -190,7 +190,7 @@ impl Sparse {
     }
 
     fn keys_in(&self, lists: &BTreeMap<i32, Vec<u32>>, panes: Range<i32>, keys: &mut Vec<u32>) {
-        for (_, places) in lists.range(panes) {
+        for (_, places) in lists.range(panes.start..panes.end.max(panes.start)) {
             keys.extend(places.iter().map(|p| self.slab.get(*p).key));
         }
     }
