@@ -152,7 +152,7 @@ impl Evaluator<'_> {
             let panes = self.panes(aggregate.slice, window);
             match aggregate.read {
                 Read::Rows => {
-                    let rows = slice.rows_in(panes);
+                    let rows = slice.rows_in(&panes);
                     keys.retain(|k| rows(*k) as f64 >= *bound);
                 }
                 Read::Slot(slot) => {
@@ -331,7 +331,7 @@ impl Evaluator<'_> {
         let panes = self.panes(aggregate.slice, window);
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
-                let rows = self.store.slice(aggregate.slice).rows_in(panes);
+                let rows = self.store.slice(aggregate.slice).rows_in(&panes);
                 Arc::new(keys.iter().map(|k| rows(*k) as i64).collect::<Int64Array>())
             }
             Read::Slot(slot) | Read::Mean(slot, _) => {
