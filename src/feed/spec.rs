@@ -76,10 +76,10 @@ impl FeedSpec {
         if self.schema.record_id.is_empty() { late } else { late.max(self.dedup_for_ms) }
     }
 
-    /// Whether a window that was closed stays as it is: no late rows, no versions.
+    /// Whether a window that was closed stays as it is: no late rows, and no record that a later row could replace.
     #[must_use]
     pub fn closes_for_good(&self) -> bool {
-        self.allowed_lateness_ms == 0 && self.schema.version.is_none() && self.schema.op.is_none()
+        self.allowed_lateness_ms == 0 && self.schema.record_id.is_empty()
     }
 
     /// How far behind the feed's watermark rows of any partition are still taken: what is older may be in a window that can
