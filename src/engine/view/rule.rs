@@ -20,7 +20,7 @@ pub struct RuleRow {
     pub domain: Option<String>,
     /// `draft`, `shadow`, `live` or `retired`.
     pub status: String,
-    /// `instant` or `window`.
+    /// `instant`, `window` or `detect`.
     pub kind: String,
     /// The severities it can raise, highest first.
     pub severities: Vec<String>,
