@@ -29,6 +29,9 @@ use crate::{
 /// Keys whose series are held at once.
 const KEYS_AT_ONCE: usize = 1_024;
 
+/// Periods that an explanation shows before the one judged, at most.
+const EXPLAINED_MAX: usize = 12;
+
 /// The compiled part of a `detect` rule that others have not.
 #[derive(Debug)]
 pub struct DetectPlan {
@@ -110,6 +113,12 @@ impl DetectPlan {
     /// By how much earlier those periods ended.
     pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
         (1..=self.lookback() as i64).map(|back| back * self.period.ms())
+    }
+
+    /// Periods before the one judged that an explanation shows with what was told of them.
+    #[must_use]
+    pub fn explained(&self) -> usize {
+        self.lookback().min(EXPLAINED_MAX)
     }
 
     /// Whether any method has an answer after so many periods of history.

@@ -13,7 +13,7 @@ use crate::{
     detect::{self, SeriesDetector, catalogue},
     model::{
         diagnostic::{Diagnostic, did_you_mean},
-        time::{DAY_MS, days_from_civil},
+        time::{DAY_MS, days_from_civil, parse_span},
         window::{MONDAY_ORIGIN_MS, WindowSpec},
         yaml::{Node, Spanned},
     },
@@ -67,55 +67,56 @@ pub struct ControlFile {
     pub span: Range<usize>,
 }
 
-/// The periods of a series.
+/// The periods of a series: whole days, one behind the other; where they are judged more often than they are long, each
+/// series is made of those that lie whole lengths apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Period {
-    /// Days.
-    Day,
-    /// Weeks from Monday.
-    Week,
+pub struct Period {
+    width_ms: i64,
+    every_ms: i64,
 }
 
 impl Period {
-    /// The words in files.
-    pub(super) const WORDS: [&str; 2] = ["day", "week"];
+    /// A week from Monday.
+    pub const WEEK_MS: i64 = 7 * DAY_MS;
 
-    pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Day, Self::Week].into_iter().find(|p| p.word() == word)
-    }
-
-    /// The word in files.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Day => Self::WORDS[0],
-            Self::Week => Self::WORDS[1],
+    /// `day`, `week` or a span of whole days, judged `every` so long; an error tells what is wrong with the first or the
+    /// second.
+    fn parse(word: &str, every_ms: Option<i64>) -> Result<Self, (bool, &'static str)> {
+        let width_ms = match word {
+            "day" => DAY_MS,
+            "week" => Self::WEEK_MS,
+            span => parse_span(span).ok_or((true, "it must be day, week or a span like 28d"))?,
+        };
+        let is_days = |ms: i64| ms > 0 && ms % DAY_MS == 0;
+        if !is_days(width_ms) {
+            return Err((true, "it must be whole days"));
         }
+        let every_ms = every_ms.unwrap_or(width_ms);
+        if !is_days(every_ms) || every_ms > width_ms {
+            return Err((false, "it must be whole days, and no longer than the period"));
+        }
+        Ok(Self { width_ms, every_ms })
     }
 
     /// How long it is, local milliseconds.
     #[must_use]
     pub fn ms(self) -> i64 {
-        match self {
-            Self::Day => DAY_MS,
-            Self::Week => 7 * DAY_MS,
-        }
+        self.width_ms
     }
 
     /// How many a year has, for detectors.
     #[must_use]
     pub fn per_year(self) -> usize {
-        match self {
-            Self::Day => 365,
-            Self::Week => 52,
-        }
+        let days = self.width_ms / DAY_MS;
+        usize::try_from((365 + days / 2) / days).unwrap_or(1).max(1)
     }
 
     /// The windows that are these periods.
     #[must_use]
     pub fn window(self) -> WindowSpec {
-        let origin_ms = if self == Self::Week { MONDAY_ORIGIN_MS } else { 0 };
-        WindowSpec::Sliding { width_ms: self.ms(), every_ms: self.ms(), origin_ms }
+        let Self { width_ms, every_ms } = self;
+        let origin_ms = if every_ms % Self::WEEK_MS == 0 { MONDAY_ORIGIN_MS } else { 0 };
+        WindowSpec::Sliding { width_ms, every_ms, origin_ms }
     }
 }
 
@@ -135,7 +136,7 @@ pub(super) fn measures(series: Option<&Node>) -> Vec<MeasureFile> {
 /// The parts of a rule whose tree is `root`; what is wrong with them goes to `findings`.
 pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<DetectFile> {
     let series = root.get("series")?;
-    let period = series.get("period").and_then(Node::text)?;
+    let period = period(series, findings);
     let detector = root.get("detector").and_then(|node| method(node, "detector", findings));
     let fallback = root.get("fallback").and_then(|node| method(node, "fallback", findings));
     let exclude = root.get("exclude").map_or(&[][..], Node::items);
@@ -160,7 +161,7 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
         );
     }
     Some(DetectFile {
-        period: Spanned { value: Period::parse(&period.value)?, span: period.span },
+        period: period?,
         fill_zero: series.get("fill").and_then(Node::text).is_none_or(|fill| fill.value != "none"),
         population: population.map(Node::span),
         baseline: count("baseline"),
@@ -169,6 +170,24 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
         fallback,
         exclude,
     })
+}
+
+fn period(series: &Node, findings: &mut Vec<Diagnostic>) -> Option<Spanned<Period>> {
+    let period = series.get("period").and_then(Node::text)?;
+    let every = series.get("every");
+    match Period::parse(&period.value, every.and_then(Node::span_ms)) {
+        Ok(value) => Some(Spanned { value, span: period.span }),
+        Err((of_period, why)) => {
+            let every = every.filter(|_| !of_period).and_then(Node::text);
+            let (name, at) = match every {
+                Some(every) => ("every", every),
+                None => ("period", period),
+            };
+            let message = format!("{name} is {:?}: {why}", at.value);
+            findings.push(Diagnostic::error("yaml::wrong_type", at.span, message));
+            None
+        }
+    }
 }
 
 /// `control:` of `alert:`.

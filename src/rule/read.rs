@@ -95,13 +95,13 @@ impl Reader<'_> {
             }
             None => root.get("window").and_then(|n| self.window(n)),
         };
-        let measures = match kind.value {
+        // What is judged comes first.
+        let mut measures: Vec<MeasureFile> = match kind.value {
             Kind::Detect => detector::measures(root.get("series")),
-            _ => {
-                let measures = root.get("measures").map_or(&[][..], Node::entries);
-                measures.iter().filter_map(measure).collect()
-            }
+            Kind::Instant | Kind::Window => Vec::new(),
         };
+        let named = root.get("measures").map_or(&[][..], Node::entries);
+        measures.extend(named.iter().filter_map(measure));
         Some(RuleFile {
             path: path.to_owned(),
             version: root

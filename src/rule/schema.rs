@@ -133,10 +133,11 @@ const SERIES: Shape = Shape::Map(&[
     Field::optional("numerator", MEASURE, "What is judged, where it is part of a denominator."),
     Field::optional("denominator", MEASURE, "What the numerator is part of, like samples taken."),
     Field::optional("exposure", MEASURE, "The population behind the value, like visits made."),
-    Field::required(
-        "period",
-        Shape::Word(&super::detector::Period::WORDS),
-        "day, or week from Monday.",
+    Field::required("period", Shape::Text, "day, week from Monday, or whole days like 28d."),
+    Field::optional(
+        "every",
+        Shape::Span,
+        "How often a long period that ends is judged, like 7d; where left out, when the next begins.",
     ),
     Field::optional(
         "fill",
@@ -295,6 +296,11 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
             &[
                 Field::required("key", KEY, KEY_DOC),
                 Field::required("series", SERIES, "One value a period and key."),
+                Field::optional(
+                    "measures",
+                    Shape::Entries(&MEASURE),
+                    "Name → aggregate over the period's records, for conditions beside the detector.",
+                ),
                 Field::required("detector", DETECTORS, "Who judges each period, with parameters."),
                 Field::optional(
                     "fallback",

@@ -7,7 +7,7 @@ use crate::{
     detect::{Looks, Population, Profile},
     model::yaml::Spanned,
     rule::{
-        detector::{DetectFile, MethodFile, Period, TOLD},
+        detector::{ADJUSTED, DetectFile, MethodFile, Period, TOLD},
         expr,
         scope::Resolved,
     },
@@ -28,12 +28,22 @@ impl Judge<'_> {
     }
 
     fn series(&mut self, detect: &DetectFile, resolved: &Resolved) {
-        for (file, measure) in self.rule.measures.iter().zip(&resolved.measures) {
+        let of_series = 1 + usize::from(detect.population.is_some());
+        let judged = self.rule.measures.iter().zip(&resolved.measures).take(of_series);
+        for (file, measure) in judged {
             if !measure.data_type.is_numeric() && measure.data_type != DataType::Null {
                 let message =
                     format!("the series is {}, not a number", expr::type_word(&measure.data_type));
                 let label = "like count(*) or sum(amount)";
                 self.error("rule::type_mismatch", file.value.span.clone(), message, label);
+            }
+        }
+        for measure in &self.rule.measures {
+            let name = measure.name.value.as_str();
+            if TOLD.contains(&name) || name == ADJUSTED {
+                let message = format!("measure {name:?} has the name of what the detector tells");
+                let at = measure.name.span.clone();
+                self.error("rule::name_taken", at, message, "give it another name");
             }
         }
         for told in TOLD.into_iter().filter(|t| self.rule.key_names().any(|k| k == *t)) {
@@ -62,7 +72,7 @@ impl Judge<'_> {
             ),
             _ => {}
         }
-        if profile.weeks_only && detect.period.value != Period::Week {
+        if profile.weeks_only && detect.period.value.ms() != Period::WEEK_MS {
             let message = format!("{name} is defined for weeks only");
             self.error(
                 "rule::impossible",

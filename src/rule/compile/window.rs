@@ -74,7 +74,8 @@ impl Builder<'_> {
         let shifts: Vec<i64> =
             file.compares.iter().flat_map(|c| shifts_of(&c.with)).chain(baseline).collect();
         let lookback_ms = shifts.iter().copied().max().unwrap_or(0);
-        let ask = Ask { window, shifts };
+        let beyond = detect.as_ref().map_or(0, |d| d.explained() as i64 * d.period.ms());
+        let ask = Ask { window, shifts, beyond_ms: beyond };
         let (_, space) = self.own_keying(file, meant.feed, &meant.key)?;
         let mut gathered = self.gather(file, meant, &ask)?;
         let (aggregate_schema, measures) = self.measures(file, meant, &gathered)?;
