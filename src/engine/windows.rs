@@ -300,6 +300,9 @@ impl Shard {
         peers: &[Option<Arc<PeerValues>>],
     ) -> (Vec<Verdict>, RecordBatch) {
         let mut evaluator = self.evaluator(r, peers);
+        if keys.is_empty() {
+            return (Vec::new(), RecordBatch::new_empty(evaluator.rule.value_schema.clone()));
+        }
         let values = evaluator.values(keys, window);
         let mut verdicts = evaluator.judge(&values);
         for (key, verdict) in keys.iter().zip(&mut verdicts) {

@@ -615,8 +615,11 @@ fn running_states(
     let mut state = vec![0; kind.words()];
     (0..batch.num_rows())
         .map(|i| {
-            let tie = owned[i].piece.rows.ids.get(owned[i].row as usize).map_or(0, |id| *id as i64);
-            let moment = kernel::Moment { at_ms: owned[i].event_ms(), tie };
+            let moment = || {
+                let ids = &owned[i].piece.rows.ids;
+                let tie = ids.get(owned[i].row as usize).map_or(0, |id| *id as i64);
+                kernel::Moment { at_ms: owned[i].event_ms(), tie }
+            };
             kernel::add(kind, &mut state, &args, i, moment);
             state.clone()
         })

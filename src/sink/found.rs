@@ -31,7 +31,7 @@ pub struct RuleName {
 }
 
 /// Rules whose lines are made side by side, while those of the rules before them are written.
-const RULES_AT_ONCE: usize = 16;
+const RULES_AT_ONCE: usize = 4;
 
 /// Collects and writes.
 #[derive(Debug)]

@@ -37,10 +37,10 @@ pub(super) fn add_slots(
             }
             (kind, args) if kind.carries() => {
                 for words in words.chunks_exact_mut(stride) {
-                    kernel::add(kind, &mut words[part.clone()], args, row, moment(p, row));
+                    kernel::add(kind, &mut words[part.clone()], args, row, || moment(p, row));
                 }
             }
-            (kind, args) => kernel::add(kind, &mut words[part], args, row, moment(p, row)),
+            (kind, args) => kernel::add(kind, &mut words[part], args, row, || moment(p, row)),
         }
     }
 }
