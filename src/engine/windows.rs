@@ -8,11 +8,11 @@ use std::{ops::Range, sync::Arc};
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value};
 
-use super::shard::{Held, Shard, window_span};
+use super::shard::{Held, Shard, signals_of, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Signal, Span, Truth},
-        value::row_text,
+        signal::{Cause, Outcome, Severity, Span, Truth},
+        value::write_row,
         window::WindowSpec,
     },
     rule::{
@@ -71,6 +71,15 @@ impl Shard {
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let windows: Vec<Range<i64>> = ends.iter().map(|end| end - width_ms..*end).collect();
+        if rule.is_controlled() {
+            let tested = |window: &Range<i64>| {
+                let mut keys = self.keys_in(rule, window);
+                keys.sort_unstable();
+                keys.dedup();
+                vec![self.evaluator(r, &[]).tested(&keys, window)]
+            };
+            return windows.iter().map(tested).collect();
+        }
         let mut evaluator = self.evaluator(r, &[]);
         let mut out: Vec<Vec<PeerValues>> = ends.iter().map(|_| Vec::new()).collect();
         for c in 0..rule.compares.len() {
@@ -178,8 +187,7 @@ impl Shard {
                     let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, cause);
                     self.tell(r, *key, &outcome);
                 }
-                let text = row_text(&rule.value_texts, values, i);
-                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), text);
+                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), (values, i));
                 // A true key repeats its signal at every step, changed or not.
                 closed.active.push(*key);
             } else if live
@@ -211,13 +219,7 @@ impl Shard {
         for (i, end) in ends.into_iter().enumerate() {
             let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            let mut keys = Vec::new();
-            for s in &rule.slices {
-                let grid = plan.panes.slices[*s].grid;
-                keys.extend(
-                    self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)),
-                );
-            }
+            let mut keys = self.keys_in(rule, &window);
             self.evaluator(r, peers).prefilter(&mut keys, &window);
             keys.sort_unstable();
             keys.dedup();
@@ -227,8 +229,7 @@ impl Shard {
             let (verdicts, values) = self.verdicts(r, &keys, &window, peers);
             for (i, key) in keys.iter().enumerate() {
                 if verdicts[i].truth == Truth::Fire {
-                    let text = row_text(&rule.value_texts, &values, i);
-                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
+                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, (&values, i));
                 }
             }
         }
@@ -253,8 +254,21 @@ impl Shard {
         (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last + width_ms).collect()
     }
 
+    /// Keys with rows in a window; some may appear twice.
+    pub(super) fn keys_in(&self, rule: &RulePlan, window: &Range<i64>) -> Vec<u32> {
+        let of_slice = |s: &usize| {
+            let grid = self.plan.panes.slices[*s].grid;
+            self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end))
+        };
+        rule.slices.iter().flat_map(of_slice).collect()
+    }
+
     /// Keys whose own, compared or peer input differs between this window and the one before.
     fn candidates(&self, rule: &RulePlan, window: &Range<i64>, every_ms: i64) -> Vec<u32> {
+        if rule.detect.is_some() {
+            // Periods do not overlap, and one without rows is never a signal.
+            return self.keys_in(rule, window);
+        }
         let mut keys = Vec::new();
         if rule.has_peers() {
             for s in &rule.slices {
@@ -279,7 +293,8 @@ impl Shard {
                 let (start, end) = (window.start - shift, window.end - shift);
                 let entered = grid.pane(end - every_ms)..grid.pane(end);
                 if *shift == 0 && rule.early {
-                    keys.extend(slice.hot(&self.plan.panes.slices[*s], entered));
+                    let panes = grid.pane(start)..grid.pane(end);
+                    keys.extend(slice.reaching(entered, &panes, rule.rows_needed(*s)));
                 } else {
                     keys.extend(slice.touched(entered));
                 }
@@ -301,6 +316,9 @@ impl Shard {
         peers: &[Option<Arc<PeerValues>>],
     ) -> (Vec<Verdict>, RecordBatch) {
         let mut evaluator = self.evaluator(r, peers);
+        if keys.is_empty() {
+            return (Vec::new(), RecordBatch::new_empty(evaluator.rule.value_schema.clone()));
+        }
         let values = evaluator.values(keys, window);
         let mut verdicts = evaluator.judge(&values);
         for (key, verdict) in keys.iter().zip(&mut verdicts) {
@@ -308,15 +326,17 @@ impl Shard {
                 verdict.truth = Truth::Clear;
             }
         }
+        let is_detection = evaluator.rule.detect.is_some();
         let looks_back = evaluator.rule.lookback_ms > 0
             && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
         self.evaluations[r] += keys.len() as u64;
         self.failures[r] += values.failures;
-        self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
+        let of_compares = if looks_back { keys.len() as u64 } else { 0 };
+        self.not_ready[r] += if is_detection { values.unanswered } else { of_compares };
         (verdicts, values.batch)
     }
 
-    /// Keeps a signal until it is final.
+    /// Keeps a signal, whose values are a row of a batch, until it is final.
     pub(super) fn hold_signal(
         &mut self,
         r: usize,
@@ -324,7 +344,7 @@ impl Shard {
         end: i64,
         key: u32,
         severity: Severity,
-        values: Box<str>,
+        values: (&RecordBatch, usize),
     ) {
         let window = window_span(rule, end, &self.zone);
         self.hold_signal_of(r, rule, end, key, (severity, window), values);
@@ -338,17 +358,18 @@ impl Shard {
         end: i64,
         key: u32,
         (severity, window): (Severity, Span),
-        values: Box<str>,
+        (values, row): (&RecordBatch, usize),
     ) {
+        let write = |text: &mut String| write_row(text, &rule.value_texts, values, row);
         if self.at_once[r] && self.rules[r].closed_to.is_none_or(|c| end > c) && self.closing {
             let key = self.store.interner(rule.space).key(key).clone();
-            let signal =
-                Signal { rule: r, key, window, record: None, severity, values, open: false };
-            self.finals.push(signal);
-            return;
+            return signals_of(&mut self.finals, r, window, false).push(key, severity, write);
         }
         let by_key = self.rules[r].signals.entry(end).or_default();
-        if by_key.insert(key, Held { severity, window, values }).is_none() {
+        let mut values = String::new();
+        write(&mut values);
+        let held = Held { severity, window, values: values.into() };
+        if by_key.insert(key, held).is_none() {
             self.store.interner_mut(rule.space).retain(key);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::reference::years_before;
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         glm::Design,
         negative_binomial, normal,
@@ -36,6 +36,7 @@ const YEARS_FOR_TREND: usize = 3;
 /// - `threshold` — `method`: `nb_plugin` (quantile of the negative binomial), `muan` (with the upper end of the mean's
 ///   interval) or `delta` (normal after a power transformation); `alpha`: one-sided, between 0 and 0.5; default `nb_plugin`,
 ///   0.005.
+/// - `alpha` — the same probability, for short; default null: that of `threshold`.
 /// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
 /// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
 /// - `compat` — `corrected` or `r`; see there.
@@ -65,6 +66,8 @@ pub struct Farrington {
     pub trend: Trend,
     /// Residual beyond which a past period weighs less.
     pub reweight_above: Option<f64>,
+    /// One-sided probability of a false alarm; instead of the one in `threshold`.
+    pub alpha: Option<f64>,
     /// How the bound is found.
     pub threshold: Threshold,
     /// Power transformation of the method `delta`.
@@ -85,7 +88,7 @@ pub struct Trend {
 
 /// How the upper bound is found.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Threshold {
     /// Method.
     pub method: Method,
@@ -146,6 +149,12 @@ impl MinCases {
     }
 }
 
+impl Default for Threshold {
+    fn default() -> Self {
+        Self { method: Method::NbPlugin, alpha: 0.005 }
+    }
+}
+
 impl Default for Farrington {
     fn default() -> Self {
         Self {
@@ -155,7 +164,8 @@ impl Default for Farrington {
             exclude_recent: 26,
             trend: Trend { p: 1.0 },
             reweight_above: Some(2.58),
-            threshold: Threshold { method: Method::NbPlugin, alpha: 0.005 },
+            alpha: None,
+            threshold: Threshold::default(),
             power: Power::TwoThirds,
             min_cases: MinCases { cases: 5.0, periods: 4 },
             compat: Compat::Corrected,
@@ -198,10 +208,20 @@ impl SeriesDetector for Farrington {
         parameter("trend.p", self.trend.p, (0.0..=1.0).contains(&self.trend.p), "0 to 1")?;
         let above = self.reweight_above.unwrap_or(1.0);
         parameter("reweight_above", above, above > 0.0 && above.is_finite(), "above 0")?;
-        let alpha = self.threshold.alpha;
-        parameter("threshold.alpha", alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")?;
+        let name = if self.alpha.is_some() { "alpha" } else { "threshold.alpha" };
+        let alpha = self.alpha();
+        parameter(name, alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")?;
         let cases = self.min_cases.cases;
         parameter("min_cases.cases", cases, cases >= 0.0 && cases.is_finite(), "0 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS.with_population()
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        // A year of the calendar is longer than 52 weeks.
+        self.history(periods_per_year) + self.years.div_ceil(4) + 1
     }
 
     fn history(&self, periods_per_year: usize) -> usize {
@@ -227,6 +247,10 @@ impl SeriesDetector for Farrington {
 }
 
 impl Farrington {
+    fn alpha(&self) -> f64 {
+        self.alpha.unwrap_or(self.threshold.alpha)
+    }
+
     /// What is known about the periods `range`, or why nothing is.
     ///
     /// # Errors
@@ -320,7 +344,7 @@ impl Farrington {
         let eta = model.fit.predictor(&row) + offset_now;
         let mean = eta.exp();
         let se = (self.dispersion(model, baseline) * model.fit.variance(&row)).sqrt();
-        let (alpha, phi) = (self.threshold.alpha, model.phi);
+        let (alpha, phi) = (self.alpha(), model.phi);
         let z = normal::upper_quantile(alpha);
         let (bound, p_value, of_r, mean_r) = match self.threshold.method {
             Method::Delta => {
