@@ -20,7 +20,7 @@ pub(super) async fn open(browser: &Browser, engine: &Running, path: &str) {
 
 /// The present, milliseconds since 1970, as the browser on this machine has it.
 #[expect(clippy::disallowed_methods, reason = "two processes' clocks are compared")]
-fn now_ms() -> f64 {
+pub(super) fn now_ms() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64() * 1_000.0
 }
 
