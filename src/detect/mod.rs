@@ -40,7 +40,7 @@ pub enum Compat {
 }
 
 /// A method that judges the periods of one series, each from those before it.
-pub trait SeriesDetector: std::fmt::Debug {
+pub trait SeriesDetector: std::fmt::Debug + Send + Sync {
     /// Are the parameters in their ranges?
     ///
     /// # Errors
