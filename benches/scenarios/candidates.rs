@@ -84,17 +84,17 @@ pub(crate) fn all() -> Vec<Candidate> {
             Some(0.01),
             None,
         ),
-        candidate("ff_onset", onset(0.0105, json!({})), Some(0.0105), None),
+        candidate("ff_onset", onset(0.0115, json!({})), Some(0.0115), None),
         candidate(
             "ff_onset_10y",
-            onset(0.011, json!({"years": 10, "half_window": 4})),
-            Some(0.011),
+            onset(0.012, json!({"years": 10, "half_window": 4})),
+            Some(0.012),
             None,
         ),
         candidate(
             "ff_onset_10y_waves",
-            onset(0.011, json!({"years": 10, "waves": 2})),
-            Some(0.011),
+            onset(0.012, json!({"years": 10, "waves": 2})),
+            Some(0.012),
             None,
         ),
         candidate(

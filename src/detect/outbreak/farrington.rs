@@ -608,4 +608,100 @@ mod tests {
         let windows = levels(97, &[100, 152], 204, 3, 1).expect("levels");
         assert_eq!(windows.iter().flatten().count(), 7 + 7 + 3);
     }
+
+    /// Six years of counts near 6 with two past outbreaks, and a last week of 17.
+    fn level_with_outbreaks() -> Vec<f64> {
+        let mut values: Vec<f64> = (0..320).map(|t| f64::from(3 + t * 7 % 8)).collect();
+        (values[163], values[215], values[319]) = (40.0, 31.0, 17.0);
+        values
+    }
+
+    /// Windows, their weights, and the weighted mean and dispersion of a model without trend: all in closed form.
+    fn by_hand(values: &[f64]) -> (f64, f64, f64) {
+        let windows = (1..=5).flat_map(|back| 319 - 52 * back - 3..=319 - 52 * back + 3);
+        let counts: Vec<f64> = windows.map(|t| values[t]).collect();
+        let n = counts.len() as f64;
+        let weighted = |omega: &[f64]| {
+            let total: f64 = omega.iter().sum();
+            let mean = counts.iter().zip(omega).map(|(y, w)| w * y).sum::<f64>() / total;
+            let squares = counts.iter().zip(omega).map(|(y, w)| w * (y - mean) * (y - mean) / mean);
+            (mean, squares.sum::<f64>() / (n - 1.0), total * mean)
+        };
+        let (mean, phi, _) = weighted(&vec![1.0; counts.len()]);
+        let spread = phi * (1.0 - 1.0 / n);
+        let score = |y: f64| {
+            let tail = |y: f64| negative_binomial::upper(y, mean, spread).p;
+            normal::upper_quantile(0.5 * (tail(y) + tail(y + 1.0)))
+        };
+        let raw: Vec<f64> = counts
+            .iter()
+            .map(|y| if *y > mean && score(*y) > 2.58 { score(*y).powi(-2) } else { 1.0 })
+            .collect();
+        assert!(raw.iter().any(|w| *w < 1.0), "an outbreak weighs less");
+        let scale = n / raw.iter().sum::<f64>();
+        weighted(&raw.iter().map(|w| scale * w).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn corrected_dispersion_and_score_in_closed_form() {
+        let values = level_with_outbreaks();
+        let (mean, phi, information) = by_hand(&values);
+        let phi = phi.max(1.0);
+        let with = |method, compat| {
+            let detector = Farrington {
+                periods: 1,
+                exclude_recent: 3,
+                trend: Trend { p: 0.0 },
+                threshold: Threshold { method, alpha: 0.01 },
+                compat,
+                ..Farrington::default()
+            };
+            let found = detector.details(&Series::new(&values), 319..320).expect("counts");
+            found[0].expect("judged")
+        };
+        // delta: the standard error of the mean comes from φ.
+        let found = with(Method::Delta, Compat::Corrected);
+        let tau = phi + phi / information * mean;
+        let sd = (4.0 / 9.0 * mean.cbrt() * tau).sqrt();
+        let bound = (mean.powf(2.0 / 3.0) + normal::upper_quantile(0.01) * sd).powf(1.5);
+        assert!((found.mean - mean).abs() < 1e-7 && (found.phi - phi).abs() < 1e-7, "{found:?}");
+        assert!((found.bound - bound).abs() < 1e-6, "{} {bound}", found.bound);
+        assert!((with(Method::Delta, Compat::R).bound - bound).abs() > 1e-3);
+        // nb_plugin: the score is in counts.
+        let found = with(Method::NbPlugin, Compat::Corrected);
+        let bound = negative_binomial::upper_quantile(0.01, mean, phi).expect("small");
+        assert_eq!(found.bound, bound);
+        assert!((found.score - (17.0 - mean) / (bound - mean)).abs() < 1e-7);
+        assert!((with(Method::NbPlugin, Compat::R).score - found.score).abs() > 1e-2);
+    }
+
+    #[test]
+    fn a_steep_trend_is_followed_as_far_as_counts_were_seen() {
+        let values: Vec<f64> = (0..300).map(|t| f64::exp(0.02 * f64::from(t)).round()).collect();
+        let mean = |compat| {
+            let detector = Farrington { compat, reweight_above: None, ..Farrington::default() };
+            detector.details(&Series::new(&values), 299..300).expect("counts")[0]
+                .expect("judged")
+                .mean
+        };
+        // The newest week of the baseline is 27 before: e^(0.02·272) = 230.
+        assert!((mean(Compat::Corrected) - 230.0).abs() < 1.0, "{}", mean(Compat::Corrected));
+        assert!(mean(Compat::R) < 150.0, "R drops the trend: {}", mean(Compat::R));
+    }
+
+    #[test]
+    fn waves_follow_a_season_without_steps() {
+        let season = |t: f64| (3.0 + 0.8 * (t * TAU / 52.0).sin()).exp();
+        let values: Vec<f64> = (0..320).map(|t| season(f64::from(t)).round()).collect();
+        let off = |waves| {
+            let detector = Farrington { waves, ..Farrington::default() };
+            let found = detector.details(&Series::new(&values), 268..320).expect("counts");
+            let means = found.iter().map(|d| d.as_ref().expect("judged").mean);
+            means
+                .zip(268..)
+                .map(|(m, t)| (m / season(f64::from(t)) - 1.0).abs())
+                .fold(0.0, f64::max)
+        };
+        assert!(off(1) < 0.02 && off(1) < 0.5 * off(0), "{} {}", off(1), off(0));
+    }
 }
