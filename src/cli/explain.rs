@@ -13,7 +13,7 @@ use forewarn::{
         pipeline::{Options, Pipeline},
         recount::recount,
     },
-    model::{signal::Truth, time::Zone},
+    model::{signal::Truth, time::Zone, value::value_at},
     rule::file::{RuleFile, Status},
     store::alerts::AlertReader,
 };
@@ -86,7 +86,10 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     };
     out.push_str(&format!("rule {rule_id}, key {key}\n"));
     match pipeline.inspect(0, &key, at_ms) {
-        Some(i) => show(&mut out, &i, &pipeline, &zone),
+        Some(i) => {
+            show(&mut out, &i, &pipeline, &zone);
+            show_periods(&mut out, &key, &i, &mut pipeline, &zone);
+        }
         None if told.as_ref().is_some_and(|a| a.get("record").is_some()) => {
             out.push_str(&format!(
                 "record {}\n",
@@ -176,6 +179,41 @@ fn show(out: &mut String, i: &Inspection, pipeline: &Pipeline, zone: &Zone) {
     }
     if i.records.len() > 20 {
         out.push_str(&format!("  … and {} more\n", i.records.len() - 20));
+    }
+}
+
+/// The series up to the window, of a rule with a detector: what was there, what was expected, how much is ordinary.
+fn show_periods(
+    out: &mut String,
+    key: &str,
+    inspection: &Inspection,
+    pipeline: &mut Pipeline,
+    zone: &Zone,
+) {
+    let plan = pipeline.plan().clone();
+    let Some(detect) = &plan.rules[0].detect else { return };
+    let (period, end) = (detect.period.ms(), zone.to_local(inspection.window.end_ms));
+    let ends: Vec<i64> = (0..=detect.explained() as i64).rev().map(|i| end - i * period).collect();
+    let Some(course) = pipeline.course(0, key, &ends) else { return };
+    out.push_str("\nperiod        value   expected  upper_bound  alarm\n");
+    for (row, end) in ends.iter().enumerate() {
+        let start = zone.format(zone.to_utc(end - period));
+        let cell = |name: &str| match course.values.column_by_name(name) {
+            Some(column) => match value_at(column, row) {
+                Value::Number(n) if n.is_f64() => format!("{:.2}", n.as_f64().unwrap_or(0.0)),
+                Value::Null => "-".to_owned(),
+                other => other.to_string(),
+            },
+            None => "-".to_owned(),
+        };
+        out.push_str(&format!(
+            "{}  {:>7}  {:>9}  {:>11}  {}\n",
+            &start[..start.len().min(10)],
+            cell("value"),
+            cell("expected"),
+            cell("upper_bound"),
+            cell("alarm")
+        ));
     }
 }
 

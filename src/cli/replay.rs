@@ -312,6 +312,8 @@ fn summary(
         rules.insert(rule.id.clone(), line);
     }
     let sizes = pipeline.sizes();
+    let (records, record_bytes) =
+        pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
     json!({
@@ -325,6 +327,7 @@ fn summary(
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+            "remembered_records": records, "remembered_record_bytes": record_bytes,
         },
         "peak_memory_bytes": super::peak_memory_bytes(),
     })

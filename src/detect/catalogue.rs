@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{SeriesDetector, chart, outbreak, season};
+use super::{SeriesDetector, chart, outbreak, ratio, season};
 
 /// One kind of detector.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ pub const KINDS: &[Kind] = &[
     series!("s_h_esd", season::SHEsd, "season/s_h_esd.rs"),
     series!("mann_kendall", season::MannKendall, "season/mann_kendall.rs"),
     // ratio
-    other!("proportion", "ratio/proportion.rs"),
+    series!("proportion", ratio::Proportion, "ratio/proportion.rs"),
     other!("two_proportions", "ratio/two_proportions.rs"),
     other!("fisher", "ratio/fisher.rs"),
     other!("funnel", "ratio/funnel.rs"),
@@ -144,14 +144,24 @@ pub enum Error {
 /// # Errors
 /// [`Error`], which tells what can be written instead.
 pub fn build(mut parameters: Map<String, Value>) -> Result<Box<dyn SeriesDetector>, Error> {
-    let known = || series_kinds().map(|k| k.name).collect::<Vec<_>>().join(", ");
     let name = match parameters.shift_remove("kind") {
         Some(Value::String(name)) => name,
         Some(other) => return Err(Error::UnknownKind { name: other.to_string(), known: known() }),
         None => return Err(Error::NoKind { known: known() }),
     };
+    of_series(&name, parameters)
+}
+
+/// The detector of this name with these parameters.
+///
+/// # Errors
+/// As [`build`].
+pub fn of_series(
+    name: &str,
+    parameters: Map<String, Value>,
+) -> Result<Box<dyn SeriesDetector>, Error> {
     let Some(kind) = KINDS.iter().find(|k| k.name == name) else {
-        return Err(Error::UnknownKind { name, known: known() });
+        return Err(Error::UnknownKind { name: name.to_owned(), known: known() });
     };
     let name = kind.name;
     let build = kind.build.ok_or(Error::NotOfSeries { name })?;
@@ -159,6 +169,10 @@ pub fn build(mut parameters: Map<String, Value>) -> Result<Box<dyn SeriesDetecto
         build(Value::Object(parameters)).map_err(|source| Error::Parameters { name, source })?;
     detector.check().map_err(|source| Error::Range { name, source })?;
     Ok(detector)
+}
+
+fn known() -> String {
+    series_kinds().map(|k| k.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The kinds that judge one series.

@@ -26,6 +26,12 @@ fn detectors() -> Vec<(String, Box<dyn SeriesDetector>)> {
             );
         }
     }
+    for waves in [0, 2] {
+        add(
+            json!({"kind": "farrington_flexible", "years": 3, "half_window": 0, "periods": 3, "waves": waves,
+            "exclude_recent": 1, "threshold": {"method": "onset"}, "min_cases": {"cases": 0, "periods": 1}}),
+        );
+    }
     for method in ["delta", "nb_plugin", "muan"] {
         for (periods, compat) in [(1, "r"), (4, "corrected")] {
             let threshold = json!({"method": method, "alpha": 0.01});
@@ -150,12 +156,13 @@ const FIT_ALL: [&str; 5] = ["holt_winters", "ets", "stl", "s_h_esd", "mann_kenda
 #[test]
 fn ten_thousand_equal_values_never_alarm() {
     for level in [0.0, 5.0, 100.0] {
-        let values = vec![level; 10_000];
+        let (values, people) = (vec![level; 10_000], vec![1_000.0; 10_000]);
+        let series = Series { population: Some(&people), ..Series::new(&values) };
         for kind in catalogue::series_kinds().filter(|k| !FIT_ALL.contains(&k.name)) {
             let parameters: Map<_, _> =
                 [("kind".to_owned(), json!(kind.name))].into_iter().collect();
             let detector = catalogue::build(parameters).unwrap();
-            let verdicts = detector.evaluate(&Series::new(&values), 9_700..10_000).unwrap();
+            let verdicts = detector.evaluate(&series, 9_700..10_000).unwrap();
             assert!(verdicts.iter().all(|v| !v.alarm()), "{} at {level}", kind.name);
         }
     }

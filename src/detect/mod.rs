@@ -17,12 +17,14 @@ mod error;
 mod fuzz;
 pub mod math;
 pub mod outbreak;
+mod profile;
 pub mod ratio;
 pub mod season;
 mod series;
 mod verdict;
 
 pub use error::Error;
+pub use profile::{Looks, Population, Profile};
 pub use series::Series;
 pub use verdict::{Judgement, Undefined, Verdict};
 
@@ -49,6 +51,17 @@ pub trait SeriesDetector: std::fmt::Debug + Send + Sync {
 
     /// Periods that must lie before the first one judged, where a year has `periods_per_year` periods.
     fn history(&self, periods_per_year: usize) -> usize;
+
+    /// What the method asks for, and what it tells.
+    fn profile(&self) -> Profile {
+        Profile::default()
+    }
+
+    /// Periods before it that a verdict rests on, where the method looks no further back; of a chart and of a method that
+    /// fits all there is, how many it should be given. At least [`Self::history`].
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year)
+    }
 
     /// Verdicts on the periods `range`, in order. A chart with memory starts at the first of them; all periods before it are
     /// its history.

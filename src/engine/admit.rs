@@ -228,6 +228,15 @@ impl Feed {
         Some(local.div_euclid(DAY_MS) * DAY_MS)
     }
 
+    /// How many records are known, and the bytes they take beside their rows.
+    pub(super) fn remembered(&self) -> (usize, usize) {
+        match &self.records {
+            Records::None => (0, 0),
+            Records::Single(dedup) => (dedup.len(), dedup.bytes()),
+            Records::Several(parts) => (parts.len(), parts.bytes()),
+        }
+    }
+
     /// See [`FeedSpec::correctable_ms`].
     pub(super) fn correctable_ms(&self) -> i64 {
         self.spec.correctable_ms()

@@ -148,14 +148,15 @@ impl Shard {
             false => peers.iter().map(|(e, _)| *e).collect(),
         };
         let keys = self.touched_keys(rule, correction);
-        if keys.is_empty() {
+        if keys.is_empty() && !rule.is_controlled() {
             return;
         }
         let mut outcomes: BTreeMap<u32, Vec<Outcome>> = BTreeMap::new();
         for (i, end) in ends.iter().enumerate() {
             let of_end = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            for (key, outcome) in self.closed_again(r, rule, *end, &keys, of_end, correction.cause)
-            {
+            let beside = self.tested_beside(r, rule, *end, &keys);
+            let keys = beside.as_ref().unwrap_or(&keys);
+            for (key, outcome) in self.closed_again(r, rule, *end, keys, of_end, correction.cause) {
                 outcomes.entry(key).or_default().push(outcome);
             }
         }
@@ -165,6 +166,21 @@ impl Shard {
         if rule.early {
             self.reopen(r, rule, correction, &keys);
         }
+    }
+
+    /// Where false discoveries are controlled, the keys of a closed window that say something, and `keys`: one key's value
+    /// moves what is said of all.
+    fn tested_beside(&self, r: usize, rule: &RulePlan, end: i64, keys: &[u32]) -> Option<Vec<u32>> {
+        if !rule.is_controlled() {
+            return None;
+        }
+        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let mut all = self.keys_in(rule, &window);
+        all.extend(self.rules[r].signals.get(&end).into_iter().flat_map(|held| held.keys()));
+        all.extend(keys);
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
     }
 
     /// What a closed window says now, for each of `keys`; signals are kept and dropped accordingly.

@@ -1,5 +1,7 @@
 //! What the engine knows about one rule, key and window: the answer to "why did it fire, or not".
 
+use std::sync::Arc;
+
 use arrow::{array::RecordBatch, compute::concat_batches};
 use serde_json::{Map, Value};
 
@@ -15,7 +17,7 @@ use crate::{
         window::WindowSpec,
     },
     rule::{
-        evaluate::{judge, row_values},
+        evaluate::{PeerValues, judge, row_values},
         plan::RulePlan,
     },
 };
@@ -60,7 +62,15 @@ impl Pipeline {
     /// Looks at the window of `rule` that holds the instant `at_ms`, or the one that ends there, for the key with this
     /// canonical text. `None` when no record of the key is known.
     pub fn inspect(&mut self, rule: usize, key: &str, at_ms: i64) -> Option<Inspection> {
-        self.shards_mut().iter_mut().find_map(|s| s.inspect(rule, key, at_ms))
+        let WindowSpec::Sliding { every_ms, origin_ms, .. } = self.plan().rules[rule].window?
+        else {
+            return None;
+        };
+        let end = next_end(self.zone().to_local(at_ms) - 1, every_ms, origin_ms);
+        let shards = self.shards_mut();
+        let peers = shards.peers(rule, |_| vec![end], None);
+        let peers = peers.first().map_or(&[][..], |(_, p)| p.as_slice());
+        shards.iter_mut().find_map(|s| s.inspect(rule, key, end, peers))
     }
 }
 
@@ -95,17 +105,19 @@ impl Shard {
         rule.slices.iter().find_map(|s| self.store.slice(*s).keys().into_iter().find(is_key))
     }
 
-    fn inspect(&mut self, r: usize, canonical: &str, at_ms: i64) -> Option<Inspection> {
+    fn inspect(
+        &mut self,
+        r: usize,
+        canonical: &str,
+        end: i64,
+        peers: &[Option<Arc<PeerValues>>],
+    ) -> Option<Inspection> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
-            return None;
-        };
+        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return None };
         let key = self.known_key(rule, canonical)?;
-        let local = self.zone.to_local(at_ms);
-        let end = next_end(local - 1, every_ms, origin_ms);
         let window = end - width_ms..end;
-        let mut evaluator = self.evaluator(r, &[]);
+        let mut evaluator = self.evaluator(r, peers);
         let values = evaluator.values(&[key], &window).batch;
         let verdict = judge(rule, &values)[0];
         let found = evaluator.records(key, &window);

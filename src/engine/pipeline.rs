@@ -354,6 +354,12 @@ impl Pipeline {
         self.shards.sizes()
     }
 
+    /// How many records each feed remembers to tell copies and versions, and the bytes that takes beside their rows.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<(usize, usize)> {
+        self.feeds.iter().map(Feed::remembered).collect()
+    }
+
     /// Evaluations that failed and keys whose compares had no full history, by rule.
     #[must_use]
     pub fn troubles(&self) -> Vec<(u64, u64)> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::signal::Cause,
     pane::{kept::Piece, prepare::Prepared, store::StoreSize},
-    rule::{evaluate::PeerValues, plan::Plan},
+    rule::{control::adjusted, evaluate::PeerValues, plan::Plan},
 };
 
 /// Rows from which on it is worth waking other threads.
@@ -87,7 +87,9 @@ impl Shards {
             }
             let touched: Vec<u128> =
                 self.list.iter().flat_map(|s| s.touched_peers(rule, correction)).collect();
-            let peers = self.peers(r, |s| s.touched_ends(r, correction), Some(&touched));
+            // Where false discoveries are controlled, one key's value moves what is said of all.
+            let only = if rule.is_controlled() { None } else { Some(touched.as_slice()) };
+            let peers = self.peers(r, |s| s.touched_ends(r, correction), only);
             self.each(false, |s| s.revise(r, correction, &peers));
         }
     }
@@ -190,10 +192,10 @@ impl Shards {
                     .collect(),
             };
         }
-        all.into_iter()
-            .zip(merged)
-            .map(|(end, values)| (end, values.into_iter().map(|v| Some(Arc::new(v))).collect()))
-            .collect()
+        let rule = &self.plan.rules[r];
+        let known = |values: PeerValues| Some(Arc::new(adjusted(rule, values)));
+        let of_end = |values: Vec<PeerValues>| values.into_iter().map(known).collect();
+        all.into_iter().zip(merged).map(|(end, values)| (end, of_end(values))).collect()
     }
 
     /// Lets each shard work, side by side where there is much to do.

@@ -71,6 +71,15 @@ impl Shard {
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let windows: Vec<Range<i64>> = ends.iter().map(|end| end - width_ms..*end).collect();
+        if rule.is_controlled() {
+            let tested = |window: &Range<i64>| {
+                let mut keys = self.keys_in(rule, window);
+                keys.sort_unstable();
+                keys.dedup();
+                vec![self.evaluator(r, &[]).tested(&keys, window)]
+            };
+            return windows.iter().map(tested).collect();
+        }
         let mut evaluator = self.evaluator(r, &[]);
         let mut out: Vec<Vec<PeerValues>> = ends.iter().map(|_| Vec::new()).collect();
         for c in 0..rule.compares.len() {
@@ -211,13 +220,7 @@ impl Shard {
         for (i, end) in ends.into_iter().enumerate() {
             let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            let mut keys = Vec::new();
-            for s in &rule.slices {
-                let grid = plan.panes.slices[*s].grid;
-                keys.extend(
-                    self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end)),
-                );
-            }
+            let mut keys = self.keys_in(rule, &window);
             self.evaluator(r, peers).prefilter(&mut keys, &window);
             keys.sort_unstable();
             keys.dedup();
@@ -253,8 +256,21 @@ impl Shard {
         (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last + width_ms).collect()
     }
 
+    /// Keys with rows in a window; some may appear twice.
+    pub(super) fn keys_in(&self, rule: &RulePlan, window: &Range<i64>) -> Vec<u32> {
+        let of_slice = |s: &usize| {
+            let grid = self.plan.panes.slices[*s].grid;
+            self.store.slice(*s).touched(grid.pane(window.start)..grid.pane(window.end))
+        };
+        rule.slices.iter().flat_map(of_slice).collect()
+    }
+
     /// Keys whose own, compared or peer input differs between this window and the one before.
     fn candidates(&self, rule: &RulePlan, window: &Range<i64>, every_ms: i64) -> Vec<u32> {
+        if rule.detect.is_some() {
+            // Periods do not overlap, and one without rows is never a signal.
+            return self.keys_in(rule, window);
+        }
         let mut keys = Vec::new();
         if rule.has_peers() {
             for s in &rule.slices {
@@ -308,11 +324,13 @@ impl Shard {
                 verdict.truth = Truth::Clear;
             }
         }
+        let is_detection = evaluator.rule.detect.is_some();
         let looks_back = evaluator.rule.lookback_ms > 0
             && window.start - evaluator.rule.lookback_ms < evaluator.history_from;
         self.evaluations[r] += keys.len() as u64;
         self.failures[r] += values.failures;
-        self.not_ready[r] += if looks_back { keys.len() as u64 } else { 0 };
+        let of_compares = if looks_back { keys.len() as u64 } else { 0 };
+        self.not_ready[r] += if is_detection { values.unanswered } else { of_compares };
         (verdicts, values.batch)
     }
 

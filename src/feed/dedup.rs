@@ -144,6 +144,12 @@ impl Dedup {
         self.known.len()
     }
 
+    /// Bytes of what is known, without the rows themselves.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.known.allocation_size() + calendar_bytes(&self.calendar)
+    }
+
     /// Whether none is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -153,6 +159,11 @@ impl Dedup {
     fn remember(&mut self, id: u128, event_ms: i64) {
         self.calendar.entry(event_ms.div_euclid(self.step_ms)).or_default().push(id);
     }
+}
+
+/// Bytes of the identities that are forgotten step by step.
+pub(super) fn calendar_bytes(calendar: &BTreeMap<i64, Vec<u128>>) -> usize {
+    calendar.values().map(|ids| size_of_val(ids) + ids.capacity() * size_of::<u128>()).sum()
 }
 
 #[cfg(test)]

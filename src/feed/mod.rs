@@ -8,6 +8,7 @@ pub mod dedup;
 mod fields;
 pub mod infer;
 pub mod parts;
+mod read;
 pub mod spec;
 pub mod watermark;
 

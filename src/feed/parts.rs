@@ -12,7 +12,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use arrow::array::RecordBatch;
 use hashbrown::HashMap;
 
-use super::dedup::{Decision, Operation, Version};
+use super::dedup::{Decision, Operation, Version, calendar_bytes};
 use crate::model::{
     hash::{BuildTakeLow, combine, hash_column},
     schema::FeedSchema,
@@ -112,6 +112,30 @@ impl Parts {
         {
             record.rows[at].1.place = place;
         }
+    }
+
+    /// Records known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Bytes of what is known, without the rows themselves.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let rows = |r: &Record| {
+            r.rows.capacity() * size_of::<(u128, Version)>()
+                + r.gone.capacity() * size_of::<Version>()
+        };
+        self.known.allocation_size()
+            + self.known.values().map(rows).sum::<usize>()
+            + calendar_bytes(&self.calendar)
     }
 
     /// Forgets records all of whose rows happened before `before_ms`.

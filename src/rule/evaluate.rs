@@ -44,6 +44,8 @@ pub struct Values {
     pub batch: RecordBatch,
     /// Rows × expressions that failed.
     pub failures: u64,
+    /// Rows about which a detector had no answer.
+    pub unanswered: u64,
 }
 
 /// What holds for one key.
@@ -186,7 +188,23 @@ impl Evaluator<'_> {
         let aggregates = self.aggregates(keys, window);
         let mut columns = self.measures(&aggregates, keys.len(), &mut failures);
         self.compare_columns(Rows::Keys(keys), window, &mut columns, &mut failures);
-        Values { batch: batch_of(self.rule, columns, keys.len()), failures }
+        let mut unanswered = 0;
+        if let Some(plan) = &self.rule.detect {
+            let told = match self.peers.first() {
+                Some(Some(all)) if plan.control.is_some() => self.of_all(keys, all),
+                _ => {
+                    let told = self.detection(plan, keys, window);
+                    failures += told.failures;
+                    told.columns
+                }
+            };
+            unanswered = told.get(4).map_or(0, |alarm| alarm.null_count()) as u64;
+            columns.extend(told);
+            let fields = self.rule.value_schema.fields();
+            let lacking = fields.iter().skip(columns.len());
+            columns.extend(lacking.map(|f| new_null_array(f.data_type(), keys.len())));
+        }
+        Values { batch: batch_of(self.rule, columns, keys.len()), failures, unanswered }
     }
 
     /// What holds for each row of `values`; keys without rows must be handled by the caller.
@@ -316,7 +334,18 @@ impl Evaluator<'_> {
         found
     }
 
-    fn panes(&self, slice: usize, window: &Range<i64>) -> Range<i32> {
+    /// One measure of `keys` over `window`.
+    pub(super) fn measure_of(
+        &mut self,
+        measure: usize,
+        keys: &[u32],
+        window: &Range<i64>,
+    ) -> ArrayRef {
+        let batch = self.aggregates(keys, window);
+        self.measures(&batch, keys.len(), &mut 0)[measure].clone()
+    }
+
+    pub(super) fn panes(&self, slice: usize, window: &Range<i64>) -> Range<i32> {
         let grid = self.store.plan().slices[slice].grid;
         grid.pane(window.start)..grid.pane(window.end)
     }
@@ -522,6 +551,30 @@ impl Evaluator<'_> {
 }
 
 impl PeerValues {
+    /// Values by hash: `rows` tells the row of each in the columns `measures`.
+    #[must_use]
+    pub fn new(rows: HashedMap<u128, u32>, measures: Vec<ArrayRef>) -> Self {
+        Self { rows, measures }
+    }
+
+    /// What [`Self::new`] was given.
+    #[must_use]
+    pub fn into_parts(self) -> (HashedMap<u128, u32>, Vec<ArrayRef>) {
+        (self.rows, self.measures)
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn measures(&self) -> &[ArrayRef] {
+        &self.measures
+    }
+
+    /// The row of a hash.
+    #[must_use]
+    pub fn row(&self, hash: u128) -> Option<u32> {
+        self.rows.get(&hash).copied()
+    }
+
     /// Adds the peers of another shard.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {

@@ -491,6 +491,7 @@ mod tests {
             ),
             ("contains_any(kind, '责令|改正') and region_at(region, 'city') = '430100'", vec![]),
             ("array_has(tags, '食品') or contains_any(tags, 'a|b')", vec![]),
+            ("workdays_between(occurred_on, date '2026-03-05') > 7", vec![]),
             ("kind like '%甲%' and regexp_like(渠道, '^电')", vec![]),
             ("null", vec![]),
             ("知道 = 1 or knid = 'TS'", vec!["unknown_column 知道", "unknown_column knid"]),

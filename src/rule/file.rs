@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::read;
+use super::{
+    detector::{ControlFile, DetectFile},
+    read,
+};
 use crate::model::{
     diagnostic::Diagnostic,
     signal::Severity,
@@ -61,6 +64,8 @@ pub struct RuleFile {
     pub measures: Vec<MeasureFile>,
     /// `compare:` in the file's order.
     pub compares: Vec<CompareFile>,
+    /// What makes a `detect` rule: its series are the measures, its periods the window.
+    pub detect: Option<DetectFile>,
     /// `params:`
     pub params: Vec<(Spanned<String>, Value)>,
     /// `when:`; instant rules may leave it out (every row that passes `where`).
@@ -102,13 +107,15 @@ pub struct Unread {
     pub values: bool,
     /// Parameters.
     pub params: bool,
+    /// The detector.
+    pub detector: bool,
 }
 
 impl Unread {
     /// Whether any part could not be read.
     #[must_use]
     pub fn any(self) -> bool {
-        self.columns || self.values || self.params
+        self.columns || self.values || self.params || self.detector
     }
 }
 
@@ -132,6 +139,8 @@ pub enum Kind {
     Instant,
     /// Aggregates over a window.
     Window,
+    /// A series and a statistical detector.
+    Detect,
 }
 
 /// What becomes of rows whose key has a missing part.
@@ -244,6 +253,8 @@ pub struct AlertFile {
     pub message: Bilingual,
     /// Further values to show.
     pub show: Vec<Spanned<String>>,
+    /// How many alarms of a period may be false.
+    pub control: Option<ControlFile>,
 }
 
 /// Maps of a test as written, each with its place.
@@ -267,17 +278,21 @@ pub struct TestCase {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Instant, Self::Window, Self::Detect];
+
     /// The word in files.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Instant => "instant",
             Self::Window => "window",
+            Self::Detect => "detect",
         }
     }
 
     pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Instant, Self::Window].into_iter().find(|k| k.word() == word)
+        Self::ALL.into_iter().find(|k| k.word() == word)
     }
 }
 

@@ -1,9 +1,9 @@
 //! House functions: what rule authors need beside SQL's own functions, as immutable DataFusion functions.
 //!
 //! `poisson_upper_p(n, mean)` · `wilson_lower(k, n[, confidence])` · `wilson_upper(…)` · `contains_any(text, words)` ·
-//! `region_at(code, level)`. NULL in, NULL out; values for which a function has no meaning (a negative mean, more hits
+//! `region_at(code, level)` · `workdays_between(from, to)`. NULL in, NULL out; values for which a function has no meaning (a negative mean, more hits
 //! than tries) give NULL too, never an error: one odd row must not stop a batch.
-//! Not here: `in_list` and `workdays_between`, which need reference tables.
+//! Not here: `in_list`, which needs lists that change.
 
 use std::{
     hash::{Hash, Hasher},
@@ -12,7 +12,9 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, StringArray},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    },
     datatypes::{DataType, Field, FieldRef, Float64Type},
 };
 use datafusion::{
@@ -25,11 +27,20 @@ use datafusion::{
 use memchr::memmem;
 
 use super::statistics::{poisson_upper_p, wilson};
-use crate::model::reference::region::{self, Level};
+use crate::model::reference::{
+    calendar,
+    region::{self, Level},
+};
 
 /// Names of the house functions, for messages.
-pub const NAMES: [&str; 5] =
-    ["poisson_upper_p", "wilson_lower", "wilson_upper", "contains_any", "region_at"];
+pub const NAMES: [&str; 6] = [
+    "poisson_upper_p",
+    "wilson_lower",
+    "wilson_upper",
+    "contains_any",
+    "region_at",
+    "workdays_between",
+];
 
 /// All house functions.
 #[must_use]
@@ -44,6 +55,11 @@ pub fn functions() -> Vec<ScalarUDF> {
             NAMES[4],
             Signature::exact(vec![text.clone(), text], Volatility::Immutable),
             Body::RegionAt,
+        ),
+        House::new(
+            NAMES[5],
+            Signature::exact(vec![DataType::Date32; 2], Volatility::Immutable),
+            Body::WorkdaysBetween,
         ),
     ]
     .into_iter()
@@ -67,6 +83,7 @@ enum Body {
     Floats(Floats),
     ContainsAny,
     RegionAt,
+    WorkdaysBetween,
 }
 
 impl House {
@@ -109,6 +126,7 @@ impl ScalarUDFImpl for House {
             Body::Floats(_) => DataType::Float64,
             Body::ContainsAny => DataType::Boolean,
             Body::RegionAt => DataType::Utf8,
+            Body::WorkdaysBetween => DataType::Int64,
         })
     }
 
@@ -152,6 +170,9 @@ impl ScalarUDFImpl for House {
             Body::Floats(body) => Arc::new(each_row(body, &arrays, rows)),
             Body::ContainsAny => Arc::new(contains_any(&arrays[0], arrays[1].as_string::<i32>())),
             Body::RegionAt => Arc::new(region_at(arrays[0].as_string(), arrays[1].as_string())),
+            Body::WorkdaysBetween => {
+                Arc::new(workdays(arrays[0].as_primitive(), arrays[1].as_primitive()))
+            }
         };
         // All arguments constant: one value, not a column.
         if args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_))) {
@@ -213,6 +234,12 @@ fn region_at(codes: &StringArray, levels: &StringArray) -> StringArray {
     codes.iter().zip(levels.iter()).map(one).collect()
 }
 
+/// Working days after one day up to and with another, see [`calendar::workdays_between`].
+fn workdays(from: &Date32Array, to: &Date32Array) -> Int64Array {
+    let one = |(from, to): (Option<i32>, Option<i32>)| Some(calendar::workdays_between(from?, to?));
+    from.iter().zip(to.iter()).map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,5 +273,13 @@ mod tests {
         ] {
             assert_eq!(at(code, level).as_deref(), want, "{code} {level}");
         }
+    }
+
+    #[test]
+    fn terms_in_working_days() {
+        // From the Friday before the Spring Festival of 2026 to the Monday of the week behind it.
+        let from = Date32Array::from(vec![Some(20_497), None]);
+        let to = Date32Array::from(vec![Some(20_514), Some(20_514)]);
+        assert_eq!(workdays(&from, &to), Int64Array::from(vec![Some(7), None]));
     }
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::file::{HistoryOf, Kind, Status};
+use super::{
+    detection::DetectPlan,
+    file::{HistoryOf, Kind, Status},
+};
 use crate::{
     model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
     pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
@@ -79,6 +82,8 @@ pub struct RulePlan {
     pub bounds: Vec<(usize, f64)>,
     /// Instant rules: the filter and keying of the feed, and values read from the row.
     pub instant: Option<InstantPlan>,
+    /// Detect rules: who judges the series.
+    pub detect: Option<DetectPlan>,
     /// What becomes of signals.
     pub alert: AlertPlan,
 }
@@ -202,21 +207,26 @@ impl RulePlan {
         self.compares.iter().flat_map(|c| c.measures.iter().map(move |m| (c, *m)))
     }
 
-    /// By how much earlier the windows ended that compares read.
+    /// By how much earlier the windows ended that compares, or the baseline of a detector, read.
     pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
-        self.compares
-            .iter()
-            .flat_map(|c| match &c.with {
-                CompareWith::Shift(shift) => std::slice::from_ref(shift),
-                CompareWith::History { shifts, .. } => shifts,
-                CompareWith::Peers { .. } => &[],
-            })
-            .copied()
+        let compared = self.compares.iter().flat_map(|c| match &c.with {
+            CompareWith::Shift(shift) => std::slice::from_ref(shift),
+            CompareWith::History { shifts, .. } => shifts,
+            CompareWith::Peers { .. } => &[],
+        });
+        compared.copied().chain(self.detect.iter().flat_map(DetectPlan::shifts))
     }
 
-    /// Whether any compare is with peers.
+    /// Whether any compare is with peers, or a key is judged beside others: then values of all keys are needed first.
     #[must_use]
     pub fn has_peers(&self) -> bool {
-        self.compares.iter().any(|c| matches!(c.with, CompareWith::Peers { .. }))
+        let with_peers = |c: &ComparePlan| matches!(c.with, CompareWith::Peers { .. });
+        self.is_controlled() || self.compares.iter().any(with_peers)
+    }
+
+    /// Whether false discoveries are controlled over the keys.
+    #[must_use]
+    pub fn is_controlled(&self) -> bool {
+        self.detect.as_ref().is_some_and(|d| d.control.is_some())
     }
 }

@@ -7,6 +7,7 @@ use std::{path::Path, sync::Arc};
 use serde_json::Value;
 
 use super::{
+    detector,
     file::{
         AlertFile, Bilingual, Compare, CompareFile, HistoryOf, KeyColumn, Kind, MeasureFile,
         MissingKey, Rows, RuleFile, Status, TestCase, Unread, WEEKDAYS,
@@ -72,15 +73,35 @@ impl Reader<'_> {
             };
             self.findings.iter().any(|d| d.level == Level::Error && inside(d))
                 || (at.is_none()
-                    && kind.value == Kind::Window
-                    && ["key", "measures"].contains(&name))
+                    && match kind.value {
+                        Kind::Instant => false,
+                        Kind::Window => ["key", "measures"].contains(&name),
+                        Kind::Detect => ["key", "series"].contains(&name),
+                    })
         };
         let unread = Unread {
             columns: self.findings.iter().any(|d| d.code == "rule::not_yet"),
-            values: ["key", "measures", "compare"].into_iter().any(broken),
+            values: ["key", "measures", "compare", "series"].into_iter().any(broken),
             params: broken("params"),
+            detector: false,
         };
         let source: Arc<str> = self.source.into();
+        let is_detect = kind.value == Kind::Detect;
+        let detect = if is_detect { detector::read(root, &mut self.findings) } else { None };
+        let unread = Unread { detector: is_detect && detect.is_none(), ..unread };
+        let window = match &detect {
+            Some(d) => {
+                Some(Spanned { value: d.period.value.window(), span: d.period.span.clone() })
+            }
+            None => root.get("window").and_then(|n| self.window(n)),
+        };
+        // What is judged comes first.
+        let mut measures: Vec<MeasureFile> = match kind.value {
+            Kind::Detect => detector::measures(root.get("series")),
+            Kind::Instant | Kind::Window => Vec::new(),
+        };
+        let named = root.get("measures").map_or(&[][..], Node::entries);
+        measures.extend(named.iter().filter_map(measure));
         Some(RuleFile {
             path: path.to_owned(),
             version: root
@@ -106,13 +127,9 @@ impl Reader<'_> {
                 _ => MissingKey::Drop,
             },
             time: root.get("time").and_then(Node::text),
-            window: root.get("window").and_then(|n| self.window(n)),
-            measures: root
-                .get("measures")
-                .map_or(&[][..], Node::entries)
-                .iter()
-                .filter_map(measure)
-                .collect(),
+            window,
+            measures,
+            detect,
             compares: self.compares(root.get("compare")),
             params: params(root.get("params")),
             when: sql("when"),
@@ -241,6 +258,11 @@ impl Reader<'_> {
                 }
             }
         }
+        if let Some(control) = get("control").filter(|_| kind != Kind::Detect) {
+            let message = format!("control has no effect in kind {:?}", kind.word());
+            let finding = Diagnostic::error("rule::no_effect", control.span(), message);
+            self.find(finding.label("belongs to kind \"detect\": it needs p-values"));
+        }
         for name in ["respond_in", "handle_in"] {
             let Some(text) = get("assign").and_then(|n| n.get(name)).and_then(Node::text) else {
                 continue;
@@ -257,12 +279,13 @@ impl Reader<'_> {
             hold_ms: get("hold_for").and_then(Node::span_ms).unwrap_or(0),
             keep_ms: get("keep_for").and_then(Node::span_ms).unwrap_or(0),
             group: get("group").map(Node::texts).unwrap_or_default(),
-            reraise: get("reraise").and_then(Node::sql).filter(|_| kind == Kind::Window),
+            reraise: get("reraise").and_then(Node::sql).filter(|_| kind != Kind::Instant),
             assign: get("assign").map(Node::object).unwrap_or_default(),
             action: bilingual(get("action")),
             basis: words(get("basis")),
             message: bilingual(get("message")),
             show: get("show").map(Node::texts).unwrap_or_default(),
+            control: get("control").and_then(|n| detector::control(n, &mut self.findings)),
         }
     }
 }
@@ -303,7 +326,7 @@ fn params(node: Option<&Node>) -> Vec<(Spanned<String>, Value)> {
     node.map_or(&[][..], Node::entries).iter().filter_map(scalar).collect()
 }
 
-fn measure((name, node): &(Spanned<String>, Node)) -> Option<MeasureFile> {
+pub(super) fn measure((name, node): &(Spanned<String>, Node)) -> Option<MeasureFile> {
     Some(match node {
         Node::Scalar(_) => {
             MeasureFile { name: name.clone(), feed: None, filter: None, value: node.sql()? }

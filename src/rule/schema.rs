@@ -97,6 +97,84 @@ const MEASURE: Shape = Shape::OneOf(&[
     ]),
 ]);
 
+/// Detectors of one series, each with its parameters; a test holds them to the catalogue.
+const DETECTORS: Shape = Shape::Map(&[
+    detector("bayes_predictive", "A count above what a short history makes credible."),
+    detector("count_exceedance", "A count above the mean of the last periods and their variation."),
+    detector("ears", "A sudden rise with little history: C1, C2, C3."),
+    detector(
+        "farrington_flexible",
+        "Season, trend and variation of years: the workhorse for weeks.",
+    ),
+    detector("farrington_classic", "The same as first published, for comparison."),
+    detector("rki", "The reference windows of the RKI, for comparison."),
+    detector("cdc", "Sums of four weeks against those of earlier years, for comparison."),
+    detector("outbreak_p", "The onset of a season or wave, for comparison."),
+    detector("cusum", "Small excesses that add up."),
+    detector("ewma", "A small shift of the level that lasts."),
+    detector("shewhart", "One value far above the mean."),
+    detector("glr", "A count's mean that has shifted, and since when."),
+    detector("page_hinkley", "A mean of a measure that has moved."),
+    detector("adwin", "A mean that has changed, with a window that adapts."),
+    detector("holt_winters", "Level, trend and season that follow the series."),
+    detector("ets", "Exponential smoothing fitted by likelihood."),
+    detector("stl", "What season and trend by loess leave over."),
+    detector("s_h_esd", "Outliers of a seasonal series, several at once."),
+    detector("mann_kendall", "A rising trend over the last periods."),
+    detector("proportion", "A share of a numerator in a denominator above its past."),
+]);
+
+const fn detector(name: &'static str, doc: &'static str) -> Field {
+    Field::optional(name, Shape::AnyMap(&Shape::Any), doc)
+}
+
+const SERIES: Shape = Shape::Map(&[
+    Field::optional("value", MEASURE, "What is judged, like count(*)."),
+    Field::optional("numerator", MEASURE, "What is judged, where it is part of a denominator."),
+    Field::optional("denominator", MEASURE, "What the numerator is part of, like samples taken."),
+    Field::optional("exposure", MEASURE, "The population behind the value, like visits made."),
+    Field::required("period", Shape::Text, "day, week from Monday, or whole days like 28d."),
+    Field::optional(
+        "every",
+        Shape::Span,
+        "How often a long period that ends is judged, like 7d; where left out, when the next begins.",
+    ),
+    Field::optional(
+        "fill",
+        Shape::Word(&["zero", "none"]),
+        "What a period without records has: zero, or none at all; zero where left out.",
+    ),
+    Field::optional(
+        "baseline",
+        Shape::Int(1),
+        "Periods that a chart is set to, or that are fitted; where left out, what the detector needs and a year.",
+    ),
+    Field::optional(
+        "run",
+        Shape::Int(1),
+        "Periods that a chart is drawn over; half a year where left out.",
+    ),
+]);
+
+const EXCLUDE: Shape = Shape::Map(&[
+    Field::required("from", Shape::Text, "First day, like 2026-02-17."),
+    Field::required("to", Shape::Text, "Last day."),
+    Field::required("reason", Shape::Text, "Why these periods are like no others."),
+]);
+
+const CONTROL: Shape = Shape::Map(&[
+    Field::required(
+        "fdr",
+        Shape::Number,
+        "Share of alarms of a period that may be false, like 0.05.",
+    ),
+    Field::optional(
+        "over",
+        Shape::List(&Shape::Text),
+        "Key columns that alarms are counted over, within equal others; all keys where left out.",
+    ),
+]);
+
 const ASSIGN: Shape = Shape::Map(&[
     Field::optional("department", Shape::Text, "The department that handles the alert."),
     Field::optional("level", Shape::Text, "Its level: county, city, province, upper."),
@@ -130,6 +208,7 @@ const ALERT: Shape = Shape::Map(&[
         "Text with {name}, {name:.1} or one step like {n / usual.n:.1}.",
     ),
     Field::optional("show", Shape::List(&Shape::Text), "Further columns of the record to show."),
+    Field::optional("control", CONTROL, "How many alarms of a detector may be false."),
 ]);
 
 const TEST: Shape = Shape::Map(&[
@@ -146,7 +225,7 @@ const TEST: Shape = Shape::Map(&[
 /// A rule file.
 pub(super) static RULE: Shape = Shape::Switch(&Switch {
     field: "kind",
-    doc: "What the rule looks at: one record, or aggregates over a window.",
+    doc: "What the rule looks at: one record, aggregates over a window, or a series and a detector.",
     common: &[
         Field::required("rule", Shape::Name, "The rule's id: the file's name, never changed."),
         Field::optional(
@@ -212,9 +291,38 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                 ),
             ],
         ),
+        (
+            "detect",
+            &[
+                Field::required("key", KEY, KEY_DOC),
+                Field::required("series", SERIES, "One value a period and key."),
+                Field::optional(
+                    "measures",
+                    Shape::Entries(&MEASURE),
+                    "Name → aggregate over the period's records, for conditions beside the detector.",
+                ),
+                Field::required("detector", DETECTORS, "Who judges each period, with parameters."),
+                Field::optional(
+                    "fallback",
+                    DETECTORS,
+                    "Who judges where the detector has no answer, like while history is short.",
+                ),
+                Field::optional(
+                    "exclude",
+                    Shape::List(&EXCLUDE),
+                    "Periods that are no part of any baseline.",
+                ),
+                Field::required("when", Shape::Sql, "When a period raises an alert, like alarm."),
+                Field::optional(
+                    "clear",
+                    Shape::Sql,
+                    "When it ends; where left out, when the condition is not true.",
+                ),
+            ],
+        ),
     ],
     later: (
-        &["detect", "sequence", "first_seen", "coverage", "score"],
+        &["sequence", "first_seen", "coverage", "score"],
         &[
             "join",
             "inner",
@@ -223,8 +331,6 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
             "within",
             "steps",
             "runs",
-            "series",
-            "detector",
             "history",
             "learn_for",
             "at_least",
@@ -246,6 +352,14 @@ const KEY_DOC: &str = "What records are grouped by: columns, or expressions with
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_detector_of_a_series_is_a_field() {
+        let Shape::Map(fields) = DETECTORS else { panic!("a map") };
+        let names: Vec<_> = fields.iter().map(|f| f.name).collect();
+        let kinds: Vec<_> = crate::detect::catalogue::series_kinds().map(|k| k.name).collect();
+        assert_eq!(names, kinds);
+    }
 
     #[test]
     fn every_field_is_described() {

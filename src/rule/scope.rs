@@ -14,6 +14,7 @@ use datafusion::{
 };
 
 use super::{
+    detector::{ADJUSTED, TOLD},
     expr::{Compiler, Growth, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
 };
@@ -140,7 +141,7 @@ impl Work<'_> {
             rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
         let values = match rule.kind.value {
             Kind::Instant => rows.clone(),
-            Kind::Window => self.values(&measures),
+            Kind::Window | Kind::Detect => self.values(&measures),
         };
         let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
         let clear = rule.clear.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
@@ -300,6 +301,9 @@ impl Work<'_> {
                 fields.push(Field::new(format!("{}.{}", compare.name.value, m.name), kind, true));
             }
         }
+        if self.rule.kind.value == Kind::Detect {
+            fields.extend(told_fields(self.rule));
+        }
         schema_of(fields)
     }
 
@@ -326,6 +330,13 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// What a detector tells of a period, behind the series' own values.
+pub(super) fn told_fields(rule: &RuleFile) -> Vec<Field> {
+    let kind = |name: &str| if name == "alarm" { DataType::Boolean } else { DataType::Float64 };
+    let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
+    TOLD.into_iter().chain(adjusted).map(|name| Field::new(name, kind(name), true)).collect()
 }
 
 /// What an expression is evaluated over.

@@ -36,6 +36,7 @@ pub(super) fn figure(series: &Series, window: &Window, zone: &Zone, l: Language)
                     @if let Some(limit) = &series.limit {
                         span.key-limit { (words::CHART_LIMIT.with(l, &[("limit", "")])) code { (series.operator.as_deref().unwrap_or_default()) " " (plain(limit)) } }
                     }
+                    @if series.expects { span.key-expected { (words::CHART_EXPECTED.of(l)) } }
                     span.key-fires { (words::CHART_FIRES.of(l)) }
                     span.key-window { (words::TIMELINE_WINDOW.of(l)) }
                 }
@@ -49,7 +50,7 @@ pub(super) fn figure(series: &Series, window: &Window, zone: &Zone, l: Language)
 fn picture(series: &Series, window: &Window, zone: &Zone, title: &str, l: Language) -> Markup {
     let points = &series.points;
     let (left, right, top, bottom) = MARGINS;
-    let all = || points.iter().flat_map(|p| [p.value, p.limit]).flatten();
+    let all = || points.iter().flat_map(|p| [p.value, p.limit, p.expected]).flatten();
     let least = all().fold(0.0, f64::min);
     let greatest = all().fold(f64::MIN, f64::max).max(least + 1e-9);
     let room = (greatest - least) * 0.08;
@@ -78,6 +79,7 @@ fn picture(series: &Series, window: &Window, zone: &Zone, title: &str, l: Langua
                 }
             }
             @for line in lines(points, |p| p.limit.map(|v| place(p, v))) { polyline.limit points=(line) {} }
+            @for line in lines(points, |p| p.expected.map(|v| place(p, v))) { polyline.expected points=(line) {} }
             @for line in lines(points, |p| p.value.map(|v| place(p, v))) { polyline.value points=(line) {} }
             g.marks {
                 @for p in points {
@@ -142,12 +144,15 @@ fn table(series: &Series, l: Language) -> Markup {
             table.numbers {
                 thead { tr {
                     th scope="col" { (words::WINDOW_END.of(l)) } th scope="col" { (words::VALUE.of(l)) }
+                    @if series.expects { th scope="col" { (words::CHART_EXPECTED.of(l)) } }
                     th scope="col" { (words::LIMIT.of(l)) } th scope="col" { (words::HOLDS.of(l)) }
                 } }
                 tbody {
                     @for p in series.points.iter().rev() {
                         tr {
-                            td { (show::instant(&p.end)) } td { (cell(p.value)) } td { (cell(p.limit)) }
+                            td { (show::instant(&p.end)) } td { (cell(p.value)) }
+                            @if series.expects { td { (cell(p.expected)) } }
+                            td { (cell(p.limit)) }
                             td { (if p.fires { words::YES } else { words::NO }.of(l)) }
                         }
                     }
@@ -168,12 +173,14 @@ mod tests {
             end_ms: i as i64 * 86_400_000,
             value: *value,
             limit: Some(3.0),
+            expected: None,
             fires: value.is_some_and(|v| v >= 3.0),
         };
         Series {
             value: "n < '<b>'".into(),
             limit: Some("3".into()),
             operator: Some(">=".into()),
+            expects: false,
             points: values.iter().enumerate().map(point).collect(),
         }
     }
@@ -192,6 +199,17 @@ mod tests {
         assert_eq!(text.matches("<circle").count(), 3);
         assert!(text.contains("最大值 4，1 个窗口") && !text.contains("<b>"), "{text}");
         assert!(!text.contains("style=") && !text.contains("NaN") && !text.contains("inf"));
+    }
+
+    #[test]
+    fn what_a_detector_expected_is_a_line_and_a_column() {
+        let mut series = series(&[Some(1.0), Some(2.0), Some(9.0)]);
+        series.expects = true;
+        series.points.iter_mut().for_each(|p| p.expected = Some(1.5));
+        let window = Window { start: "1970-01-02".into(), end: "1970-01-03".into() };
+        let text = figure(&series, &window, &Zone::utc(), Language::En).into_string();
+        assert_eq!(text.matches("<polyline class=\"expected\"").count(), 1, "{text}");
+        assert_eq!(text.matches("<td>1.5</td>").count(), 3, "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{language::Language, show, words, words::Word};
 use crate::engine::view::{
-    CompareRow, Comparison, Definition, FeedRow, MeasureRow, WindowKind, WindowRow,
+    CompareRow, Comparison, Definition, DetectorRow, FeedRow, MeasureRow, WindowKind, WindowRow,
 };
 
 /// The parts as a list of terms and descriptions; `feed` is the one that the rule reads.
@@ -47,6 +47,10 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
                 dt { (words::MEANING_COMPARES.of(l)) }
                 dd { ul { @for compare in &rule.compares { li { code.name { (compare.name) } " " (comparison(compare, l)) } } } }
             }
+            @if let Some(detector) = &rule.detector {
+                dt { (words::MEANING_DETECTOR.of(l)) }
+                dd { (judge(detector, l)) }
+            }
             dt { (words::MEANING_FIRES.of(l)) }
             dd {
                 @match &rule.when {
@@ -84,6 +88,20 @@ fn window(window: Option<WindowRow>, l: Language) -> String {
         WindowKind::Session => words::MEANING_SESSION,
     };
     word.with(l, &[("width", &width), ("every", &every)])
+}
+
+/// A detector with what its author set.
+fn judge(detector: &DetectorRow, l: Language) -> Markup {
+    let set = detector.parameters.iter().map(|(name, value)| format!("{name}: {value}"));
+    let set = set.collect::<Vec<_>>().join(", ");
+    html! {
+        code.name { (detector.name) }
+        @if !set.is_empty() { " " span.muted { (set) } }
+        @if let Some(fallback) = &detector.fallback { (words::MEANING_FALLBACK.of(l)) code { (fallback) } }
+        @if let Some(share) = detector.false_discoveries {
+            (words::MEANING_CONTROL.with(l, &[("share", &show::decimal(share * 100.0))]))
+        }
+    }
 }
 
 /// An aggregate in words where it is a plain one.
@@ -247,6 +265,7 @@ mod tests {
             window: None,
             measures: Vec::new(),
             compares: Vec::new(),
+            detector: None,
             params: serde_json::Map::new(),
             when: None,
             clear: None,

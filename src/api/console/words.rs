@@ -157,6 +157,7 @@ words! {
     CHART_DESC: "{n} 个窗口，从 {from} 到 {to}；最大值 {max}，{fires} 个窗口满足条件。", "{n} windows from {from} to {to}; greatest value {max}; the condition holds in {fires} windows.";
     CHART_TABLE: "以表格查看", "As a table";
     CHART_LIMIT: "界限 {limit}", "limit {limit}";
+    CHART_EXPECTED: "预期", "Expected";
     CHART_FIRES: "满足条件的窗口", "Windows that fire";
     CHART_NONE: "没有可画的数值。", "There are no numbers to draw.";
     WINDOW_END: "窗口结束", "Window end";
@@ -271,6 +272,9 @@ words! {
     MEANING_OF_MAX: "最大值", "maximum";
     MEANING_OF_SUM: "合计", "sum";
     MEANING_PEERS: "同一窗口中 {key} 相同的全部", "all with the same {key} in the same window";
+    MEANING_DETECTOR: "检测方法", "Judged by";
+    MEANING_FALLBACK: "；历史不足时用 ", "; while history is short by ";
+    MEANING_CONTROL: "；每期误报占比控制在 {share}% 以内", "; at most {share}% of a period's alarms false";
     MEANING_FIRES: "全部成立时触发", "Fires when all hold";
     MEANING_ALWAYS: "读到即触发", "every record it reads";
     MEANING_HOLD: "持续 {span} 后才触发", "only after it held for {span}";

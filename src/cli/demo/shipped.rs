@@ -9,9 +9,10 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: [(&str, &str); 24] = shipped![
+const FILES: [(&str, &str); 25] = shipped![
     "complaints/category_week_surge.yaml",
     "complaints/chain_cross_region.yaml",
+    "complaints/complaint_excess_region.yaml",
     "complaints/complaint_surge_business.yaml",
     "complaints/new_business_burst.yaml",
     "complaints/prepaid_keywords.yaml",

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::detect::{Error, Judgement, Series, SeriesDetector, Undefined, Verdict, parameter};
+use crate::detect::{
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, parameter,
+};
 
 /// Values between two searches for a cut.
 const CLOCK: u64 = 32;
@@ -95,6 +97,10 @@ impl SeriesDetector for Adwin {
     fn check(&self) -> Result<(), Error> {
         let delta = self.delta;
         parameter("delta", delta, delta > 0.0 && delta < 1.0, "above 0 and below 1")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::CHART
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

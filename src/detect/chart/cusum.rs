@@ -3,7 +3,7 @@
 use std::{f64::consts::TAU, ops::Range};
 
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         glm::{Design, Fit, Response, Stop},
         hypergeometric,
@@ -115,6 +115,14 @@ impl SeriesDetector for Cusum {
             CusumMean::Given(m) => parameter("mean", m, m > 0.0 && m.is_finite(), "above 0"),
             CusumMean::History | CusumMean::Season => Ok(()),
         }
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::CHART
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year).max(periods_per_year)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Training;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict, math::normal, parameter,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, math::normal, parameter,
 };
 
 /// EWMA chart: the exponentially weighted mean of a measure, with exact limits.
@@ -87,6 +87,10 @@ impl SeriesDetector for Ewma {
         parameter("lambda", lambda, lambda > 0.0 && lambda <= 1.0, "above 0 and at most 1")?;
         parameter("limit", limit, limit > 0.0 && limit.is_finite(), "above 0")?;
         self.training.check()
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { p_value: true, ..Profile::CHART }
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

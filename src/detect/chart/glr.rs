@@ -3,7 +3,7 @@
 use std::{f64::consts::TAU, ops::Range};
 
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         glm::{Design, Fit, Response, Stop},
         nb_regression,
@@ -167,6 +167,10 @@ impl SeriesDetector for Glr {
         }
         let waves = self.mean.harmonics;
         parameter("mean.harmonics", waves as f64, waves <= 6, "0 to 6")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::CHART
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

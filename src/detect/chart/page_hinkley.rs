@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::detect::{Error, Judgement, Series, SeriesDetector, Undefined, Verdict, parameter};
+use crate::detect::{
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, parameter,
+};
 
 /// Page–Hinkley test: deviations from the running mean, added up, against their lowest (highest) point so far.
 ///
@@ -89,6 +91,10 @@ impl SeriesDetector for PageHinkley {
         parameter("alpha", alpha, alpha > 0.0 && alpha <= 1.0, "above 0 and at most 1")?;
         let least = self.min_instances;
         parameter("min_instances", least as f64, least >= 1, "1 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::CHART
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Training;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict, math::normal, parameter,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, math::normal, parameter,
 };
 
 /// Shewhart chart: one value more than `limit` standard deviations above the mean.
@@ -41,6 +41,10 @@ impl SeriesDetector for Shewhart {
     fn check(&self) -> Result<(), Error> {
         parameter("limit", self.limit, self.limit > 0.0 && self.limit.is_finite(), "above 0")?;
         self.training.check()
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::reference::years_before;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::negative_binomial::NegativeBinomial, parameter,
 };
 
@@ -60,6 +60,14 @@ impl SeriesDetector for BayesPredictive {
         parameter("years", self.years as f64, self.years <= 20, "0 to 20")?;
         parameter("half_window", self.half_window as f64, self.half_window <= 26, "0 to 26")?;
         parameter("alpha", alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS.with_population()
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year) + self.years.div_ceil(4) + usize::from(self.years > 0)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::reference::years_before;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{moments::mean_sd, normal},
     parameter,
 };
@@ -50,6 +50,10 @@ impl SeriesDetector for Cdc {
         parameter("years", self.years as f64, (1..=20).contains(&self.years), "1 to 20")?;
         parameter("blocks", self.blocks as f64, self.blocks <= 6, "0 to 6")?;
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 1.0, "between 0 and 1")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { weeks_only: true, ..Profile::TESTS }
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{moments::mean_sd, normal},
     parameter,
 };
@@ -100,6 +100,10 @@ impl SeriesDetector for Ears {
         let positive = |v: f64| v >= 0.0 && v.is_finite();
         parameter("min_sigma", self.min_sigma, positive(self.min_sigma), "0 or more")?;
         parameter("min_count", self.min_count, positive(self.min_count), "0 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict, math::negative_binomial,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, math::negative_binomial,
     parameter,
 };
 
@@ -50,6 +50,10 @@ impl SeriesDetector for Exceedance {
         let phi = self.dispersion.unwrap_or(1.0);
         parameter("dispersion", phi, phi >= 1.0 && phi.is_finite(), "1 or more")?;
         parameter("alpha", alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS.with_population()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -7,7 +7,7 @@ use super::{
     reference::{part_of_year, years_before},
 };
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         glm::Design,
         negative_binomial, normal,
@@ -41,6 +41,7 @@ const YEARS_FOR_TREND: usize = 3;
 ///   interval), `delta` (normal after a power transformation) or `onset` (this period and the one before together: the
 ///   likelihood ratio of an outbreak that began in either; finds more and smaller outbreaks, some half a period later);
 ///   `alpha`: one-sided, between 0 and 0.5; default `nb_plugin`, 0.005.
+/// - `alpha` — the same probability, for short; default null: that of `threshold`.
 /// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
 /// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
 /// - `compat` — `corrected` or `r`; see there.
@@ -74,6 +75,8 @@ pub struct Farrington {
     pub trend: Trend,
     /// Residual beyond which a past period weighs less.
     pub reweight_above: Option<f64>,
+    /// One-sided probability of a false alarm; instead of the one in `threshold`.
+    pub alpha: Option<f64>,
     /// How the bound is found.
     pub threshold: Threshold,
     /// Power transformation of the method `delta`.
@@ -94,7 +97,7 @@ pub struct Trend {
 
 /// How the upper bound is found.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Threshold {
     /// Method.
     pub method: Method,
@@ -157,6 +160,12 @@ impl MinCases {
     }
 }
 
+impl Default for Threshold {
+    fn default() -> Self {
+        Self { method: Method::NbPlugin, alpha: 0.005 }
+    }
+}
+
 impl Default for Farrington {
     fn default() -> Self {
         Self {
@@ -167,7 +176,8 @@ impl Default for Farrington {
             exclude_recent: 26,
             trend: Trend { p: 1.0 },
             reweight_above: Some(2.58),
-            threshold: Threshold { method: Method::NbPlugin, alpha: 0.005 },
+            alpha: None,
+            threshold: Threshold::default(),
             power: Power::TwoThirds,
             min_cases: MinCases { cases: 5.0, periods: 4 },
             compat: Compat::Corrected,
@@ -217,10 +227,20 @@ impl SeriesDetector for Farrington {
         parameter("trend.p", self.trend.p, (0.0..=1.0).contains(&self.trend.p), "0 to 1")?;
         let above = self.reweight_above.unwrap_or(1.0);
         parameter("reweight_above", above, above > 0.0 && above.is_finite(), "above 0")?;
-        let alpha = self.threshold.alpha;
-        parameter("threshold.alpha", alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")?;
+        let name = if self.alpha.is_some() { "alpha" } else { "threshold.alpha" };
+        let alpha = self.alpha();
+        parameter(name, alpha, alpha > 0.0 && alpha < 0.5, "between 0 and 0.5")?;
         let cases = self.min_cases.cases;
         parameter("min_cases.cases", cases, cases >= 0.0 && cases.is_finite(), "0 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS.with_population()
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        // A year of the calendar is longer than 52 weeks.
+        self.history(periods_per_year) + self.years.div_ceil(4) + 1
     }
 
     fn history(&self, periods_per_year: usize) -> usize {
@@ -246,6 +266,10 @@ impl SeriesDetector for Farrington {
 }
 
 impl Farrington {
+    fn alpha(&self) -> f64 {
+        self.alpha.unwrap_or(self.threshold.alpha)
+    }
+
     /// What is known about the periods `range`, or why nothing is.
     ///
     /// # Errors
@@ -367,7 +391,7 @@ impl Farrington {
         let eta = model.fit.predictor(&row) + offset_now;
         let mean = baseline.at_most(eta.exp(), trend.is_some() && self.compat != Compat::R);
         let se = (self.dispersion(model, baseline) * model.fit.variance(&row)).sqrt();
-        let (alpha, phi) = (self.threshold.alpha, model.phi);
+        let (alpha, phi) = (self.alpha(), model.phi);
         let z = normal::upper_quantile(alpha);
         let (bound, p_value, of_r, mean_r) = match self.threshold.method {
             Method::Delta => {

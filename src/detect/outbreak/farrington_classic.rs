@@ -7,7 +7,7 @@ use super::{
     reference::years_before,
 };
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{glm::Design, normal, quasi_poisson, student},
     parameter,
 };
@@ -101,6 +101,14 @@ impl SeriesDetector for FarringtonClassic {
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 1.0, "between 0 and 1")?;
         let cases = self.min_cases.cases;
         parameter("min_cases.cases", cases, cases >= 0.0 && cases.is_finite(), "0 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.years * periods_per_year + self.years.div_ceil(4) + 1 + self.half_window
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::detect::{Error, Judgement, Series, SeriesDetector, Undefined, Verdict, parameter};
+use crate::detect::{
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, parameter,
+};
 
 /// Frisén's semi-parametric test of an onset: never falling against constant; for comparison only.
 ///
@@ -36,6 +38,14 @@ impl Default for OutbreakP {
 impl SeriesDetector for OutbreakP {
     fn check(&self) -> Result<(), Error> {
         parameter("limit", self.limit, self.limit >= 1.0 && self.limit.is_finite(), "1 or more")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::CHART
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        periods_per_year
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

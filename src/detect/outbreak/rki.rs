@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::bayes::Reference;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict, math::moments::mean_sd, parameter,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict, math::moments::mean_sd,
+    parameter,
 };
 
 /// Upper limits of a 95 % interval of a Poisson mean, by the whole part of the baseline's mean.
@@ -56,6 +57,14 @@ impl SeriesDetector for Rki {
         parameter("history", any as f64, any > 0, "1 or more where years is 0")?;
         parameter("years", self.years as f64, self.years <= 20, "0 to 20")?;
         parameter("half_window", self.half_window as f64, self.half_window <= 26, "0 to 26")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { weeks_only: true, p_value: false, ..Profile::TESTS }
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year) + self.years.div_ceil(4) + usize::from(self.years > 0)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -4,8 +4,10 @@
 //! (Clopper–Pearson, Wilson) stands beside them for the alert's text.
 //! Not here: two groups (`two_proportions`, `fisher`), many subjects (`funnel`, `beta_binomial`).
 
+use std::ops::Range;
+
 use crate::detect::{
-    Compat, Error, Judgement, Undefined, Verdict,
+    Compat, Error, Judgement, Population, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{beta, binomial, gamma, normal},
     parameter,
 };
@@ -22,6 +24,8 @@ pub const LEVEL: f64 = 0.95;
 /// - `test` — `mid_p`, `exact` or `score`; default `mid_p`.
 /// - `alpha` — one-sided probability of a false alarm, between 0 and 0.5; default 0.01.
 /// - `min_n` — fewest samples that are judged, 1 or more; default 3.
+/// - `history` — of a series: periods right before whose failures and samples together are the baseline, 1 to 1,000;
+///   default 12. Half a failure is added to them, so that a baseline without any is not certain.
 ///
 /// # When it misleads
 /// The baseline is taken as known: where it rests on few samples itself, compare two proportions instead. Targeted
@@ -41,6 +45,8 @@ pub struct Proportion {
     pub alpha: f64,
     /// Fewest samples that are judged.
     pub min_n: u64,
+    /// Periods of a series that are the baseline.
+    pub history: usize,
 }
 
 /// Which p-value counts.
@@ -58,7 +64,7 @@ pub enum Test {
 
 impl Default for Proportion {
     fn default() -> Self {
-        Self { test: Test::MidP, alpha: 0.01, min_n: 3 }
+        Self { test: Test::MidP, alpha: 0.01, min_n: 3, history: 12 }
     }
 }
 
@@ -69,7 +75,9 @@ impl Proportion {
     /// [`Error::Parameter`] with the first that is not.
     pub fn check(&self) -> Result<(), Error> {
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
-        parameter("min_n", self.min_n as f64, self.min_n > 0, "1 or more")
+        parameter("min_n", self.min_n as f64, self.min_n > 0, "1 or more")?;
+        let history = (1..=1_000).contains(&self.history);
+        parameter("history", self.history as f64, history, "1 to 1,000")
     }
 
     /// Judges `x` failures of `n` samples against the baseline rate `p0`, in (0, 1). `expected` is in failures, `score` in
@@ -87,13 +95,72 @@ impl Proportion {
             return Ok(Verdict::TooEarly);
         }
         let expected = n as f64 * p0;
+        let (z, p) = self.figures(&found, x, expected);
+        Ok(Judgement::new(p < self.alpha).expected(expected).score(z).p_value(p).into())
+    }
+
+    /// Standard deviations, and the p-value that counts.
+    fn figures(&self, found: &OneSample, x: u64, expected: f64) -> (f64, f64) {
         let z = found.chi_square.sqrt().copysign(x as f64 - expected);
         let p = match self.test {
             Test::MidP => found.mid_p_greater,
             Test::Exact => found.p_greater,
             Test::Score => normal::upper(z),
         };
-        Ok(Judgement::new(p < self.alpha).expected(expected).score(z).p_value(p).into())
+        (z, p)
+    }
+
+    /// The most failures of `n` that are no alarm.
+    fn bound(&self, n: u64, p0: f64) -> Result<u64, Error> {
+        let (mut low, mut high) = (0, n + 1);
+        while low < high {
+            let x = low + (high - low) / 2;
+            let alarms = x <= n && self.figures(&test(x, n, p0)?, x, n as f64 * p0).1 < self.alpha;
+            if alarms || x > n { high = x } else { low = x + 1 }
+        }
+        Ok(low.saturating_sub(1))
+    }
+
+    /// The verdict on one period of a series of failures, `samples` of which lie behind each.
+    fn judge_at(&self, series: &Series<'_>, samples: &[f64], at: usize) -> Result<Verdict, Error> {
+        let Some(first) = at.checked_sub(self.history) else { return Ok(Verdict::TooEarly) };
+        let failed = series.values[at];
+        if failed.is_nan() {
+            return Ok(Verdict::NotDefined(Undefined::NoValue));
+        }
+        let n = samples[at].round() as u64;
+        let known = || (first..at).filter(|p| !series.values[*p].is_nan());
+        let all: f64 = known().map(|p| samples[p]).sum();
+        let bad: f64 = known().map(|p| series.values[p].min(samples[p])).sum();
+        if n == 0 || all < 1.0 {
+            return Ok(Verdict::NotDefined(Undefined::NoPopulation));
+        }
+        let (x, p0) = (failed.round() as u64, (bad + 0.5) / (all + 1.0));
+        let verdict = self.judge(x, n, p0)?;
+        let Verdict::Judged(judgement) = verdict else { return Ok(verdict) };
+        Ok(judgement.upper_bound(self.bound(n, p0)? as f64).into())
+    }
+}
+
+/// Values are failures, the population is samples.
+impl SeriesDetector for Proportion {
+    fn check(&self) -> Result<(), Error> {
+        Self::check(self)
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { population: Population::Needed, ..Profile::TESTS }
+    }
+
+    fn history(&self, _periods_per_year: usize) -> usize {
+        self.history
+    }
+
+    fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
+        Self::check(self)?;
+        series.check_counts(&range)?;
+        let samples = series.population.ok_or(Error::Missing { what: "population" })?;
+        range.map(|at| self.judge_at(series, samples, at)).collect()
     }
 }
 
@@ -279,6 +346,21 @@ mod tests {
         assert!(judge(10, 200).alarm() && !judge(8, 200).alarm());
         assert_eq!(judge(2, 2), Verdict::TooEarly);
         assert_eq!(judge(0, 0), Verdict::NotDefined(Undefined::NoPopulation));
+    }
+
+    #[test]
+    fn a_period_is_held_against_those_before() {
+        let samples = [50.0; 14];
+        let mut failed = [1.0; 14];
+        failed[13] = 6.0;
+        let series = Series { population: Some(&samples), ..Series::new(&failed) };
+        let found = Proportion::default().evaluate(&series, 11..14).unwrap();
+        assert_eq!((found[0], found[1].alarm()), (Verdict::TooEarly, false));
+        let judged = found[2].judged().unwrap();
+        close(judged.expected.unwrap(), 50.0 * 12.5 / 601.0);
+        // Five of fifty are an alarm already, four are none.
+        assert_eq!((judged.alarm, judged.upper_bound), (true, Some(4.0)));
+        assert!(Proportion::default().evaluate(&Series::new(&failed), 12..13).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::finite;
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, qr, simplex},
     parameter,
 };
@@ -54,6 +54,14 @@ impl SeriesDetector for Ets {
         let fits = self.period.is_none_or(|p| (2..=1_000).contains(&p));
         parameter("period", self.period.unwrap_or(0) as f64, fits, "2 to 1,000")?;
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::FITS_ALL
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year).max(3 * periods_per_year)
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{finite, period_of};
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, qr, simplex},
     parameter,
 };
@@ -105,6 +105,14 @@ impl SeriesDetector for HoltWinters {
         }
         parameter("weight", 0.0, self.weight != Weight::Off, "a number or `fit`")?;
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::FITS_ALL
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year).max(3 * periods_per_year)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::detect::{
-    Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{normal, order},
     parameter,
 };
@@ -57,6 +57,10 @@ impl SeriesDetector for MannKendall {
         parameter("window", self.window as f64, fits, "4 to 3,000")?;
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")?;
         parameter("level", self.level, self.level > 0.0 && self.level < 1.0, "between 0 and 1")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::TESTS
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

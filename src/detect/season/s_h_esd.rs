@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{finite, period_of};
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         beta, order,
         stl::{Settings, decompose},
@@ -83,6 +83,14 @@ impl SeriesDetector for SHEsd {
         let share = self.share_max;
         parameter("share_max", share, share > 0.0 && share <= 0.49, "above 0, up to 0.49")?;
         parameter("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 0.5, "between 0 and 0.5")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { p_value: false, ..Profile::FITS_ALL }
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year).max(3 * periods_per_year)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{finite, period_of};
 use crate::detect::{
-    Compat, Error, Judgement, Series, SeriesDetector, Undefined, Verdict,
+    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         order,
         stl::{Loess, Parts, Settings, decompose},
@@ -86,6 +86,14 @@ impl SeriesDetector for Stl {
             "3 to 9,999",
         )?;
         parameter("z", self.z, self.z > 0.0 && self.z.is_finite(), "above 0")
+    }
+
+    fn profile(&self) -> Profile {
+        Profile { p_value: false, ..Profile::FITS_ALL }
+    }
+
+    fn reach(&self, periods_per_year: usize) -> usize {
+        self.history(periods_per_year).max(3 * periods_per_year)
     }
 
     fn history(&self, periods_per_year: usize) -> usize {

@@ -3,7 +3,8 @@
 use super::text_of;
 use crate::{
     engine::view::{
-        CompareRow, Comparison, Definition, GradeRow, KeyRow, MeasureRow, WindowKind, WindowRow,
+        CompareRow, Comparison, Definition, DetectorRow, GradeRow, KeyRow, MeasureRow, WindowKind,
+        WindowRow,
     },
     model::{time::SECOND_MS, window::WindowSpec, yaml::Sql},
     rule::file::{Compare, HistoryOf, MissingKey, RuleFile},
@@ -35,6 +36,12 @@ pub(super) fn definition(file: &RuleFile) -> Definition {
             .iter()
             .map(|c| CompareRow { name: c.name.value.clone(), with: compare(&c.with) })
             .collect(),
+        detector: file.detect.as_ref().map(|detect| DetectorRow {
+            name: detect.detector.name.value.clone(),
+            parameters: detect.detector.parameters.clone(),
+            fallback: detect.fallback.as_ref().map(|f| f.name.value.clone()),
+            false_discoveries: file.alert.control.as_ref().map(|c| c.fdr),
+        }),
         params: file.params.iter().map(|(n, v)| (n.value.clone(), v.clone())).collect(),
         when: file.when.as_ref().map(sql),
         clear: file.clear.as_ref().map(sql),

@@ -194,11 +194,17 @@ impl Desk {
     /// matter. A rule that compares with peers needs all of those.
     fn key_columns(&self, plan: &RulePlan, alert: &AlertRow) -> Vec<KeyColumns> {
         let Some(file) = self.rule(&plan.id) else { return Vec::new() };
+        // Where false discoveries are controlled, the keys of a family matter to each other.
+        let of_family = |position: usize| {
+            let control = plan.detect.as_ref().and_then(|d| d.control.as_ref());
+            control.is_none_or(|c| c.within.contains(&plan.key_names[position]))
+        };
         let shared = |position: usize| {
-            plan.compares.iter().all(|c| match &c.with {
-                CompareWith::Peers { columns, .. } => columns.contains(&position),
-                CompareWith::Shift(_) | CompareWith::History { .. } => true,
-            })
+            of_family(position)
+                && plan.compares.iter().all(|c| match &c.with {
+                    CompareWith::Peers { columns, .. } => columns.contains(&position),
+                    CompareWith::Shift(_) | CompareWith::History { .. } => true,
+                })
         };
         let of_feed = |spec: &FeedSpec| {
             let keys = file.key.iter().enumerate().filter(|(position, _)| shared(*position));
@@ -357,8 +363,19 @@ impl Desk {
             let values = course?.values.columns().first()?;
             cast(values, &DataType::Float64).ok()
         };
+        let told = |name: &str| {
+            let values = course?.values.column_by_name(name)?;
+            cast(values, &DataType::Float64).ok()
+        };
+        let detects = plan.detect.is_some();
+        // What a detector judges is the first value, whatever else the condition compares.
+        let sides = sides.filter(|_| !detects);
         let values = sides.map_or_else(first, |(left, ..)| numbers(left));
-        let limits = sides.and_then(|(.., right)| numbers(right));
+        let limits = match detects {
+            true => told("upper_bound"),
+            false => sides.and_then(|(.., right)| numbers(right)),
+        };
+        let expected = told("expected").filter(|_| detects);
         let at = |column: &Option<ArrayRef>, i: usize| {
             let column = column.as_ref()?.as_primitive_opt::<Float64Type>()?;
             (column.is_valid(i) && column.value(i).is_finite()).then(|| column.value(i))
@@ -371,6 +388,7 @@ impl Desk {
                 end_ms,
                 value: at(&values, i),
                 limit: at(&limits, i),
+                expected: at(&expected, i),
                 fires: course.is_some_and(|c| c.fires[i]),
             }
         };
@@ -379,8 +397,15 @@ impl Desk {
                 || plan.value_names().next().unwrap_or_default().to_owned(),
                 |(left, ..)| left.sql().to_owned(),
             ),
-            limit: sides.map(|(.., right)| right.sql().to_owned()),
-            operator: sides.map(|(_, operator, _)| operator.clone()),
+            limit: match detects {
+                true => Some("upper_bound".to_owned()),
+                false => sides.map(|(.., right)| right.sql().to_owned()),
+            },
+            operator: match detects {
+                true => Some(">".to_owned()),
+                false => sides.map(|(_, operator, _)| operator.clone()),
+            },
+            expects: detects,
             points: reach.ends.iter().enumerate().map(point).collect(),
         }
     }

@@ -297,13 +297,12 @@ fn about(make: &Maker, pipeline: &Pipeline, rules_hash: &str) {
         make.gauges("forewarn_rules_info", "1, with the hash of feeds and rules.", &["hash"]);
     info.with_label_values(&[rules_hash]).set(1);
     let rules = make.gauges("forewarn_rules", "Rules that run.", &["status", "kind"]);
-    let kind = |k| if k == Kind::Instant { "instant" } else { "window" };
     let status = |s| if s == Status::Shadow { "shadow" } else { "live" };
     for s in [Status::Shadow, Status::Live] {
-        for k in [Kind::Instant, Kind::Window] {
+        for k in Kind::ALL {
             let of_both = |r: &&RulePlan| (r.status, r.kind) == (s, k);
             let n = pipeline.plan().rules.iter().filter(of_both).count();
-            rules.with_label_values(&[status(s), kind(k)]).set(whole(n));
+            rules.with_label_values(&[status(s), k.word()]).set(whole(n));
         }
     }
 }

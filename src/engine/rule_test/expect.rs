@@ -15,7 +15,10 @@ use crate::{
         diagnostic::{Diagnostic, did_you_mean},
         time::Zone,
     },
-    rule::file::{Kind, RuleFile, TestCase},
+    rule::{
+        detector::{ADJUSTED, TOLD},
+        file::{Kind, RuleFile, TestCase},
+    },
 };
 
 use super::given;
@@ -107,6 +110,9 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
         names.extend(
             rule.measures.iter().map(|m| format!("{}.{}", compare.name.value, m.name.value)),
         );
+    }
+    if rule.kind.value == Kind::Detect {
+        names.extend(TOLD.iter().chain(&[ADJUSTED]).map(|name| (*name).to_owned()));
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);

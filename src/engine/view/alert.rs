@@ -233,6 +233,8 @@ pub struct Series {
     pub limit: Option<String>,
     /// The comparison: `>=`.
     pub operator: Option<String>,
+    /// Whether points tell what a detector expected.
+    pub expects: bool,
     /// The windows.
     pub points: Vec<Point>,
 }
@@ -250,6 +252,8 @@ pub struct Point {
     pub value: Option<f64>,
     /// The limit; null where it is not known.
     pub limit: Option<f64>,
+    /// What a detector expected; null where it told nothing, and in rules without one.
+    pub expected: Option<f64>,
     /// Whether the rule fires in it.
     pub fires: bool,
 }

@@ -18,6 +18,7 @@ pub use feed::{
 };
 pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
 pub use rule::{
-    CompareRow, Comparison, Definition, Finding, GradeRow, KeyRow, MeasureRow, RuleDetail, RuleRow,
-    RuleSignals, RuleTestRow, RuleWeek, RuleWork, SignalRow, WindowKind, WindowRow,
+    CompareRow, Comparison, Definition, DetectorRow, Finding, GradeRow, KeyRow, MeasureRow,
+    RuleDetail, RuleRow, RuleSignals, RuleTestRow, RuleWeek, RuleWork, SignalRow, WindowKind,
+    WindowRow,
 };

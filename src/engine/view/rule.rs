@@ -20,7 +20,7 @@ pub struct RuleRow {
     pub domain: Option<String>,
     /// `draft`, `shadow`, `live` or `retired`.
     pub status: String,
-    /// `instant` or `window`.
+    /// `instant`, `window` or `detect`.
     pub kind: String,
     /// The severities it can raise, highest first.
     pub severities: Vec<String>,
@@ -107,6 +107,8 @@ pub struct Definition {
     pub measures: Vec<MeasureRow>,
     /// What it compares with.
     pub compares: Vec<CompareRow>,
+    /// Who judges the first measure, period by period; null for rules without a detector.
+    pub detector: Option<DetectorRow>,
     /// Values that `$name` stands for.
     #[schema(value_type = Object)]
     pub params: Map<String, Value>,
@@ -128,6 +130,20 @@ pub struct Definition {
     pub basis: Vec<String>,
     /// Template of its message.
     pub message: Text,
+}
+
+/// A detector.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct DetectorRow {
+    /// Its name.
+    pub name: String,
+    /// The parameters that its author set.
+    #[schema(value_type = Object)]
+    pub parameters: Map<String, Value>,
+    /// Name of the one that judges where it has no answer.
+    pub fallback: Option<String>,
+    /// Share of alarms of a period that may be false, where that is controlled.
+    pub false_discoveries: Option<f64>,
 }
 
 /// One part of a key.

@@ -3,5 +3,6 @@
 //! Small tables that the field shares and that change by law, not by office: they are built in. Larger ones and those
 //! an office keeps itself are lists under `rules/lists/`.
 
+pub mod calendar;
 pub mod region;
 pub mod ucc;

@@ -64,7 +64,7 @@ impl Judge<'_> {
                 self.error("rule::impossible", sql.span.clone(), message, "");
             }
             _ if what == "when"
-                && self.rule.kind.value == Kind::Window
+                && self.rule.kind.value != Kind::Instant
                 && follows_from_counts(expr, &resolved.measures) =>
             {
                 let message = "when is always true: a window that is looked at has records";

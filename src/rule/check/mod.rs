@@ -5,6 +5,7 @@
 //! others. What would only be untidy in a draft is an error in a live rule.
 
 mod conditions;
+mod detection;
 mod file;
 mod names;
 mod twins;
@@ -152,6 +153,13 @@ impl Judge<'_> {
             self.clear(resolved);
             self.counts(resolved);
             self.sketches(resolved);
+        }
+        if self.rule.kind.value == Kind::Detect {
+            self.names();
+            self.window(resolved);
+            self.clear(resolved);
+            self.sketches(resolved);
+            self.detection(resolved);
         }
         self.unused();
     }

@@ -31,7 +31,7 @@ impl Judge<'_> {
                 Ok(_) | Err(_) => is(feed.event_time),
             };
             // Instant alerts are one per record whatever the key.
-            let record = self.rule.kind.value == Kind::Window
+            let record = self.rule.kind.value != Kind::Instant
                 && !feed.record_id.is_empty()
                 && feed.record_id.iter().all(|c| is(*c));
             if measured || record {

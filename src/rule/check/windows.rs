@@ -8,7 +8,7 @@ use crate::{
         time::format_span,
         window::{PaneGrid, WindowSpec},
     },
-    rule::{file::Compare, scope::Resolved},
+    rule::{detection::DetectPlan, file::Compare, scope::Resolved},
 };
 
 /// State of one key above which the check warns.
@@ -61,7 +61,13 @@ impl Judge<'_> {
             }
             Compare::Peers { .. } => 0,
         };
-        let lookback = self.rule.compares.iter().map(|c| back(&c.with)).max().unwrap_or(0);
+        let compared = self.rule.compares.iter().map(|c| back(&c.with)).max();
+        let baseline = self
+            .rule
+            .detect
+            .as_ref()
+            .map(|d| DetectPlan::new(d, self.rule).lookback() as i64 * d.period.value.ms());
+        let lookback = compared.or(baseline).unwrap_or(0);
         let span = window.value.width_max().saturating_add(lookback);
         let facts_of = self.feeds_of(resolved);
         let late = facts_of.iter().map(|f| f.allowed_lateness_ms).max().unwrap_or(0);
@@ -69,7 +75,12 @@ impl Judge<'_> {
         for (feed, kept_ms) in short {
             if span > kept_ms {
                 let message = format!(
-                    "window and compares look {} back, feed {feed:?} keeps {}",
+                    "{} {} back, feed {feed:?} keeps {}",
+                    if baseline.is_some() {
+                        "series and baseline reach"
+                    } else {
+                        "window and compares look"
+                    },
                     format_span(span),
                     format_span(kept_ms),
                 );

@@ -117,7 +117,7 @@ impl<'a> Builder<'a> {
         match meant {
             Some(meant) if findings.is_empty() => match file.kind.value {
                 Kind::Instant => self.instant(file, &meant),
-                Kind::Window => self.window(file, &meant),
+                Kind::Window | Kind::Detect => self.window(file, &meant),
             },
             _ => Err(findings),
         }
@@ -152,6 +152,7 @@ impl<'a> Builder<'a> {
             early: false,
             bounds: Vec::new(),
             instant: None,
+            detect: None,
             alert: self.alert(file, feed),
         }
     }

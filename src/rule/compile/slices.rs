@@ -38,6 +38,8 @@ pub(super) struct SliceBuilder {
 pub(super) struct Ask {
     pub(super) window: WindowSpec,
     pub(super) shifts: Vec<i64>,
+    /// How much further back panes are kept, so that an explanation can look at earlier windows too.
+    pub(super) beyond_ms: i64,
 }
 
 impl Builder<'_> {
@@ -94,7 +96,8 @@ impl Builder<'_> {
             WindowSpec::Session { gap_ms, max_ms } => 2 * (gap_ms + max_ms),
         };
         let shift = ask.shifts.iter().copied().max().unwrap_or(0);
-        slice.keep_ms = slice.keep_ms.max(ask.window.width_max() + 2 * every + shift);
+        slice.keep_ms =
+            slice.keep_ms.max(ask.window.width_max() + 2 * every + shift + ask.beyond_ms);
         i
     }
 

@@ -27,10 +27,11 @@ use crate::{
     },
     pane::plan::Link,
     rule::{
+        detection::DetectPlan,
         expr::{Compiler, Growth, aggregate_column, lower_bounds, monotone},
         file::{Compare, RuleFile},
         plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan, Term},
-        scope::Resolved,
+        scope::{Resolved, told_fields},
     },
 };
 
@@ -68,9 +69,13 @@ impl Builder<'_> {
         let Some((when_sql, when)) = file.when.as_ref().zip(meant.when.as_ref()) else {
             return Err(vec![missing(file, "when", "when: n >= 10")]);
         };
-        let shifts: Vec<i64> = file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect();
+        let detect = file.detect.as_ref().map(|d| DetectPlan::new(d, file));
+        let baseline = detect.iter().flat_map(DetectPlan::shifts);
+        let shifts: Vec<i64> =
+            file.compares.iter().flat_map(|c| shifts_of(&c.with)).chain(baseline).collect();
         let lookback_ms = shifts.iter().copied().max().unwrap_or(0);
-        let ask = Ask { window, shifts };
+        let beyond = detect.as_ref().map_or(0, |d| d.explained() as i64 * d.period.ms());
+        let ask = Ask { window, shifts, beyond_ms: beyond };
         let (_, space) = self.own_keying(file, meant.feed, &meant.key)?;
         let mut gathered = self.gather(file, meant, &ask)?;
         let (aggregate_schema, measures) = self.measures(file, meant, &gathered)?;
@@ -101,8 +106,10 @@ impl Builder<'_> {
         let class =
             |name: &str| value_schema.index_of(name).map_or(Growth::Other, |i| values.growth[i]);
         let mut conditions = meant.severity.iter().filter_map(|(_, e)| e.as_ref()).chain([when]);
-        let early =
-            matches!(window, WindowSpec::Sliding { .. }) && conditions.all(|c| monotone(c, &class));
+        // A detector judges a period that has ended.
+        let early = matches!(window, WindowSpec::Sliding { .. })
+            && detect.is_none()
+            && conditions.all(|c| monotone(c, &class));
         let bound = |(name, bound): (String, f64)| {
             let measure = measures.iter().find(|m| m.name == name)?;
             Some((measure.value.column()?, bound))
@@ -129,6 +136,7 @@ impl Builder<'_> {
             reraise,
             early,
             bounds,
+            detect,
             ..self.plain(file, meant.feed, space)
         })
     }
@@ -260,6 +268,10 @@ impl Builder<'_> {
             }
             let measures = (0..measures.len()).collect();
             out.compares.push(ComparePlan { name: c.name.value.clone(), with, measures });
+        }
+        if file.detect.is_some() {
+            out.fields.extend(told_fields(file));
+            out.growth.resize(out.fields.len(), Growth::Other);
         }
         Ok(out)
     }

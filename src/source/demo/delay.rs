@@ -3,11 +3,14 @@
 //! Records are made by the day of their arrival and dated back, so a day can be made without the days before it.
 
 use super::{
-    Feed, calendar,
+    Feed,
     dice::Dice,
     line::{day_of, day_start},
 };
-use crate::model::time::{DAY_MS, MINUTE_MS, SECOND_MS};
+use crate::model::{
+    reference::calendar,
+    time::{DAY_MS, MINUTE_MS, SECOND_MS},
+};
 
 /// The public's hours: share of each hour of the day, in a thousand.
 const HOURS: [(u8, u16); 24] = [

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World, calendar,
+    World,
     dice::Dice,
     line::day_start,
     province::{Business, County, PREFECTURES, counties_of},
@@ -20,6 +20,7 @@ use super::{
     },
 };
 use crate::model::{
+    reference::calendar,
     signal::Key,
     time::{DAY_MS, Zone},
 };

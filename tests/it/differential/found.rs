@@ -255,3 +255,38 @@ fn evidence_is_what_had_arrived_when_the_alert_was_told() {
         [r#"firing 2026-03-03T12:00:00Z 2026-03-09T00:00:00Z {"n":2,"bad":2} ["a","b"]"#]
     );
 }
+
+#[test]
+fn a_record_without_versions_can_change_a_window_that_is_closed() {
+    let feed = "feed: reports\ntitle: {zh: 报告, en: Reports}\nrecord_id: id\nevent_time: at\ndedup_for: 30d\n\
+                columns:\n  id: text\n  at: {type: timestamp, required: true}\n  firm: text\n";
+    let rule = "rule: r\ntitle: {zh: 规则, en: Rule}\nstatus: shadow\nkind: window\nfeed: reports\nkey: [firm]\n\
+                window: {tumbling: 1d}\nmeasures: {n: count(*)}\nwhen: n >= 2\n";
+    let ends = |second: &str| {
+        let line = |id: &str, at: &str, firm: &str| {
+            format!("{}\n", json!({"id": id, "at": at, "firm": firm}))
+        };
+        let lines = [
+            line("a", "2026-03-02T10:00:00Z", "f"),
+            line("b", "2026-03-02T11:00:00Z", "f"),
+            line("c", "2026-03-04T10:00:00Z", "g"),
+            line("b", "2026-03-04T11:00:00Z", second),
+            line("d", "2026-03-09T00:00:00Z", "g"),
+        ];
+        let world = World::of(
+            "UTC",
+            &[("reports", feed.to_owned())],
+            &[rule.to_owned()],
+            &[lines.concat()],
+        );
+        let found = world.replay(How::default()).lines("r");
+        found.into_iter().map(|l| l.window.1).collect::<Vec<_>>()
+    };
+    // Of two contents under one id and no version one counts, whichever it is: by its content, not by its arrival.
+    let counts = ["f", "g", "h", "i", "j", "k"].map(|second| ends(second).len());
+    assert!(counts.contains(&1), "the first content wins against some: {counts:?}");
+    assert!(
+        counts.contains(&0),
+        "and loses against others, though its window is closed: {counts:?}"
+    );
+}

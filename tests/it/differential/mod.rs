@@ -4,6 +4,7 @@
 //! copies and live evaluation give the same bytes; another order within lateness the same signals. `PROPTEST_CASES` sets
 //! how many cases are looked at. What these found once stands as a case of its own in `found`.
 
+mod detection;
 mod found;
 mod generate;
 mod partitions;

@@ -36,9 +36,14 @@ pub(super) struct Tables {
 }
 
 /// Local milliseconds, as if the clock showed UTC.
-fn local(tz: &TimeZone, ms: i64) -> i64 {
+pub(super) fn local(tz: &TimeZone, ms: i64) -> i64 {
     let at = tz.to_datetime(Timestamp::from_millisecond(ms).unwrap());
     TimeZone::UTC.to_timestamp(at).unwrap().as_millisecond()
+}
+
+/// The instant of a local time.
+pub(super) fn instant(tz: &TimeZone, local_ms: i64) -> i64 {
+    tz.to_ambiguous_timestamp(civil(local_ms)).later().unwrap().as_millisecond()
 }
 
 fn civil(local_ms: i64) -> DateTime {

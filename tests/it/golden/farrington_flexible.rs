@@ -19,6 +19,7 @@ pub(super) fn run(case: &Case, check: &mut Check) -> Result<(), String> {
         half_window: case.setting("w")?,
         periods: case.setting("noPeriods")?,
         exclude_recent: case.setting("pastWeeksNotIncluded")?,
+        alpha: None,
         trend: Trend { p: if trend { trend_p } else { 0.0 } },
         reweight_above: reweight.then_some(above),
         threshold: Threshold {

@@ -1,0 +1,162 @@
+//! Detection: whether detector, series and condition suit each other.
+
+use arrow::datatypes::DataType;
+
+use super::{Judge, near};
+use crate::{
+    detect::{Looks, Population, Profile},
+    model::yaml::Spanned,
+    rule::{
+        detector::{ADJUSTED, DetectFile, MethodFile, Period, TOLD},
+        expr,
+        scope::Resolved,
+    },
+};
+
+impl Judge<'_> {
+    /// What can be said of a `detect` rule beyond its expressions.
+    pub(super) fn detection(&mut self, resolved: &Resolved) {
+        let Some(detect) = &self.rule.detect else { return };
+        self.series(detect, resolved);
+        for method in std::iter::once(&detect.detector).chain(&detect.fallback) {
+            self.method(detect, method);
+        }
+        self.lengths(detect);
+        self.fallback(detect);
+        self.control(detect);
+        self.asks_the_detector(resolved);
+    }
+
+    fn series(&mut self, detect: &DetectFile, resolved: &Resolved) {
+        let of_series = 1 + usize::from(detect.population.is_some());
+        let judged = self.rule.measures.iter().zip(&resolved.measures).take(of_series);
+        for (file, measure) in judged {
+            if !measure.data_type.is_numeric() && measure.data_type != DataType::Null {
+                let message =
+                    format!("the series is {}, not a number", expr::type_word(&measure.data_type));
+                let label = "like count(*) or sum(amount)";
+                self.error("rule::type_mismatch", file.value.span.clone(), message, label);
+            }
+        }
+        for measure in &self.rule.measures {
+            let name = measure.name.value.as_str();
+            if TOLD.contains(&name) || name == ADJUSTED {
+                let message = format!("measure {name:?} has the name of what the detector tells");
+                let at = measure.name.span.clone();
+                self.error("rule::name_taken", at, message, "give it another name");
+            }
+        }
+        for told in TOLD.into_iter().filter(|t| self.rule.key_names().any(|k| k == *t)) {
+            let at = self.rule.key.iter().find(|k| k.name == told).map(|k| k.sql.span.clone());
+            let message = format!("key {told:?} has the name of what the detector tells");
+            let at = at.unwrap_or(detect.period.span.clone());
+            self.error("rule::name_taken", at, message, "give it another name with as");
+        }
+    }
+
+    fn method(&mut self, detect: &DetectFile, method: &MethodFile) {
+        let (profile, name) = (method.detector.profile(), &method.name.value);
+        let at = method.name.span.clone();
+        match (profile.population, &detect.population) {
+            (Population::Needed, None) => self.error(
+                "yaml::missing_field",
+                at.clone(),
+                format!("{name} judges shares: the series needs a denominator"),
+                "write series: {numerator: …, denominator: …}",
+            ),
+            (Population::Ignored, Some(population)) => self.error(
+                "rule::no_effect",
+                population.clone(),
+                format!("{name} does not read a population"),
+                "take it out, or use bayes_predictive, count_exceedance, farrington_flexible or proportion",
+            ),
+            _ => {}
+        }
+        if profile.weeks_only && detect.period.value.ms() != Period::WEEK_MS {
+            let message = format!("{name} is defined for weeks only");
+            self.error(
+                "rule::impossible",
+                detect.period.span.clone(),
+                message,
+                "write period: week",
+            );
+        }
+        let (per_year, reach) = (detect.period.value.per_year(), method.detector.profile().looks);
+        let needs = method.detector.history(per_year);
+        let baseline = detect.baseline.as_ref().filter(|_| reach != Looks::Back);
+        if let Some(short) = baseline.filter(|b| b.value < needs) {
+            let message =
+                format!("{name} needs {needs} periods of history, baseline gives {}", short.value);
+            self.error(
+                "rule::impossible",
+                short.span.clone(),
+                message,
+                format!("at least {needs}"),
+            );
+        }
+    }
+
+    /// `baseline` and `run` are for those methods that could look back for ever.
+    fn lengths(&mut self, detect: &DetectFile) {
+        let profile: Profile = detect.detector.detector.profile();
+        let others = detect.fallback.iter().map(|f| f.detector.profile().looks);
+        let looks: Vec<Looks> = std::iter::once(profile.looks).chain(others).collect();
+        let mut without_effect = |field: Option<&Spanned<usize>>, name: &str, has: bool| {
+            if let Some(field) = field.filter(|_| !has) {
+                let message = format!(
+                    "{name} has no effect: {} looks back as far as its own parameters say",
+                    detect.detector.name.value
+                );
+                self.error("rule::no_effect", field.span.clone(), message, "");
+            }
+        };
+        let any = |wanted: &[Looks]| looks.iter().any(|l| wanted.contains(l));
+        without_effect(detect.baseline.as_ref(), "baseline", any(&[Looks::Chart, Looks::All]));
+        without_effect(detect.run.as_ref(), "run", any(&[Looks::Chart]));
+    }
+
+    fn fallback(&mut self, detect: &DetectFile) {
+        let Some(fallback) = &detect.fallback else { return };
+        let per_year = detect.period.value.per_year();
+        let needs = |m: &MethodFile| m.detector.history(per_year);
+        let (own, other) = (needs(&detect.detector), needs(fallback));
+        if other > own {
+            let message = format!(
+                "the fallback needs {other} periods of history, the detector only {own}: it never judges first"
+            );
+            let at = fallback.name.span.clone();
+            self.warn("rule::no_effect", at, message, "use one that needs less history");
+        }
+    }
+
+    fn control(&mut self, detect: &DetectFile) {
+        let Some(control) = &self.rule.alert.control else { return };
+        for column in &control.over {
+            if self.rule.key_names().all(|k| k != column.value) {
+                let message =
+                    format!("control goes over {:?}, which is not in the rule's key", column.value);
+                let label = near(&column.value, self.rule.key_names());
+                self.error("rule::unknown_column", column.span.clone(), message, label);
+            }
+        }
+        for method in std::iter::once(&detect.detector).chain(&detect.fallback) {
+            if !method.detector.profile().p_value {
+                let message = format!(
+                    "control needs p-values, {} tells none: nothing would alarm",
+                    method.name.value
+                );
+                self.error("rule::impossible", control.span.clone(), message, "take control out");
+            }
+        }
+    }
+
+    /// A condition that asks nothing of the detector wants a window rule.
+    fn asks_the_detector(&mut self, resolved: &Resolved) {
+        let (Some(sql), Some(when)) = (&self.rule.when, &resolved.when) else { return };
+        if expr::columns(when).iter().all(|c| !TOLD.contains(&c.as_str())) {
+            let message = "when asks nothing of the detector";
+            let label = "write alarm and …";
+            self.error("rule::no_effect", sql.span.clone(), message, label);
+        }
+    }
+}
