@@ -255,9 +255,8 @@ fn k5_ethylene_oxide_in_sesame() {
 fn k9_failure_rates_of_bureaus() {
     let Some(file) = data("cn_food_sampling_2021_2022/samples.parquet") else { return };
     let rows = rows(&file, ["publisher", "verdict", "product_category"]);
-    // Of the first three categories little but failures is published; without the last two alone the published counts are met.
-    for left_out in [&["食品机械设备", "洗涤剂", "冷冻饮品"][..], &["洗涤剂", "冷冻饮品"]]
-    {
+    // Of the three categories little but failures is published, which is no rate; with them the bureaus differ more.
+    for left_out in [&["食品机械设备", "洗涤剂", "冷冻饮品"][..], &[]] {
         let mut bureaus: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for [publisher, verdict, category] in &rows {
             if left_out.iter().any(|c| category.contains(c)) {
