@@ -87,14 +87,14 @@ pub(crate) fn all() -> Vec<Candidate> {
         candidate("ff_onset", onset(0.0115, json!({})), Some(0.0115), None),
         candidate(
             "ff_onset_10y",
-            onset(0.0128, json!({"years": 10, "half_window": 4})),
-            Some(0.0128),
+            onset(0.012, json!({"years": 10, "half_window": 4})),
+            Some(0.012),
             None,
         ),
         candidate(
             "ff_onset_10y_waves",
-            onset(0.012, json!({"years": 10, "waves": 2})),
-            Some(0.012),
+            onset(0.0115, json!({"years": 10, "waves": 2})),
+            Some(0.0115),
             None,
         ),
         candidate(
