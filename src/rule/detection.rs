@@ -262,7 +262,7 @@ impl Evaluator<'_> {
             Some(Aggregate { slice, read: Read::Rows, .. }) => {
                 let slice = *slice;
                 for (at, period) in periods.iter().enumerate() {
-                    let rows = self.store.slice(slice).rows_in(self.panes(slice, period));
+                    let rows = self.store.slice(slice).rows_in(&self.panes(slice, period));
                     keys.iter().enumerate().for_each(|(i, k)| out[i * n + at] = rows(*k) as f64);
                 }
             }
