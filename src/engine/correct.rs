@@ -13,7 +13,6 @@ use crate::{
     model::{
         batch::Batch,
         signal::{Cause, Outcome, Truth},
-        value::row_text,
         window::WindowSpec,
     },
     pane::{
@@ -200,8 +199,7 @@ impl Shard {
         for (i, key) in keys.iter().enumerate() {
             if verdicts[i].truth == Truth::Fire {
                 let row = row_values(&values, i);
-                let text = row_text(&rule.value_texts, &values, i);
-                self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
+                self.hold_signal(r, rule, end, *key, verdicts[i].severity, (&values, i));
                 out.push((
                     *key,
                     self.outcome(r, rule, *key, (span, true), verdicts[i], &row, cause),

@@ -153,8 +153,8 @@ impl Index {
     pub fn take(&mut self, spec: &FeedSpec, logged: &Logged<'_>, step: &Step) {
         let head = logged.head;
         self.count(logged, step);
-        for signal in &step.signals {
-            self.signals[signal.rule] += 1;
+        for signals in &step.signals {
+            self.signals[signals.rule] += signals.len() as u64;
         }
         let partition = head.partition.as_str();
         let future = step.dead.iter().filter(|(.., d)| d.class == DeadClass::Future);
@@ -236,8 +236,8 @@ impl Index {
 
     /// A partition was declared silent.
     pub fn idle(&mut self, feed: usize, partition: &str, step: &Step) {
-        for signal in &step.signals {
-            self.signals[signal.rule] += 1;
+        for signals in &step.signals {
+            self.signals[signals.rule] += signals.len() as u64;
         }
         if let Some(now) = self.feeds[feed].partitions.get_mut(partition) {
             now.idle = true;

@@ -9,7 +9,7 @@ use super::shard::{Shard, record_id};
 use crate::{
     model::{
         expression::{evaluate_rows, true_mask},
-        signal::{Cause, Key, Outcome, Severity, Signal, Span, Truth},
+        signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         value::value_at,
     },
     pane::{
@@ -89,17 +89,16 @@ impl Shard {
     }
 
     fn passing(&self, instant: &InstantPlan, piece: &Piece, prepared: &Prepared) -> Vec<u32> {
-        let list = &prepared.lists[instant.filter];
+        let bits = &prepared.rows.bits;
         let keys = &prepared.keys[instant.keying];
-        let from = list.partition_point(|r| *r < piece.from);
-        let to = list.partition_point(|r| *r < piece.to);
         let mine = |row: &u32| {
             let r = *row as usize;
-            !piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false)
+            bits.passes(r, instant.filter)
+                && !piece.refused.get((*row - piece.from) as usize).copied().unwrap_or(false)
                 && keys.complete.as_ref().is_none_or(|c| c.is_valid(r))
                 && shard_of(keys.hashes[r], self.shards) == self.number
         };
-        list[from..to].iter().copied().filter(mine).collect()
+        (piece.from..piece.to).filter(mine).collect()
     }
 
     fn record(
@@ -121,16 +120,10 @@ impl Shard {
         let names: Map<String, Value> = rule.value_names().map(str::to_owned).zip(values).collect();
         let slot = (at_ms, record.clone());
         if truth == Truth::Fire {
-            let signal = Signal {
-                rule: r,
-                key: key.clone(),
-                window,
-                record: Some(record.clone()),
-                severity,
-                values: Value::Object(names.clone()).to_string().into(),
-                open: false,
-            };
-            self.rules[r].records.insert(slot, signal);
+            let mut signals = Signals::new(r, window, Some(record.clone()), false);
+            let values = Value::Object(names.clone()).to_string();
+            signals.push(key.clone(), severity, |text| text.push_str(&values));
+            self.rules[r].records.insert(slot, signals);
         } else {
             self.rules[r].records.remove(&slot);
         }

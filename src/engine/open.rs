@@ -51,14 +51,15 @@ impl Shard {
                 if slice.feed != piece.rows.feed {
                     continue;
                 }
-                let list = &prepared.lists[slice.filter];
-                let from = list.partition_point(|r| *r < piece.from);
-                let to = list.partition_point(|r| *r < piece.to);
+                let bits = &prepared.rows.bits;
                 let of = &prepared.keys[slice.keying];
                 let interner = self.store.interner(slice.space);
-                keys.extend(list[from..to].iter().filter_map(|row| {
-                    let i = *row as usize;
-                    let refused = piece.refused.get((*row - piece.from) as usize) == Some(&true);
+                keys.extend((piece.from..piece.to).filter_map(|row| {
+                    let i = row as usize;
+                    if !bits.passes(i, slice.filter) {
+                        return None;
+                    }
+                    let refused = piece.refused.get((row - piece.from) as usize) == Some(&true);
                     let pane = prepared.rows.panes[slice.lane][i];
                     let incomplete = of.complete.as_ref().is_some_and(|c| c.is_null(i));
                     if refused || pane == NO_PANE || incomplete {

@@ -9,7 +9,6 @@ use crate::{
     model::{
         signal::{Cause, Span, Truth},
         time::SECOND_MS,
-        value::row_text,
         window::WindowSpec,
     },
     rule::{evaluate::row_values, plan::RulePlan},
@@ -168,8 +167,8 @@ impl Shard {
             let row = row_values(&values, 0);
             let outcome = self.outcome(r, rule, key, (span, true), verdicts[0], &row, cause);
             self.tell(r, key, &outcome);
-            let text = row_text(&rule.value_texts, &values, 0);
-            self.hold_signal_of(r, rule, session.end, key, (verdicts[0].severity, span), text);
+            let found = (verdicts[0].severity, span);
+            self.hold_signal_of(r, rule, session.end, key, found, (&values, 0));
         } else {
             self.drop_signal(r, rule, session.end, key);
             let k = self.store.interner(rule.space).key(key).clone();

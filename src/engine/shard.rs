@@ -16,7 +16,7 @@ use crate::{
     model::{
         alert::{Alert, State},
         hash::BuildTakeLow,
-        signal::{Cause, Key, Outcome, Severity, Signal, Span, Truth},
+        signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         time::Zone,
         value::value_at,
         window::WindowSpec,
@@ -55,7 +55,7 @@ pub struct Shard {
     /// New revisions since they were last collected.
     pub(super) alerts: Vec<Alert>,
     /// Signals that became final since they were last collected.
-    pub(super) finals: Vec<Signal>,
+    pub(super) finals: Vec<Signals>,
     /// In lazy mode: firing alerts whose evidence is still to be read.
     pub(super) unproven: Unproven,
     /// Keys evaluated in closed windows, by rule.
@@ -82,7 +82,7 @@ pub(super) struct RuleState {
     /// Closed sessions that can still be corrected, oldest first.
     pub(super) sessions: BTreeMap<u32, Vec<super::sessions::Session>>,
     /// Instant signals that can still change, by event time and record.
-    pub(super) records: BTreeMap<(i64, Arc<str>), Signal>,
+    pub(super) records: BTreeMap<(i64, Arc<str>), Signals>,
 }
 
 /// A signal that can still change.
@@ -152,7 +152,8 @@ impl Shard {
     }
 
     /// Signals that became final since the last call.
-    pub fn take_finals(&mut self) -> Vec<Signal> {
+    pub fn take_finals(&mut self) -> Vec<Signals> {
+        self.finals.iter_mut().for_each(Signals::shrink);
         std::mem::take(&mut self.finals)
     }
 
@@ -197,15 +198,8 @@ impl Shard {
             held.sort_unstable_by_key(|(k, _)| *k);
             for (key, held) in held {
                 let k = self.store.interner(rule.space).key(key).clone();
-                self.finals.push(Signal {
-                    rule: r,
-                    key: k,
-                    window: held.window,
-                    record: None,
-                    severity: held.severity,
-                    values: held.values,
-                    open: open && end > closed_to,
-                });
+                let signals = signals_of(&mut self.finals, r, held.window, open && end > closed_to);
+                signals.push(k, held.severity, |text| text.push_str(&held.values));
                 let after = self.store.latest_ms();
                 self.store.interner_mut(rule.space).release(key, after);
             }
@@ -383,6 +377,25 @@ pub fn record_id(plan: &Plan, found: &Found) -> Arc<str> {
         })
         .collect();
     parts.join("/").into()
+}
+
+/// Where the signals of a rule's window are gathered.
+pub(super) fn signals_of(
+    finals: &mut Vec<Signals>,
+    rule: usize,
+    window: Span,
+    open: bool,
+) -> &mut Signals {
+    let same =
+        |s: &mut Signals| s.record.is_none() && (s.rule, s.window, s.open) == (rule, window, open);
+    let at = match finals.last_mut().is_some_and(same) {
+        true => finals.len() - 1,
+        false => {
+            finals.push(Signals::new(rule, window, None, open));
+            finals.len() - 1
+        }
+    };
+    &mut finals[at]
 }
 
 /// The window that ends at the local time `end`, as instants.

@@ -11,7 +11,10 @@ use std::{
 
 use super::view::{RuleSignals, SignalRow, Window};
 use crate::{
-    model::{signal::Signal, time::Zone},
+    model::{
+        signal::{Signal, Signals as Found},
+        time::Zone,
+    },
     rule::plan::RulePlan,
 };
 
@@ -31,8 +34,8 @@ struct OfRule {
     version: u32,
     status: &'static str,
     total: u64,
-    /// Oldest first.
-    latest: VecDeque<Signal>,
+    /// Oldest first. Those of a window stand together, so they may be more than are shown.
+    latest: VecDeque<Found>,
 }
 
 impl Signals {
@@ -50,18 +53,22 @@ impl Signals {
     }
 
     /// Takes signals that are final.
-    pub fn take(&self, signals: Vec<Signal>) {
+    pub fn take(&self, signals: Vec<Found>) {
         if signals.is_empty() {
             return;
         }
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        for signal in signals {
-            let of_rule = &mut rules[signal.rule];
-            of_rule.total += 1;
-            if of_rule.latest.len() == KEPT {
-                of_rule.latest.pop_front();
+        for found in signals {
+            let OfRule { total, latest, .. } = &mut rules[found.rule];
+            *total += found.len() as u64;
+            latest.push_back(found);
+            let mut kept: usize = latest.iter().map(Found::len).sum();
+            while let Some(first) = latest.front()
+                && kept - first.len() >= KEPT
+            {
+                kept -= first.len();
+                latest.pop_front();
             }
-            of_rule.latest.push_back(signal);
         }
     }
 
@@ -76,12 +83,14 @@ impl Signals {
     pub fn of_rule(&self, id: &str, limit: usize) -> Option<RuleSignals> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rules.iter().find(|r| r.id == id)?;
+        let of_window = |found| (0..Found::len(found)).rev().map(|i| found.get(i));
+        let latest = rule.latest.iter().rev().flat_map(of_window);
         Some(RuleSignals {
             rule: rule.id.clone(),
             version: rule.version,
             status: rule.status.to_owned(),
             total: rule.total,
-            signals: rule.latest.iter().rev().take(limit).map(|s| self.row(rule, s)).collect(),
+            signals: latest.take(limit.min(KEPT)).map(|s| self.row(rule, s)).collect(),
         })
     }
 
@@ -92,16 +101,16 @@ impl Signals {
         rules.iter().map(|r| r.id.clone()).collect()
     }
 
-    fn row(&self, rule: &OfRule, signal: &Signal) -> SignalRow {
+    fn row(&self, rule: &OfRule, signal: Signal<'_>) -> SignalRow {
         let at = |ms: i64| self.zone.format(ms);
         SignalRow {
             rule: rule.id.clone(),
             version: rule.version,
             key: signal.key.values(),
             window: Window { start: at(signal.window.start_ms), end: at(signal.window.end_ms) },
-            record: signal.record.as_ref().map(|r| (**r).to_owned()),
+            record: signal.record.map(str::to_owned),
             severity: signal.severity,
-            values: serde_json::from_str(&signal.values).unwrap_or_default(),
+            values: serde_json::from_str(signal.values).unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{
     alert::Alert,
     batch::{Batch, DeadLetter},
-    signal::Signal,
+    signal::Signals,
 };
 
 /// Rows as they arrived.
@@ -63,7 +63,7 @@ pub struct Step {
     /// New revisions, in the order of the records that caused them.
     pub alerts: Vec<Alert>,
     /// Signals that can no longer change, in no particular order.
-    pub signals: Vec<Signal>,
+    pub signals: Vec<Signals>,
 }
 
 impl Step {

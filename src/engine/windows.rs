@@ -8,11 +8,11 @@ use std::{ops::Range, sync::Arc};
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value};
 
-use super::shard::{Held, Shard, window_span};
+use super::shard::{Held, Shard, signals_of, window_span};
 use crate::{
     model::{
-        signal::{Cause, Outcome, Severity, Signal, Span, Truth},
-        value::row_text,
+        signal::{Cause, Outcome, Severity, Span, Truth},
+        value::write_row,
         window::WindowSpec,
     },
     rule::{
@@ -187,8 +187,7 @@ impl Shard {
                     let outcome = self.outcome(r, rule, *key, (span, true), verdict, &row, cause);
                     self.tell(r, *key, &outcome);
                 }
-                let text = row_text(&rule.value_texts, values, i);
-                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), text);
+                self.hold_signal_of(r, rule, end, *key, (verdict.severity, span), (values, i));
                 // A true key repeats its signal at every step, changed or not.
                 closed.active.push(*key);
             } else if live
@@ -230,8 +229,7 @@ impl Shard {
             let (verdicts, values) = self.verdicts(r, &keys, &window, peers);
             for (i, key) in keys.iter().enumerate() {
                 if verdicts[i].truth == Truth::Fire {
-                    let text = row_text(&rule.value_texts, &values, i);
-                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, text);
+                    self.hold_signal(r, rule, end, *key, verdicts[i].severity, (&values, i));
                 }
             }
         }
@@ -295,7 +293,8 @@ impl Shard {
                 let (start, end) = (window.start - shift, window.end - shift);
                 let entered = grid.pane(end - every_ms)..grid.pane(end);
                 if *shift == 0 && rule.early {
-                    keys.extend(slice.hot(&self.plan.panes.slices[*s], entered));
+                    let panes = grid.pane(start)..grid.pane(end);
+                    keys.extend(slice.reaching(entered, &panes, rule.rows_needed(*s)));
                 } else {
                     keys.extend(slice.touched(entered));
                 }
@@ -317,6 +316,9 @@ impl Shard {
         peers: &[Option<Arc<PeerValues>>],
     ) -> (Vec<Verdict>, RecordBatch) {
         let mut evaluator = self.evaluator(r, peers);
+        if keys.is_empty() {
+            return (Vec::new(), RecordBatch::new_empty(evaluator.rule.value_schema.clone()));
+        }
         let values = evaluator.values(keys, window);
         let mut verdicts = evaluator.judge(&values);
         for (key, verdict) in keys.iter().zip(&mut verdicts) {
@@ -334,7 +336,7 @@ impl Shard {
         (verdicts, values.batch)
     }
 
-    /// Keeps a signal until it is final.
+    /// Keeps a signal, whose values are a row of a batch, until it is final.
     pub(super) fn hold_signal(
         &mut self,
         r: usize,
@@ -342,7 +344,7 @@ impl Shard {
         end: i64,
         key: u32,
         severity: Severity,
-        values: Box<str>,
+        values: (&RecordBatch, usize),
     ) {
         let window = window_span(rule, end, &self.zone);
         self.hold_signal_of(r, rule, end, key, (severity, window), values);
@@ -356,17 +358,18 @@ impl Shard {
         end: i64,
         key: u32,
         (severity, window): (Severity, Span),
-        values: Box<str>,
+        (values, row): (&RecordBatch, usize),
     ) {
+        let write = |text: &mut String| write_row(text, &rule.value_texts, values, row);
         if self.at_once[r] && self.rules[r].closed_to.is_none_or(|c| end > c) && self.closing {
             let key = self.store.interner(rule.space).key(key).clone();
-            let signal =
-                Signal { rule: r, key, window, record: None, severity, values, open: false };
-            self.finals.push(signal);
-            return;
+            return signals_of(&mut self.finals, r, window, false).push(key, severity, write);
         }
         let by_key = self.rules[r].signals.entry(end).or_default();
-        if by_key.insert(key, Held { severity, window, values }).is_none() {
+        let mut values = String::new();
+        write(&mut values);
+        let held = Held { severity, window, values: values.into() };
+        if by_key.insert(key, held).is_none() {
             self.store.interner_mut(rule.space).retain(key);
         }
     }

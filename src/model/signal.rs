@@ -122,20 +122,91 @@ pub struct Cause {
 }
 
 /// One signal as it is written to `signals.ndjson`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Signal<'a> {
+    /// The key.
+    pub key: &'a Key,
+    /// The window.
+    pub window: Span,
+    /// For instant rules the record id.
+    pub record: Option<&'a str>,
+    /// The severity.
+    pub severity: Severity,
+    /// Final values as JSON text, in the order of the rule's names.
+    pub values: &'a str,
+    /// The window was not closed when the input ended.
+    pub open: bool,
+}
+
+/// Signals of one rule and window that became final together: there are millions of them, and they share most.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Signal {
+pub struct Signals {
     /// Position of the rule in the rule set.
     pub rule: usize,
-    /// The key.
-    pub key: Arc<Key>,
     /// The window.
     pub window: Span,
     /// For instant rules the record id.
     pub record: Option<Arc<str>>,
-    /// The severity.
-    pub severity: Severity,
-    /// Final values as JSON text, in the order of the rule's names.
-    pub values: Box<str>,
     /// The window was not closed when the input ended.
     pub open: bool,
+    keys: Vec<Arc<Key>>,
+    /// By key: the severity, and where its values end.
+    ends: Vec<(Severity, u32)>,
+    /// The values of all keys, one text behind the other.
+    values: String,
+}
+
+impl Signals {
+    /// None yet.
+    #[must_use]
+    pub fn new(rule: usize, window: Span, record: Option<Arc<str>>, open: bool) -> Self {
+        let (keys, ends, values) = (Vec::new(), Vec::new(), String::new());
+        Self { rule, window, record, open, keys, ends, values }
+    }
+
+    /// Adds the signal of a key, whose values `write` appends.
+    pub fn push(&mut self, key: Arc<Key>, severity: Severity, write: impl FnOnce(&mut String)) {
+        write(&mut self.values);
+        self.keys.push(key);
+        self.ends.push((severity, self.values.len() as u32));
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Their keys, in the order in which they were added.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter()
+    }
+
+    /// Signal number `i`.
+    #[must_use]
+    pub fn get(&self, i: usize) -> Signal<'_> {
+        let from = i.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        let (severity, to) = self.ends[i];
+        Signal {
+            key: &self.keys[i],
+            window: self.window,
+            record: self.record.as_deref(),
+            severity,
+            values: &self.values[from as usize..to as usize],
+            open: self.open,
+        }
+    }
+
+    /// Gives back memory that further signals would have used.
+    pub fn shrink(&mut self) {
+        self.keys.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.values.shrink_to_fit();
+    }
 }

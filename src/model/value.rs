@@ -50,11 +50,9 @@ pub fn value_at(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
-/// A row as JSON text; `names` are the columns' names as JSON text with a colon behind.
-#[must_use]
-pub fn row_text(names: &[String], batch: &RecordBatch, row: usize) -> Box<str> {
+/// Appends a row as JSON text; `names` are the columns' names as JSON text with a colon behind.
+pub fn write_row(out: &mut String, names: &[String], batch: &RecordBatch, row: usize) {
     use std::fmt::Write as _;
-    let mut out = String::with_capacity(names.len() * 16);
     for (i, (name, column)) in names.iter().zip(batch.columns()).enumerate() {
         out.push(if i == 0 { '{' } else { ',' });
         out.push_str(name);
@@ -68,7 +66,6 @@ pub fn row_text(names: &[String], batch: &RecordBatch, row: usize) -> Box<str> {
         }
     }
     out.push_str(if names.is_empty() { "{}" } else { "}" });
-    out.into()
 }
 
 /// A batch of one row from JSON values in the order of `schema`; a value that does not fit its column is NULL.

@@ -4,13 +4,16 @@
 //! of rows, or of a sum, wait until a key could have it: until then its rows cost one number, not one state per slice.
 //! When the number gets there the key turns hot, and its rows, which are kept anyway, are added to the slices as if they
 //! had been from the start. The number errs upwards: it counts rows that the slices' filters refuse, of two epochs, each as
-//! long as the longest window. So a key is never hot too late; it turns cold again when nothing of it is left.
+//! long as the longest window. So a key is never hot too late; it is forgotten when nothing of it is left.
+//!
+//! A hot key has a number among the hot keys, under which the slices that waited know it: these numbers are low whatever
+//! the number of keys is, so that a slice can be a table of them.
 
 use super::{
     plan::Weight,
     prepare::{ArgValues, Prepared},
+    slice::NO_KEY,
 };
-use crate::model::hash::HashedMap;
 
 /// What a key must have to turn hot. Below 1, so that the rounding of many small parts cannot make it late.
 const ENOUGH: f64 = 1.0 - 1e-6;
@@ -26,13 +29,18 @@ pub struct ColdKeys {
     weights: Vec<Weight>,
     /// Longest time a row can matter to them.
     horizon_ms: i64,
-    counts: HashedMap<u32, Count>,
+    /// By key.
+    counts: Vec<Count>,
+    /// By number of a hot key: the key.
+    hot: Vec<u32>,
+    /// Numbers that no key has.
+    free: Vec<u32>,
     /// The epoch in which forgotten keys were last looked for.
     swept: i32,
 }
 
 /// Weight of a key's rows in this epoch and the one before; an epoch is as long as the horizon.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Count {
     epoch: i32,
     /// The epoch of the last row: one that weighs nothing is a row all the same.
@@ -43,12 +51,16 @@ struct Count {
 }
 
 /// Where a key stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Heat {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
     Cold,
     /// Turned hot within the piece at hand: its rows are added at the piece's end.
     Turning,
-    Hot,
+    /// Under this number.
+    Hot(u32),
 }
 
 impl Count {
@@ -69,7 +81,9 @@ impl ColdKeys {
             slices: Vec::new(),
             weights: Vec::new(),
             horizon_ms: 1,
-            counts: HashedMap::default(),
+            counts: Vec::new(),
+            hot: Vec::new(),
+            free: Vec::new(),
             swept: i32::MIN,
         }
     }
@@ -94,7 +108,6 @@ impl ColdKeys {
     }
 
     /// How much row `row` of `prepared` brings its key nearer.
-    #[inline]
     #[must_use]
     pub fn weight(&self, prepared: &Prepared, row: usize) -> f64 {
         let of = |w: &Weight| match w.arg.map(|arg| &prepared.args[arg]) {
@@ -109,40 +122,75 @@ impl ColdKeys {
         self.weights.iter().map(of).fold(0.0, f64::max)
     }
 
-    /// Counts one row of a key; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
-    /// time, and whether the row goes to the slices now. Keys that turn hot are pushed to `turning`.
+    /// Counts one row of a key, of this [`ColdKeys::weight`]; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
+    /// time, and its number if the row goes to the slices now, else [`NO_KEY`]. Keys that turn hot are pushed to `turning`.
     #[inline]
     pub fn count(
         &mut self,
         key: u32,
-        weight: f64,
+        weight: impl FnOnce(&Self) -> f64,
         latest_ms: i64,
         turning: &mut Vec<u32>,
-    ) -> (bool, bool) {
+    ) -> (bool, u32) {
         let epoch = self.epoch(latest_ms);
-        let mut new = false;
-        let count = self.counts.entry(key).or_insert_with(|| {
-            new = true;
-            Count { epoch, seen: epoch, now: 0.0, before: 0.0, heat: Heat::Cold }
-        });
+        if self.counts.len() <= key as usize {
+            self.counts.resize(key as usize + 1, Count::default());
+        }
+        let count = &mut self.counts[key as usize];
+        count.seen = epoch;
+        if let Heat::Hot(number) = count.heat {
+            return (false, number);
+        }
+        let new = count.heat == Heat::Unknown;
+        if new {
+            *count = Count { epoch, seen: epoch, heat: Heat::Cold, ..Count::default() };
+        }
+        let weight = weight(self);
+        let count = &mut self.counts[key as usize];
         count.roll(epoch);
         count.now += weight;
-        count.seen = epoch;
         if count.heat == Heat::Cold && count.now + count.before >= ENOUGH {
             count.heat = Heat::Turning;
             turning.push(key);
         }
-        (new, count.heat == Heat::Hot)
+        (new, NO_KEY)
     }
 
-    /// The rows of a key that turned hot are in the slices.
-    pub fn turned(&mut self, key: u32) {
-        if let Some(count) = self.counts.get_mut(&key) {
-            count.heat = Heat::Hot;
+    /// The rows of a key that turned hot go to the slices now, under the number that is returned.
+    pub fn turned(&mut self, key: u32) -> u32 {
+        let number = self.free.pop().unwrap_or(self.hot.len() as u32);
+        if number as usize == self.hot.len() {
+            self.hot.push(key);
+        }
+        self.hot[number as usize] = key;
+        self.counts[key as usize].heat = Heat::Hot(number);
+        number
+    }
+
+    /// The number of a key; [`NO_KEY`] unless it is hot.
+    #[inline]
+    #[must_use]
+    pub fn number(&self, key: u32) -> u32 {
+        match self.counts.get(key as usize).map(|count| count.heat) {
+            Some(Heat::Hot(number)) => number,
+            _ => NO_KEY,
         }
     }
 
-    /// Keys of which nothing is left, once an epoch; `in_use` tells whether a slice still has panes of a hot key.
+    /// The key that has a number.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, number: u32) -> u32 {
+        self.hot[number as usize]
+    }
+
+    /// Above every number that was ever given.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Keys of which nothing is left, once an epoch; `in_use` tells whether a slice still has panes of a hot key, by number.
     pub fn sweep(&mut self, latest_ms: i64, in_use: impl Fn(u32) -> bool) -> Vec<u32> {
         let epoch = self.epoch(latest_ms);
         if epoch == self.swept {
@@ -150,25 +198,27 @@ impl ColdKeys {
         }
         self.swept = epoch;
         let mut gone = Vec::new();
-        self.counts.retain(|key, count| {
+        for (key, count) in (0..).zip(&mut self.counts).filter(|(_, c)| c.heat != Heat::Unknown) {
             count.roll(epoch);
-            if count.heat == Heat::Hot && !in_use(*key) {
+            if let Heat::Hot(number) = count.heat
+                && count.seen + 1 < epoch
+                && !in_use(number)
+            {
                 count.heat = Heat::Cold;
+                self.free.push(number);
             }
-            let keep = count.heat != Heat::Cold || count.seen + 1 >= epoch;
-            if !keep {
-                gone.push(*key);
+            if count.heat == Heat::Cold && count.seen + 1 < epoch {
+                count.heat = Heat::Unknown;
+                gone.push(key);
             }
-            keep
-        });
-        gone.sort_unstable();
+        }
         gone
     }
 
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.counts.capacity() * (size_of::<(u32, Count)>() + 1)
+        self.counts.capacity() * size_of::<Count>() + self.hot.capacity() * 4
     }
 
     fn epoch(&self, latest_ms: i64) -> i32 {
@@ -185,17 +235,19 @@ mod tests {
         let mut keys = ColdKeys::new(0);
         keys.wait(0, &[Weight { arg: None, per: 1.0 / 3.0 }], 100);
         let mut turning = Vec::new();
-        assert_eq!(keys.count(7, 1.0 / 3.0, 10, &mut turning), (true, false));
-        assert_eq!(keys.count(7, 1.0 / 3.0, 90, &mut turning), (false, false));
+        assert_eq!(keys.count(7, |_| 1.0 / 3.0, 10, &mut turning), (true, NO_KEY));
+        assert_eq!(keys.count(7, |_| 1.0 / 3.0, 90, &mut turning), (false, NO_KEY));
         assert_eq!(
-            keys.count(7, 1.0 / 3.0, 110, &mut turning),
-            (false, false),
+            keys.count(7, |_| 1.0 / 3.0, 110, &mut turning),
+            (false, NO_KEY),
             "two of the epoch before count"
         );
         assert_eq!(turning, [7]);
-        keys.turned(7);
-        assert_eq!(keys.count(7, 1.0 / 3.0, 110, &mut turning), (false, true));
+        assert_eq!((keys.turned(7), keys.number(7), keys.key(0)), (0, 0, 7));
+        assert_eq!(keys.count(7, |_| 1.0 / 3.0, 110, &mut turning), (false, 0));
         assert!(keys.sweep(500, |_| true).is_empty(), "its panes are still there");
         assert_eq!(keys.sweep(600, |_| false), [7]);
+        assert_eq!(keys.count(8, |_| 1.0, 600, &mut turning), (true, NO_KEY));
+        assert_eq!((keys.number(7), keys.turned(8)), (NO_KEY, 0), "its number is used again");
     }
 }

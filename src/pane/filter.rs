@@ -40,6 +40,42 @@ impl Bits {
     pub fn passes(&self, row: usize, filter: usize) -> bool {
         self.bits[row * self.words + filter / 64] >> (filter % 64) & 1 == 1
     }
+
+    /// Whether row `row` passes any filter of a set.
+    #[inline]
+    #[must_use]
+    pub fn passes_any(&self, row: usize, set: &FilterSet) -> bool {
+        let words = &self.bits[row * self.words..][..self.words];
+        set.0.iter().any(|(i, word)| words[*i] & word != 0)
+    }
+
+    /// Calls `each` with every filter of a set that row `row` passes.
+    #[inline]
+    pub fn passed(&self, row: usize, set: &FilterSet, mut each: impl FnMut(usize)) {
+        let words = &self.bits[row * self.words..][..self.words];
+        for (i, word) in &set.0 {
+            let mut bits = words[*i] & word;
+            while bits != 0 {
+                each(i * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
+/// Some of a feed's filters: words of 64 of them with their positions, none of them empty.
+#[derive(Debug, Clone, Default)]
+pub struct FilterSet(Vec<(usize, u64)>);
+
+impl FilterSet {
+    /// Adds a filter.
+    pub fn insert(&mut self, filter: usize) {
+        let at = self.0.iter().position(|(i, _)| *i == filter / 64).unwrap_or_else(|| {
+            self.0.push((filter / 64, 0));
+            self.0.len() - 1
+        });
+        self.0[at].1 |= 1 << (filter % 64);
+    }
 }
 
 /// The filters of one feed, ready to run; remembers values of text columns, so each thread has its own.
@@ -105,12 +141,11 @@ impl Filters {
         this
     }
 
-    /// Which filters each row passes, and row numbers by filter, ascending.
-    pub fn select(&mut self, rows: &RecordBatch) -> (Bits, Vec<Vec<u32>>) {
+    /// Which filters each row passes.
+    pub fn select(&mut self, rows: &RecordBatch) -> Bits {
         let n = rows.num_rows();
         self.give_up_wide_groups();
         let codes: Vec<Vec<u32>> = (0..self.groups.len()).map(|g| self.codes(g, rows)).collect();
-        let mut lists: Vec<Vec<u32>> = vec![Vec::new(); self.count];
         let sets: Vec<(&[u64], &[u32])> = self
             .groups
             .iter()
@@ -132,13 +167,9 @@ impl Filters {
                     bits &= sets[codes[row] as usize * self.words + word];
                 }
                 all_bits.push(bits);
-                while bits != 0 {
-                    lists[word * 64 + bits.trailing_zeros() as usize].push(row as u32);
-                    bits &= bits - 1;
-                }
             }
         }
-        (Bits { words: self.words, bits: all_bits }, lists)
+        Bits { words: self.words, bits: all_bits }
     }
 
     fn full_set(&self) -> Vec<u64> {

@@ -54,8 +54,6 @@ pub struct Prepared {
     pub lines: Arc<[u64]>,
     /// Bytes in the source.
     pub raw: Option<Arc<RawLines>>,
-    /// Row numbers by filter, ascending.
-    pub lists: Vec<Vec<u32>>,
     /// By keying.
     pub keys: Vec<Keys>,
     /// By argument.
@@ -170,7 +168,7 @@ impl Preparer {
             arg_values(&values, a.form)
         });
         let args = args.collect();
-        let (bits, lists) = self.filters.select(rows);
+        let bits = self.filters.select(rows);
         failures += std::mem::take(&mut self.filters.failures);
         Prepared {
             rows: Arc::new(Rows {
@@ -184,7 +182,6 @@ impl Preparer {
             partition: batch.partition,
             lines: batch.lines,
             raw: batch.raw,
-            lists,
             keys,
             args,
             failures,

@@ -7,11 +7,12 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     cold::ColdKeys,
+    filter::{Bits, FilterSet},
     intern::Interner,
     kept::{Found, KeptRows, Piece, rows_batch},
     plan::PanePlan,
     prepare::{NO_PANE, Prepared},
-    slice::{NO_KEY, Selection, Slice},
+    slice::{Asked, NO_KEY, Selection, Slice},
 };
 use crate::model::{batch::Batch, hash::HashedMap};
 
@@ -28,12 +29,26 @@ pub struct Store {
     links: Vec<HashedMap<u32, u128>>,
     /// By feed: keys that slices still wait for.
     cold: Vec<Vec<ColdKeys>>,
-    /// By feed: slice → position in `cold`.
-    waiting: Vec<HashedMap<u32, usize>>,
+    /// By slice: position in the feed's `cold`, if it waits.
+    waiting: Vec<Option<usize>>,
+    /// By feed.
+    takers: Vec<Vec<Taker>>,
     /// By feed and keying: which filters' rows need the key at all.
-    needed: Vec<Vec<Vec<usize>>>,
+    needed: Vec<Vec<FilterSet>>,
+    /// By filter: the rows that pass, while they are added.
+    lists: Vec<Vec<u32>>,
     /// Latest event time seen, for numbers at rest.
     latest_ms: i64,
+}
+
+/// Slices of a feed that know the keys of rows by the same numbers.
+#[derive(Debug)]
+struct Taker {
+    keying: usize,
+    /// Position in the feed's `cold` of what they wait for, if they wait.
+    cold: Option<usize>,
+    slices: Vec<usize>,
+    filters: FilterSet,
 }
 
 /// The shard that holds a key.
@@ -43,10 +58,24 @@ pub fn shard_of(hash: u128, shards: usize) -> usize {
     (((hash >> 64) as u64 as u128 * shards as u128) >> 64) as usize
 }
 
-/// The slices of a feed that wait for their keys, by what they wait for; and by slice of the plan, which of these it is in.
-fn cold_keys(plan: &PanePlan, feed: usize) -> (Vec<ColdKeys>, HashedMap<u32, usize>) {
+fn takers(plan: &PanePlan, feed: usize, waiting: &[Option<usize>]) -> Vec<Taker> {
+    let mut takers: Vec<Taker> = Vec::new();
+    for s in &plan.feeds[feed].slices {
+        let (keying, cold) = (plan.slices[*s].keying, waiting[*s]);
+        let found = takers.iter().position(|t| (t.keying, t.cold) == (keying, cold));
+        let at = found.unwrap_or_else(|| {
+            takers.push(Taker { keying, cold, slices: Vec::new(), filters: FilterSet::default() });
+            takers.len() - 1
+        });
+        takers[at].slices.push(*s);
+        takers[at].filters.insert(plan.slices[*s].filter);
+    }
+    takers
+}
+
+/// The slices of a feed that wait for their keys, by what they wait for; `waiting` is told which of these each is in.
+fn cold_keys(plan: &PanePlan, feed: usize, waiting: &mut [Option<usize>]) -> Vec<ColdKeys> {
     let mut groups: Vec<ColdKeys> = Vec::new();
-    let mut group_of = HashedMap::default();
     for s in &plan.feeds[feed].slices {
         let slice = &plan.slices[*s];
         if slice.waits.is_empty() {
@@ -58,9 +87,9 @@ fn cold_keys(plan: &PanePlan, feed: usize) -> (Vec<ColdKeys>, HashedMap<u32, usi
             groups.len() - 1
         });
         groups[group].wait(*s, &slice.waits, slice.keep_ms);
-        group_of.insert(*s as u32, group);
+        waiting[*s] = Some(group);
     }
-    (groups, group_of)
+    groups
 }
 
 impl Store {
@@ -71,17 +100,18 @@ impl Store {
             .feeds
             .iter()
             .map(|feed| {
-                let mut by_keying = vec![Vec::new(); feed.keyings.len()];
+                let mut by_keying = vec![FilterSet::default(); feed.keyings.len()];
                 for s in &feed.slices {
                     let slice = &plan.slices[*s];
-                    if !by_keying[slice.keying].contains(&slice.filter) {
-                        by_keying[slice.keying].push(slice.filter);
-                    }
+                    by_keying[slice.keying].insert(slice.filter);
                 }
                 by_keying
             })
             .collect();
-        let (cold, waiting) = (0..plan.feeds.len()).map(|f| cold_keys(&plan, f)).unzip();
+        let mut waiting = vec![None; plan.slices.len()];
+        let feeds = 0..plan.feeds.len();
+        let cold = feeds.clone().map(|feed| cold_keys(&plan, feed, &mut waiting)).collect();
+        let filters = plan.feeds.iter().map(|feed| feed.filters.len()).max().unwrap_or(0);
         Self {
             shard,
             shards,
@@ -91,7 +121,9 @@ impl Store {
             links: plan.links.iter().map(|_| HashedMap::default()).collect(),
             needed,
             cold,
+            takers: feeds.map(|feed| takers(&plan, feed, &waiting)).collect(),
             waiting,
+            lists: vec![Vec::new(); filters],
             latest_ms: i64::MIN,
             plan,
         }
@@ -128,15 +160,23 @@ impl Store {
                 }
             }
         }
-        let selection =
-            Selection { prepared, from: piece.from, to: piece.to, refused: &piece.refused };
-        let (warm, turning) = self.count_cold(&selection, &keys);
-        for s in &feed.slices {
-            let slice = &plan.slices[*s];
-            let waiting = self.waiting[piece.rows.feed].get(&(*s as u32));
-            let keys = waiting.map_or_else(|| &keys[slice.keying], |group| &warm[*group]);
-            let list = selection.passing(slice.filter);
-            self.slices[*s].add(slice, selection, list, keys, &mut self.interners[slice.space]);
+        let rows = piece.from as usize..piece.to as usize;
+        let panes: Vec<Option<i32>> =
+            prepared.rows.panes.iter().map(|lane| one_pane(&lane[rows.clone()])).collect();
+        let (warm, turning) = self.count_cold(prepared, piece.from as usize, &keys);
+        for taker in &self.takers[piece.rows.feed] {
+            let keys = taker.cold.map_or_else(|| &keys[taker.keying], |group| &warm[group]);
+            let cold = taker.cold.map(|group| &self.cold[piece.rows.feed][group]);
+            let space = feed.keyings[taker.keying].space;
+            let numbers = cold.map_or_else(|| self.interners[space].numbers(), ColdKeys::numbers);
+            let selection = Selection { prepared, panes: &panes, from: piece.from, keys, numbers };
+            pass(&prepared.rows.bits, &taker.filters, selection, &mut self.lists);
+            for s in &taker.slices {
+                let slice = &plan.slices[*s];
+                let interner = taker.cold.is_none().then_some(&mut self.interners[space]);
+                self.slices[*s].add(slice, selection, &self.lists[slice.filter], interner);
+            }
+            taker.slices.iter().for_each(|s| self.lists[plan.slices[*s].filter].clear());
         }
         for (space, key) in fresh {
             self.interners[space].forget_unused(key, self.latest_ms);
@@ -145,14 +185,15 @@ impl Store {
         self.turn_hot(piece.rows.feed, turning, again);
     }
 
-    /// Counts the rows of keys that slices wait for: by group of those, the keys whose rows go to them now, and the keys
-    /// that turn hot.
+    /// Counts the rows of keys that slices wait for: by group of those, the numbers of keys whose rows go to them now, and
+    /// the keys that turn hot.
     fn count_cold(
         &mut self,
-        selection: &Selection<'_>,
+        prepared: &Prepared,
+        from: usize,
         keys: &[Vec<u32>],
     ) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
-        let feed = selection.prepared.rows.feed;
+        let feed = prepared.rows.feed;
         let latest_ms = self.latest_ms;
         let of_group = |cold: &mut ColdKeys| {
             let interner = &mut self.interners[self.plan.feeds[feed].keyings[cold.keying].space];
@@ -161,12 +202,12 @@ impl Store {
                 if *key == NO_KEY {
                     return NO_KEY;
                 }
-                let weight = cold.weight(selection.prepared, selection.from as usize + i);
-                let (new, hot) = cold.count(*key, weight, latest_ms, &mut turning);
+                let weight = |cold: &ColdKeys| cold.weight(prepared, from + i);
+                let (new, number) = cold.count(*key, weight, latest_ms, &mut turning);
                 if new {
                     interner.retain(*key);
                 }
-                if hot { *key } else { NO_KEY }
+                number
             };
             let warm = keys.iter().enumerate().map(count).collect();
             (warm, turning)
@@ -182,25 +223,28 @@ impl Store {
         again: &mut dyn FnMut(Batch) -> Prepared,
     ) {
         let plan = self.plan.clone();
-        for (cold, turned) in self.cold[feed].iter_mut().zip(turning) {
+        for (group, (cold, turned)) in self.cold[feed].iter_mut().zip(turning).enumerate() {
             let (mut rows, mut keys) = (Vec::new(), Vec::new());
             for key in turned {
                 let found = self.kept.find_all(feed, cold.keying, key);
-                keys.resize(keys.len() + found.len(), key);
+                keys.resize(keys.len() + found.len(), cold.turned(key));
                 rows.extend(found);
-                cold.turned(key);
             }
             let Some(batch) = rows_batch(&rows) else { continue };
             let lines = Arc::from(vec![0; batch.num_rows()]);
             let prepared =
                 again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
-            let to = keys.len() as u32;
-            let selection = Selection { prepared: &prepared, from: 0, to, refused: &[] };
-            for s in &cold.slices {
-                let slice = &plan.slices[*s];
-                let list = selection.passing(slice.filter);
-                let interner = &mut self.interners[slice.space];
-                self.slices[*s].add(slice, selection, list, &keys, interner);
+            let panes = vec![None; prepared.rows.panes.len()];
+            let (prepared, numbers) = (&prepared, cold.numbers());
+            let selection = Selection { prepared, panes: &panes, from: 0, keys: &keys, numbers };
+            let group = Some(group);
+            for taker in self.takers[feed].iter().filter(|t| t.cold == group) {
+                pass(&prepared.rows.bits, &taker.filters, selection, &mut self.lists);
+                for s in &taker.slices {
+                    let list = &mut self.lists[plan.slices[*s].filter];
+                    self.slices[*s].add(&plan.slices[*s], selection, list, None);
+                }
+                taker.slices.iter().for_each(|s| self.lists[plan.slices[*s].filter].clear());
             }
         }
     }
@@ -212,7 +256,8 @@ impl Store {
             for cold in groups {
                 let slices = cold.slices.clone();
                 let of = &self.slices;
-                let gone = cold.sweep(self.latest_ms, |key| slices.iter().any(|s| of[*s].has(key)));
+                let gone =
+                    cold.sweep(self.latest_ms, |number| slices.iter().any(|s| of[*s].has(number)));
                 let interner = &mut self.interners[plan.feeds[feed].keyings[cold.keying].space];
                 for key in gone {
                     interner.release(key, self.latest_ms);
@@ -232,7 +277,6 @@ impl Store {
         let plan = &self.plan.feeds[feed].keyings[keying];
         let names = &self.plan.spaces[plan.space].names;
         let needed = &self.needed[feed][keying];
-        let all = needed.iter().any(|f| self.plan.feeds[feed].filters[*f].is_empty());
         let interner = &mut self.interners[plan.space];
         let keys = &prepared.keys[keying];
         let bits = &prepared.rows.bits;
@@ -243,7 +287,7 @@ impl Store {
                 if piece.refused.get(i).copied().unwrap_or(false)
                     || keys.complete.as_ref().is_some_and(|c| c.is_null(r))
                     || (self.shards > 1 && shard_of(keys.hashes[r], self.shards) != self.shard)
-                    || !(all || needed.iter().any(|f| bits.passes(r, *f)))
+                    || !bits.passes_any(r, needed)
                 {
                     return NO_KEY;
                 }
@@ -280,14 +324,12 @@ impl Store {
                 continue;
             }
             let Some(key) = self.interners[slice.space].find(keys.hashes[0]) else { continue };
-            let done = self.slices[*s].take(
-                slice,
-                single,
-                0,
-                key,
-                &mut self.interners[slice.space],
-                self.latest_ms,
-            );
+            let interner = &mut self.interners[slice.space];
+            let (number, interner) = match self.waiting[*s] {
+                Some(group) => (self.cold[feed_number][group].number(key), None),
+                None => (key, Some(interner)),
+            };
+            let done = self.slices[*s].take(slice, single, 0, number, interner, self.latest_ms);
             if !done {
                 let rows = self.kept.find(
                     feed_number,
@@ -300,15 +342,16 @@ impl Store {
                 let parts: Vec<Prepared> = rows.iter().map(&mut *again).collect();
                 let parts: Vec<(&Prepared, Vec<u32>)> =
                     parts.iter().map(|p| (p, vec![0])).collect();
-                self.slices[*s].rebuild(slice, key, pane, &parts);
+                self.slices[*s].rebuild(slice, number, pane, &parts);
             }
         }
     }
 
-    /// The slice.
+    /// The slice, to be asked.
     #[must_use]
-    pub fn slice(&self, slice: usize) -> &Slice {
-        &self.slices[slice]
+    pub fn slice(&self, slice: usize) -> Asked<'_> {
+        let cold = &self.cold[self.plan.slices[slice].feed];
+        Asked::new(&self.slices[slice], self.waiting[slice].map(|group| &cold[group]))
     }
 
     /// The keys of a space.
@@ -345,7 +388,9 @@ impl Store {
         let plan = self.plan.clone();
         let s = &plan.slices[slice];
         let pane = s.grid.pane(before_local_ms);
-        self.slices[slice].evict(s, pane, &mut self.interners[s.space], self.latest_ms);
+        let interner = &mut self.interners[s.space];
+        let interner = Some(interner).filter(|_| self.waiting[slice].is_none());
+        self.slices[slice].evict(s, pane, interner, self.latest_ms);
     }
 
     /// Drops kept rows of `feed` whose event time lies before `before_ms`, and numbers of keys that no row can mean.
@@ -380,6 +425,21 @@ impl Store {
         }
         size
     }
+}
+
+/// Puts the rows of a selection into the lists of those filters of `set` that they pass.
+fn pass(bits: &Bits, set: &FilterSet, selection: Selection<'_>, lists: &mut [Vec<u32>]) {
+    for (row, key) in (selection.from..).zip(selection.keys) {
+        if *key != NO_KEY {
+            bits.passed(row as usize, set, |filter| lists[filter].push(row));
+        }
+    }
+}
+
+/// The pane of all rows, where they are in one.
+fn one_pane(panes: &[i32]) -> Option<i32> {
+    let first = panes.first()?;
+    panes.iter().all(|pane| pane == first).then_some(*first)
 }
 
 /// Sizes of a store.

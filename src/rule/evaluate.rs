@@ -154,7 +154,7 @@ impl Evaluator<'_> {
             let panes = self.panes(aggregate.slice, window);
             match aggregate.read {
                 Read::Rows => {
-                    let rows = slice.rows_in(panes);
+                    let rows = slice.rows_in(&panes);
                     keys.retain(|k| rows(*k) as f64 >= *bound);
                 }
                 Read::Slot(slot) => {
@@ -360,7 +360,7 @@ impl Evaluator<'_> {
         let panes = self.panes(aggregate.slice, window);
         let column: ArrayRef = match &aggregate.read {
             Read::Rows => {
-                let rows = self.store.slice(aggregate.slice).rows_in(panes);
+                let rows = self.store.slice(aggregate.slice).rows_in(&panes);
                 Arc::new(keys.iter().map(|k| rows(*k) as i64).collect::<Int64Array>())
             }
             Read::Slot(slot) | Read::Mean(slot, _) => {
@@ -668,8 +668,11 @@ fn running_states(
     let mut state = vec![0; kind.words()];
     (0..batch.num_rows())
         .map(|i| {
-            let tie = owned[i].piece.rows.ids.get(owned[i].row as usize).map_or(0, |id| *id as i64);
-            let moment = kernel::Moment { at_ms: owned[i].event_ms(), tie };
+            let moment = || {
+                let ids = &owned[i].piece.rows.ids;
+                let tie = ids.get(owned[i].row as usize).map_or(0, |id| *id as i64);
+                kernel::Moment { at_ms: owned[i].event_ms(), tie }
+            };
             kernel::add(kind, &mut state, &args, i, moment);
             state.clone()
         })

@@ -217,6 +217,17 @@ impl RulePlan {
         compared.copied().chain(self.detect.iter().flat_map(DetectPlan::shifts))
     }
 
+    /// Fewest rows of a slice in a window with which the rule can fire; at least 1.
+    #[must_use]
+    pub fn rows_needed(&self, slice: usize) -> u32 {
+        let of = |(measure, bound): &(usize, f64)| {
+            let aggregate = &self.aggregates[*measure];
+            let counts = aggregate.slice == slice && matches!(aggregate.read, Read::Rows);
+            counts.then(|| bound.ceil().clamp(1.0, 1e9) as u32)
+        };
+        self.bounds.iter().filter_map(of).max().unwrap_or(1)
+    }
+
     /// Whether any compare is with peers, or a key is judged beside others: then values of all keys are needed first.
     #[must_use]
     pub fn has_peers(&self) -> bool {

@@ -9,13 +9,15 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    thread,
 };
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::rule_signals::RuleSignals;
-use crate::model::{alert::Alert, batch::DeadLetter, signal::Signal, time::Zone};
+use crate::model::{alert::Alert, batch::DeadLetter, signal::Signals, time::Zone};
 
 /// What the files say of a rule.
 #[derive(Debug, Clone)]
@@ -28,8 +30,8 @@ pub struct RuleName {
     pub values: Vec<String>,
 }
 
-/// Rules whose lines are made side by side before they are written.
-const RULES_AT_ONCE: usize = 16;
+/// Rules whose lines are made side by side, while those of the rules before them are written.
+const RULES_AT_ONCE: usize = 4;
 
 /// Collects and writes.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl FoundFiles {
     }
 
     /// Takes what a step found.
-    pub fn take(&mut self, signals: Vec<Signal>, alerts: Vec<Alert>) {
+    pub fn take(&mut self, signals: Vec<Signals>, alerts: Vec<Alert>) {
         for s in signals {
             self.signals[s.rule].push(s);
         }
@@ -138,17 +140,35 @@ impl FoundFiles {
 
     fn write_signals(&self) -> io::Result<()> {
         let mut out = File::create(self.dir.join("signals.ndjson"))?;
-        // Rules are in the order of their ids.
-        for (rules, signals) in
-            self.rules.chunks(RULES_AT_ONCE).zip(self.signals.chunks(RULES_AT_ONCE))
-        {
-            let lines: Vec<Vec<u8>> = rules
-                .par_iter()
-                .zip(signals)
-                .map(|(rule, signals)| signals.lines(&rule.id, rule.version, &self.zone))
-                .collect();
-            lines.iter().try_for_each(|lines| out.write_all(lines))?;
+        // Rules are in the order of their ids. Texts go round, so that their memory is asked for once.
+        let (lines, to_write) = sync_channel::<Vec<Vec<u8>>>(0);
+        let (written, again) = sync_channel::<Vec<Vec<u8>>>(2);
+        for _ in 0..2 {
+            let _ = written.send(vec![Vec::new(); RULES_AT_ONCE]);
         }
-        out.flush()
+        thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                for mut texts in to_write {
+                    texts.iter().try_for_each(|text| out.write_all(text))?;
+                    texts.iter_mut().for_each(Vec::clear);
+                    let _ = written.send(texts);
+                }
+                out.flush()
+            });
+            let signals = self.signals.chunks(RULES_AT_ONCE);
+            for (rules, signals) in self.rules.chunks(RULES_AT_ONCE).zip(signals) {
+                // Where nothing comes back, writing has failed.
+                let Ok(mut texts) = again.recv() else { break };
+                let all = texts.par_iter_mut().zip(rules).zip(signals);
+                all.for_each(|((text, rule), signals)| {
+                    signals.lines(&rule.id, rule.version, &self.zone, text);
+                });
+                if lines.send(texts).is_err() {
+                    break;
+                }
+            }
+            drop(lines);
+            writer.join().unwrap_or_else(|_| Err(io::Error::other("writing signals ended early")))
+        })
     }
 }

@@ -1,147 +1,125 @@
 //! The signals of one rule while a replay runs, and their lines in the end.
 //!
 //! A large replay finds millions of signals and can write none of them before the last one is known, because the file is
-//! sorted. So each takes a row of numbers: its key and window stand once for all signals that have them, its values as text
-//! behind one another.
+//! sorted. So they are kept as they come, those of a window together, and are put in order when their lines are made.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use serde_json::json;
 
 use crate::model::{
-    signal::{Key, Severity, Signal, Span},
+    hash::HashedMap,
+    signal::{Key, Signal, Signals},
     time::Zone,
 };
+
+/// Odd, so that multiplying by it loses nothing.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Signals of one rule in the order in which they became final.
 #[derive(Debug, Default)]
 pub(super) struct RuleSignals {
-    keys: Vec<Arc<Key>>,
-    /// Address of a key held in `keys` → its number. A key may have two numbers, when the engine forgot it in between.
-    key_numbers: HashMap<usize, u32>,
-    windows: Vec<Span>,
-    window_numbers: HashMap<Span, u32>,
-    rows: Vec<Row>,
-    values: String,
-    /// Record ids, for rules that have them.
-    records: Vec<Arc<str>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    /// Where its values begin; they end where those of the next row begin.
-    values_from: usize,
-    key: u32,
-    window: u32,
-    /// Number of its record + 1, or 0.
-    record: u32,
-    severity: Severity,
-    open: bool,
+    found: Vec<Signals>,
 }
 
 impl RuleSignals {
-    /// Adds a signal.
-    pub(super) fn push(&mut self, signal: Signal) {
-        let address = Arc::as_ptr(&signal.key).addr();
-        let key = *self.key_numbers.entry(address).or_insert_with(|| {
-            self.keys.push(signal.key);
-            self.keys.len() as u32 - 1
-        });
-        let window = match self.rows.last() {
-            Some(last) if self.windows[last.window as usize] == signal.window => last.window,
-            _ => *self.window_numbers.entry(signal.window).or_insert_with(|| {
-                self.windows.push(signal.window);
-                self.windows.len() as u32 - 1
-            }),
-        };
-        let record = signal.record.map_or(0, |record| {
-            self.records.push(record);
-            self.records.len() as u32
-        });
-        let values_from = self.values.len();
-        self.values.push_str(&signal.values);
-        let (severity, open) = (signal.severity, signal.open);
-        self.rows.push(Row { values_from, key, window, record, severity, open });
+    /// Adds signals.
+    pub(super) fn push(&mut self, signals: Signals) {
+        self.found.push(signals);
     }
 
     /// Signals taken, several words on one window included.
     pub(super) fn len(&self) -> u64 {
-        self.rows.len() as u64
+        self.found.iter().map(|s| s.len() as u64).sum()
     }
 
-    /// The lines of the file, by key, window and record; `rule` and `version` are the rule's.
-    pub(super) fn lines(&self, rule: &str, version: u32, zone: &Zone) -> Vec<u8> {
+    /// Appends the lines of the file to `out`, by key, window and record; `rule` and `version` are the rule's.
+    pub(super) fn lines(&self, rule: &str, version: u32, zone: &Zone, out: &mut Vec<u8>) {
         let head = format!("{{\"rule\":{},\"version\":{version},\"key\":", json!(rule));
-        let key_ranks = ranks(&self.keys, |k| &k.canonical);
-        let window_ranks = ranks(&self.windows, |w| w);
-        let windows: Vec<String> = self
-            .windows
-            .iter()
-            .map(|w| {
-                let (start, end) = (zone.format(w.start_ms), zone.format(w.end_ms));
-                format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}")
-            })
-            .collect();
-        let place = |n: usize| {
-            let row = self.rows[n];
-            (key_ranks[row.key as usize], window_ranks[row.window as usize], self.record(row))
-        };
-        let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        // Of several words on one window the last one counts.
-        order.sort_unstable_by(|a, b| place(*a).cmp(&place(*b)).then(b.cmp(a)));
-        order.dedup_by(|later, earlier| place(*later) == place(*earlier));
-        let mut out = Vec::with_capacity(order.len() * (head.len() + 150));
-        for n in order {
-            let row = self.rows[n];
-            out.extend_from_slice(head.as_bytes());
-            out.extend_from_slice(self.keys[row.key as usize].canonical.as_bytes());
-            out.extend_from_slice(windows[row.window as usize].as_bytes());
-            if let Some(record) = self.record(row) {
-                // A vector takes all that is written to it.
-                let _ = write!(out, ",\"record\":{}", json!(record));
-            }
-            out.extend_from_slice(b",\"severity\":\"");
-            out.extend_from_slice(row.severity.word().as_bytes());
-            out.extend_from_slice(b"\",\"values\":");
-            let values_to = self.rows.get(n + 1).map_or(self.values.len(), |r| r.values_from);
-            out.extend_from_slice(&self.values.as_bytes()[row.values_from..values_to]);
-            out.extend_from_slice(if row.open { b",\"open\":true}\n" } else { b"}\n" });
+        // By window, what was said later behind what was said before; then a place for each signal behind those of lower keys.
+        let mut found: Vec<&Signals> = self.found.iter().collect();
+        found.sort_by(|a, b| (a.window, &a.record).cmp(&(b.window, &b.record)));
+        let texts: Vec<String> = found.iter().map(|s| window_text(s, zone)).collect();
+        let ranks = key_ranks(&found);
+        let mut places = vec![0u32; ranks.len() + 1];
+        ranks.iter().for_each(|rank| places[*rank as usize + 1] += 1);
+        (1..places.len()).for_each(|i| places[i] += places[i - 1]);
+        let mut order = vec![(0u32, 0u32); ranks.len()];
+        let numbers = |of: u32| (0..found[of as usize].len() as u32).map(move |i| (of, i));
+        for (at, rank) in (0..found.len() as u32).flat_map(numbers).zip(&ranks) {
+            let place = &mut places[*rank as usize];
+            order[*place as usize] = at;
+            *place += 1;
         }
-        out
-    }
-
-    fn record(&self, row: Row) -> Option<&str> {
-        (row.record > 0).then(|| &*self.records[row.record as usize - 1])
+        let signal = |(of, i): (u32, u32)| found[of as usize].get(i as usize);
+        out.reserve(order.len() * (head.len() + 150));
+        for (n, at) in order.iter().enumerate() {
+            let now: Signal<'_> = signal(*at);
+            // Of several words on one window the last one counts.
+            let same = |next: &Signal<'_>| {
+                (next.window, next.record, &next.key.canonical)
+                    == (now.window, now.record, &now.key.canonical)
+            };
+            if order.get(n + 1).is_some_and(|next| same(&signal(*next))) {
+                continue;
+            }
+            out.extend_from_slice(head.as_bytes());
+            out.extend_from_slice(now.key.canonical.as_bytes());
+            out.extend_from_slice(texts[at.0 as usize].as_bytes());
+            out.extend_from_slice(now.severity.word().as_bytes());
+            out.extend_from_slice(b"\",\"values\":");
+            out.extend_from_slice(now.values.as_bytes());
+            out.extend_from_slice(if now.open { b",\"open\":true}\n" } else { b"}\n" });
+        }
     }
 }
 
-/// For each item its place among the different ones in ascending order.
-fn ranks<T, K: Ord + ?Sized>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by(|a, b| key(&items[*a]).cmp(key(&items[*b])));
-    let mut ranks = vec![0; items.len()];
-    let mut rank = 0;
-    for pair in order.windows(2) {
-        rank += u32::from(key(&items[pair[0]]) != key(&items[pair[1]]));
-        ranks[pair[1]] = rank;
+/// By signal: the place of its key among the different ones in ascending order.
+fn key_ranks<'a>(found: &[&'a Signals]) -> Vec<u32> {
+    // Address of a key → its number. A key may have two, when the engine forgot it in between.
+    let mut numbers: HashedMap<u64, u32> = HashedMap::default();
+    let mut keys: Vec<(&Key, u32)> = Vec::new();
+    let number = |key: &'a Arc<Key>| {
+        let address = Arc::as_ptr(key).addr() as u64;
+        // Another number for every address, with all bits in use.
+        *numbers.entry(address.wrapping_mul(SPREAD).swap_bytes()).or_insert_with(|| {
+            keys.push((key, keys.len() as u32));
+            keys.len() as u32 - 1
+        })
+    };
+    let mut ranks: Vec<u32> = found.iter().flat_map(|s| s.keys()).map(number).collect();
+    keys.sort_unstable();
+    let mut rank_of = vec![0; keys.len()];
+    for (same, rank) in keys.chunk_by(|a, b| a.0 == b.0).zip(0..) {
+        same.iter().for_each(|(_, number)| rank_of[*number as usize] = rank);
     }
+    ranks.iter_mut().for_each(|number| *number = rank_of[*number as usize]);
     ranks
+}
+
+/// What stands between key and severity.
+fn window_text(signals: &Signals, zone: &Zone) -> String {
+    let (start, end) = (zone.format(signals.window.start_ms), zone.format(signals.window.end_ms));
+    let mut out = format!(",\"window\":{{\"start\":\"{start}\",\"end\":\"{end}\"}}").into_bytes();
+    if let Some(record) = &signals.record {
+        // A vector takes all that is written to it.
+        let _ = write!(out, ",\"record\":{}", json!(record));
+    }
+    out.extend_from_slice(b",\"severity\":\"");
+    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::signal::{Severity, Span};
 
-    fn signal(key: &str, start_ms: i64, record: Option<&str>, values: &str) -> Signal {
-        Signal {
-            rule: 0,
-            key: Arc::new(Key { canonical: key.into() }),
-            window: Span { start_ms, end_ms: start_ms + 86_400_000 },
-            record: record.map(Arc::from),
-            severity: Severity::High,
-            values: values.into(),
-            open: start_ms > 0,
-        }
+    fn signal(key: &str, start_ms: i64, record: Option<&str>, values: &str) -> Signals {
+        let window = Span { start_ms, end_ms: start_ms + 86_400_000 };
+        let mut signals = Signals::new(0, window, record.map(Arc::from), start_ms > 0);
+        let key = Arc::new(Key { canonical: key.into() });
+        signals.push(key, Severity::High, |text| text.push_str(values));
+        signals
     }
 
     #[test]
@@ -156,7 +134,9 @@ mod tests {
         ] {
             signals.push(s);
         }
-        let text = String::from_utf8(signals.lines("r", 2, &Zone::utc())).unwrap();
+        let mut text = Vec::new();
+        signals.lines("r", 2, &Zone::utc(), &mut text);
+        let text = String::from_utf8(text).unwrap();
         let day = |n: u8| {
             format!(
                 "\"window\":{{\"start\":\"1970-01-0{n}T00:00:00Z\",\"end\":\"1970-01-0{}T00:00:00Z\"}}",

@@ -23,7 +23,7 @@ use forewarn::{
         alert::{Alert, State},
         batch::DeadLetter,
         secret::Secret,
-        signal::Signal,
+        signal::{Signal, Signals},
         time::{DAY_MS, Zone, format_day},
     },
     rule::{self, file::RuleFile},
@@ -56,14 +56,14 @@ fn zone() -> Zone {
 /// What a replay found, in the order of keys and windows.
 #[derive(Default)]
 struct Found {
-    signals: Vec<Signal>,
+    found: Vec<Signals>,
     alerts: Vec<Alert>,
     late: usize,
 }
 
 impl Sink for Found {
     fn take(&mut self, step: Step) -> io::Result<()> {
-        self.signals.extend(step.signals);
+        self.found.extend(step.signals);
         self.alerts.extend(step.alerts);
         self.late += step.dead.len();
         Ok(())
@@ -77,11 +77,16 @@ impl Sink for Found {
 }
 
 impl Found {
+    /// Signals, each with its rule.
+    fn signals(&self) -> impl Iterator<Item = (usize, Signal<'_>)> {
+        self.found.iter().flat_map(|s| (0..s.len()).map(|i| (s.rule, s.get(i))))
+    }
+
     /// Window ends and counts of the signals of one key.
     fn signals_of(&self, key: &str) -> Vec<(String, i64)> {
-        let of_key = self.signals.iter().filter(|s| s.key.canonical.as_ref() == key);
+        let of_key = self.signals().filter(|(_, s)| s.key.canonical.as_ref() == key);
         let mut out: Vec<_> =
-            of_key.map(|s| (day(s.window.end_ms), first_value(&s.values))).collect();
+            of_key.map(|(_, s)| (day(s.window.end_ms), first_value(s.values))).collect();
         out.sort();
         out
     }
@@ -97,9 +102,10 @@ impl Found {
 
     /// Everything that signals say, sorted.
     fn all_signals(&self) -> Vec<String> {
-        let line =
-            |s: &Signal| format!("{} {} {:?} {:?}", s.rule, s.key.canonical, s.window, s.values);
-        let mut out: Vec<_> = self.signals.iter().map(line).collect();
+        let line = |(rule, s): (usize, Signal<'_>)| {
+            format!("{rule} {} {:?} {:?}", s.key.canonical, s.window, s.values)
+        };
+        let mut out: Vec<_> = self.signals().map(line).collect();
         out.sort();
         out
     }
@@ -185,7 +191,7 @@ fn k1_k3_vehicle_components() {
         "K1 fired {:?}\nK3 fired {:?}\n{} signals",
         found.fired(model_3),
         found.fired(rav4),
-        found.signals.len()
+        found.signals().count()
     );
 }
 
@@ -197,7 +203,7 @@ fn k5_new_hazard() {
     let sesame = r#"{"commodity":"sesam","hazard":"ethylene oxide"}"#;
     assert_eq!(found.signals_of(sesame), pairs(&[("2020-10-10", 3)]));
     assert_eq!(found.fired(sesame), ["2020-10-09"]);
-    assert_eq!(found.signals.len(), 1_593);
+    assert_eq!(found.signals().count(), 1_593);
     println!("K5 fired {:?}", found.fired(sesame));
 }
 

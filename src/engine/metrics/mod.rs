@@ -181,8 +181,8 @@ impl Metrics {
         for (feed, _, letter) in &step.dead {
             self.feeds[*feed].bury(letter.class);
         }
-        for signal in &step.signals {
-            self.rules[signal.rule].signals.inc();
+        for signals in &step.signals {
+            self.rules[signals.rule].signals.inc_by(signals.len() as u64);
         }
     }
 

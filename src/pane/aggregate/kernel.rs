@@ -27,9 +27,15 @@ pub struct Moment {
 /// First word of `first` and `last` where the row is there and its value is NULL.
 const NULL_SEEN: i64 = 2;
 
-/// Puts the value of row `row` into `words`.
+/// Puts the value of row `row` into `words`; only `first` and `last` ask for its moment.
 #[inline]
-pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment: Moment) {
+pub fn add(
+    kind: Kernel,
+    words: &mut [i64],
+    args: &ArgValues,
+    row: usize,
+    moment: impl FnOnce() -> Moment,
+) {
     match (kind, args) {
         (Kernel::NonNull, ArgValues::Presence(nulls)) => {
             words[0] += i64::from(nulls.as_ref().is_none_or(|n| n.is_valid(row)));
@@ -49,6 +55,7 @@ pub fn add(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize, moment
         // As SQL has it: the first row's value, also where that is NULL.
         (Kernel::First | Kernel::Last, ArgValues::Order(values, nulls)) => {
             let seen = if valid(nulls.as_ref(), row) { 1 } else { NULL_SEEN };
+            let moment = moment();
             merge(kind, words, &[seen, moment.at_ms, moment.tie, values[row]]);
         }
         _ => {}

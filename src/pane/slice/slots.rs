@@ -37,10 +37,10 @@ pub(super) fn add_slots(
             }
             (kind, args) if kind.carries() => {
                 for words in words.chunks_exact_mut(stride) {
-                    kernel::add(kind, &mut words[part.clone()], args, row, moment(p, row));
+                    kernel::add(kind, &mut words[part.clone()], args, row, || moment(p, row));
                 }
             }
-            (kind, args) => kernel::add(kind, &mut words[part], args, row, moment(p, row)),
+            (kind, args) => kernel::add(kind, &mut words[part], args, row, || moment(p, row)),
         }
     }
 }
@@ -120,14 +120,15 @@ pub(super) fn rebuild_slots(
 }
 
 /// Takes a row off the words of its entry and, where they carry, of those behind it.
-pub(super) fn take_slots(
-    plan: &SlicePlan,
+pub(super) fn take_slots<'a>(
+    slots: impl Iterator<Item = &'a Slot>,
     words: &mut [i64],
+    stride: usize,
     sets: &mut Sets,
     p: &Prepared,
     row: usize,
 ) {
-    for slot in &plan.slots {
+    for slot in slots {
         match (slot.kind, &p.args[slot.arg]) {
             (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
                 if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
@@ -135,7 +136,7 @@ pub(super) fn take_slots(
                 }
             }
             (kind, args) => {
-                for words in words.chunks_exact_mut(plan.stride) {
+                for words in words.chunks_exact_mut(stride) {
                     kernel::take(kind, &mut words[slot.offset..], args, row);
                 }
             }

@@ -38,18 +38,20 @@ impl Sparse {
         plan: &SlicePlan,
         rows: Rows<'_>,
         sets: &mut Sets,
-        interner: &mut Interner,
+        mut interner: Option<&mut Interner>,
     ) {
         let slots = plan.slots.as_slice();
         let mut touched = Pushes::default();
         let mut hot = Pushes::default();
         for (pane, run) in rows.runs() {
             for row in run {
-                let Some(key) = rows.key(*row) else { continue };
+                let key = rows.key(*row);
                 let place = match self.places.of(key) {
                     Some(place) => place,
                     None => {
-                        interner.retain(key);
+                        if let Some(interner) = &mut interner {
+                            interner.retain(key);
+                        }
                         self.insert(key)
                     }
                 };
@@ -73,7 +75,7 @@ impl Sparse {
                 }
                 if !slots.is_empty() {
                     let words = series.words_from(at, plan.stride);
-                    add_slots(slots, words, plan.stride, sets, rows.prepared, *row as usize);
+                    add_slots(slots, words, plan.stride, sets, rows.of.prepared, *row as usize);
                 }
             }
         }
@@ -131,7 +133,7 @@ impl Sparse {
         (p, row, pane): (&Prepared, usize, i32),
         key: u32,
         sets: &mut Sets,
-        interner: &mut Interner,
+        interner: Option<&mut Interner>,
         after_ms: i64,
     ) -> bool {
         let Some(place) = self.places.of(key) else { return true };
@@ -141,7 +143,8 @@ impl Sparse {
             return true;
         }
         let at = range.start;
-        take_slots(plan, series.words_from(at, plan.stride), sets, p, row);
+        let words = series.words_from(at, plan.stride);
+        take_slots(plan.slots.iter(), words, plan.stride, sets, p, row);
         series.add_rows(at, 1u32.wrapping_neg());
         if series.rows_in(at..at + 1) > 0 {
             return plan.slots.iter().all(|s| s.kind.subtracts());
@@ -157,7 +160,9 @@ impl Sparse {
         if series.is_empty() {
             self.places.remove(key);
             self.slab.remove(place);
-            interner.release(key, after_ms);
+            if let Some(interner) = interner {
+                interner.release(key, after_ms);
+            }
         }
         true
     }
@@ -215,7 +220,7 @@ impl Sparse {
         self.places.of(key).map(|p| &self.slab.get(p).series)
     }
 
-    /// See [`super::Slice::states`].
+    /// See [`super::Asked::states`].
     pub(super) fn state(
         &self,
         plan: &SlicePlan,
@@ -251,7 +256,7 @@ impl Sparse {
         plan: &SlicePlan,
         pane: i32,
         sets: &mut Sets,
-        interner: &mut Interner,
+        mut interner: Option<&mut Interner>,
         after_ms: i64,
     ) {
         let mut emptied = Vec::new();
@@ -276,7 +281,9 @@ impl Sparse {
             let key = self.slab.get(place).key;
             self.places.remove(key);
             self.slab.remove(place);
-            interner.release(key, after_ms);
+            if let Some(interner) = &mut interner {
+                interner.release(key, after_ms);
+            }
         }
     }
 
