@@ -219,6 +219,9 @@ fn show_periods(
 
 /// Fields of the stored alert that the recount says otherwise.
 fn differences(stored: &Value, again: &Map<String, Value>) -> Vec<String> {
+    // Read from text as the stored one was: reading a float may cost its last bit.
+    let text = Value::Object(again.clone()).to_string();
+    let again: Map<String, Value> = serde_json::from_str(&text).unwrap_or_else(|_| again.clone());
     again
         .iter()
         .filter(|(field, value)| stored.get(field.as_str()) != Some(value))

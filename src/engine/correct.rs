@@ -193,10 +193,24 @@ impl Shard {
         cause: Cause,
     ) -> Vec<(u32, Outcome)> {
         let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
-        let (verdicts, values) = self.verdicts(r, keys, &window, peers);
+        let mut asked = keys.to_vec();
+        if rule.detect.is_some() && rule.clear.is_none() {
+            // A detector is dear: it is not asked where the condition cannot hold whatever it says.
+            self.evaluator(r, peers).prefilter(&mut asked, &window);
+        }
+        let (verdicts, values) = self.verdicts(r, &asked, &window, peers);
         let span = window_span(rule, end, &self.zone);
         let mut out = Vec::with_capacity(keys.len());
-        for (i, key) in keys.iter().enumerate() {
+        let mut next = 0;
+        for key in keys {
+            let i = next;
+            if asked.get(i) != Some(key) {
+                self.drop_signal(r, rule, end, *key);
+                let k = self.store.interner(rule.space).key(*key).clone();
+                out.push((*key, self.quiet(r, &k, span, Truth::Clear, cause, true)));
+                continue;
+            }
+            next += 1;
             if verdicts[i].truth == Truth::Fire {
                 let row = row_values(&values, i);
                 self.hold_signal(r, rule, end, *key, verdicts[i].severity, (&values, i));

@@ -266,7 +266,7 @@ impl Shard {
     /// Keys whose own, compared or peer input differs between this window and the one before.
     fn candidates(&self, rule: &RulePlan, window: &Range<i64>, every_ms: i64) -> Vec<u32> {
         if rule.detect.is_some() {
-            // Periods do not overlap, and one without rows is never a signal.
+            // A period without rows is never a signal.
             return self.keys_in(rule, window);
         }
         let mut keys = Vec::new();

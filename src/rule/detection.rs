@@ -29,6 +29,9 @@ use crate::{
 /// Keys whose series are held at once.
 const KEYS_AT_ONCE: usize = 1_024;
 
+/// So few are asked one by one.
+const FEW_KEYS: usize = 16;
+
 /// Periods that an explanation shows before the one judged, at most.
 const EXPLAINED_MAX: usize = 12;
 
@@ -262,7 +265,13 @@ impl Evaluator<'_> {
             Some(Aggregate { slice, read: Read::Rows, .. }) => {
                 let slice = *slice;
                 for (at, period) in periods.iter().enumerate() {
-                    let rows = self.store.slice(slice).rows_in(&self.panes(slice, period));
+                    let (of, panes) = (self.store.slice(slice), self.panes(slice, period));
+                    if keys.len() < FEW_KEYS {
+                        let rows = keys.iter().map(|k| of.rows(*k, &panes) as f64);
+                        rows.enumerate().for_each(|(i, rows)| out[i * n + at] = rows);
+                        continue;
+                    }
+                    let rows = of.rows_in(&panes);
                     keys.iter().enumerate().for_each(|(i, k)| out[i * n + at] = rows(*k) as f64);
                 }
             }

@@ -13,6 +13,7 @@ mod dashboards;
 mod dead_letters;
 mod demo;
 mod detect;
+mod detect_rules;
 mod diagnostics;
 mod differential;
 mod feeds;

@@ -9,16 +9,19 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: [(&str, &str); 25] = shipped![
+const FILES: [(&str, &str); 29] = shipped![
+    "complaints/business_slow_drift.yaml",
     "complaints/category_week_surge.yaml",
     "complaints/chain_cross_region.yaml",
     "complaints/complaint_excess_region.yaml",
     "complaints/complaint_surge_business.yaml",
+    "complaints/lift_trapping.yaml",
     "complaints/new_business_burst.yaml",
     "complaints/prepaid_keywords.yaml",
     "complaints/report_multi_source.yaml",
     "enforcement/inspection_over_frequency.yaml",
     "enforcement/inspection_refusal.yaml",
+    "enforcement/problem_rate_outlier.yaml",
     "enforcement/severe_penalty.yaml",
     "feeds/abnormal.yaml",
     "feeds/accidents.yaml",
@@ -32,6 +35,7 @@ const FILES: [(&str, &str); 25] = shipped![
     "feeds/sampling.yaml",
     "food/food_banned_substance.yaml",
     "food/food_fail_repeat.yaml",
+    "food/food_item_cluster.yaml",
     "food/sampling_failure_rate.yaml",
     "schema/feed.schema.json",
     "schema/rule.schema.json",
