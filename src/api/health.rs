@@ -38,8 +38,17 @@ pub(super) async fn ready(State(handle): State<Handle>) -> Result<Json<Ready>, P
     };
     match handle.health() {
         Health::Ready => Ok(Json(Ready { status: "ready", signals: handle.signals().total() })),
-        Health::Recovering => {
-            Err(not_ready("the engine is walking its log, try again soon".into()))
+        Health::Recovering(walk) => {
+            let detail = format!(
+                "the engine is walking its log, {} of {} records ({} %), try again soon",
+                walk.rows,
+                walk.of,
+                walk.percent()
+            );
+            Err(not_ready(detail)
+                .with("records", walk.rows.into())
+                .with("of", walk.of.into())
+                .retry_after(1))
         }
         Health::Stopped(why) => Err(not_ready(format!("the engine has stopped: {why}"))),
     }

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 pub(crate) mod health;
+mod recovery;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -150,7 +150,7 @@ async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
     let limit = config.limits.body_bytes_max;
     let mut server = tokio::spawn(api::serve(listener, handle.clone(), limit, stop));
     let sources = tokio::select! {
-        positions = running.recovered() => positions,
+        positions = super::recovery::recovered(&handle, &mut running, false) => positions,
         served = &mut server => {
             // Told to stop while the log was walked: nothing was taken that could be lost.
             served??;

@@ -74,6 +74,7 @@ pub const KINDS: &[Kind] = &[
     other!("beta_binomial", "ratio/beta_binomial.rs"),
     other!("gamma_poisson", "ratio/gamma_poisson.rs"),
     other!("benford", "ratio/benford.rs"),
+    other!("disproportionality", "ratio/disproportionality/mod.rs"),
     other!("multiplicity", "ratio/multiplicity.rs"),
     // cluster
     other!("kulldorff", "cluster/kulldorff.rs"),

@@ -1,4 +1,6 @@
 //! Any input: a typed error or a verdict without NaN, and never a panic.
+//!
+//! All detectors of a series, and the nowcast; detectors of tables and maps have the same tests beside them.
 
 use std::ops::Range;
 
@@ -6,7 +8,10 @@ use jiff::civil::Date;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Series, SeriesDetector, Verdict, catalogue};
+use super::{
+    Compat, Series, SeriesDetector, Verdict, catalogue,
+    outbreak::{Nowcast, NowcastMethod, Triangle},
+};
 
 /// Each kind with its defaults, and with settings that lead elsewhere.
 fn detectors() -> Vec<(String, Box<dyn SeriesDetector>)> {
@@ -25,6 +30,12 @@ fn detectors() -> Vec<(String, Box<dyn SeriesDetector>)> {
                 json!({"kind": "ears", "method": method, "c3": c3, "min_sigma": 0, "min_count": 0}),
             );
         }
+    }
+    for waves in [0, 2] {
+        add(
+            json!({"kind": "farrington_flexible", "years": 3, "half_window": 0, "periods": 3, "waves": waves,
+            "exclude_recent": 1, "threshold": {"method": "onset"}, "min_cases": {"cases": 0, "periods": 1}}),
+        );
     }
     for method in ["delta", "nb_plugin", "muan"] {
         for (periods, compat) in [(1, "r"), (4, "corrected")] {
@@ -118,6 +129,32 @@ proptest! {
         };
         for (name, detector) in detectors() {
             check(&name, &*detector, &series, start.min(values.len())..values.len());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_triangle(
+        cells in prop::collection::vec(value(), 0..60),
+        delay in 1..6usize,
+        window in prop_oneof![Just(None), (1..20usize).prop_map(Some)],
+        method in prop_oneof![
+            Just(NowcastMethod::Bnb),
+            Just(NowcastMethod::Lawless),
+            Just(NowcastMethod::Bayes { truncated: false }),
+            Just(NowcastMethod::Bayes { truncated: true }),
+        ],
+        compat in prop_oneof![Just(Compat::R), Just(Compat::Corrected)],
+    ) {
+        let counts = cells.chunks(delay + 1).map(<[f64]>::to_vec).collect();
+        let nowcast = Nowcast { method, max_delay: delay, window, compat, ..Nowcast::default() };
+        let Ok(estimates) = nowcast.estimates(&Triangle { counts }) else { return Ok(()) };
+        for estimate in estimates {
+            let figures = [Some(estimate.seen), estimate.median, estimate.lower, estimate.upper];
+            prop_assert!(figures.into_iter().flatten().all(f64::is_finite), "{:?}", estimate);
         }
     }
 }

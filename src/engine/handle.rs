@@ -79,12 +79,29 @@ pub(super) struct Request {
 /// Whether the engine takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// It reads its log and takes nothing yet.
-    Recovering,
+    /// It walks its log and takes nothing yet.
+    Recovering(Walk),
     /// It takes requests.
     Ready,
     /// It has stopped for good.
     Stopped(String),
+}
+
+/// How far the log is walked on start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Records so far.
+    pub rows: u64,
+    /// Records in the log.
+    pub of: u64,
+}
+
+impl Walk {
+    /// The same in percent.
+    #[must_use]
+    pub fn percent(self) -> u64 {
+        self.rows.min(self.of) * 100 / self.of.max(1)
+    }
 }
 
 /// A way to the engine, as cheap to clone as an [`Arc`]. The engine ends when the last one is gone,
@@ -116,7 +133,7 @@ impl Shared {
         desk: Arc<Desk>,
         clock: Clock,
     ) -> Self {
-        let health = Mutex::new(Health::Recovering);
+        let health = Mutex::new(Health::Recovering(Walk::default()));
         Self { intake, signals, metrics, health, closing: Notify::new(), desk, clock }
     }
 
@@ -233,7 +250,8 @@ impl Handle {
         // Where the server is shutting down the rest is still told.
         let outside = self.ask(|desk| Ok(desk.outside())).await.unwrap_or_default();
         let capacity = self.queue.max_capacity();
-        self.metrics().text(&outside, capacity - self.queue.capacity(), capacity)
+        let waiting = (capacity - self.queue.capacity(), capacity);
+        self.metrics().text(&outside, self.clock().now_ms(), waiting)
     }
 
     /// Whether the engine takes requests.
@@ -269,7 +287,7 @@ impl Handle {
     fn stopped(&self) -> Refused {
         Refused::Stopped(match self.shared.health() {
             Health::Stopped(why) => why,
-            Health::Recovering | Health::Ready => "it is shutting down".into(),
+            Health::Recovering(_) | Health::Ready => "it is shutting down".into(),
         })
     }
 }

@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     delays::Delays,
     pipeline::{FeedCounts, Step},
+    rhythm::Rhythm,
 };
 use crate::{
     feed::FeedSpec,
@@ -94,8 +95,8 @@ pub struct FeedNow {
     pub undecoded: u64,
     /// Least and greatest event time of rows that were not refused.
     pub events_ms: Option<(i64, i64)>,
-    /// When its last row arrived.
-    pub last_arrival_ms: Option<i64>,
+    /// When its rows arrived.
+    pub rhythm: Rhythm,
     /// The watermark.
     pub watermark_ms: Option<i64>,
     /// By partition.
@@ -206,7 +207,7 @@ impl Index {
         self.records.add(records);
         self.businesses.add(businesses);
         let feed = &mut self.feeds[logged.feed];
-        feed.last_arrival_ms = feed.last_arrival_ms.max(Some(head.arrived_ms));
+        feed.rhythm.take(head.arrived_ms);
         let now = feed.partitions.entry(partition.to_owned()).or_default();
         now.rows += head.rows;
         (now.last_arrival_ms, now.idle) = (head.arrived_ms, false);

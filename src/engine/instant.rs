@@ -127,7 +127,11 @@ impl Shard {
         } else {
             self.rules[r].records.remove(&slot);
         }
-        let context = if truth == Truth::Fire { self.context(r, found) } else { Map::new() };
+        let context = if truth == Truth::Fire {
+            self.context(r, std::slice::from_ref(found))
+        } else {
+            Map::new()
+        };
         let outcome = Outcome {
             rule: r,
             key,

@@ -28,6 +28,7 @@ pub mod recount;
 mod recover;
 mod remembered;
 pub mod replay;
+pub mod rhythm;
 pub mod rule_test;
 pub mod run;
 pub mod score;

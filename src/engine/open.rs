@@ -232,7 +232,7 @@ impl Shard {
         let span = window_span(rule, window.end, &self.zone);
         let row = row_values(&growth.values, step);
         let mut outcome = self.outcome(r, rule, key, (span, false), verdict, &row, cause);
-        outcome.context = self.context(r, found);
+        outcome.context = self.context(r, &growth.records[..=step]);
         self.tell(r, key, &outcome);
         if self.rules[r].early.insert((window.end, key), verdict.severity).is_none() {
             self.store.interner_mut(rule.space).retain(key);

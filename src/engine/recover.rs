@@ -1,11 +1,12 @@
 //! Recover: on start the log is walked again from its beginning.
 //!
-//! State is what the log says it is, and what was told already is not told twice.
+//! State is what the log says it is, and what was told already is not told twice. How far it is, health says meanwhile.
 
 use std::collections::BTreeMap;
 
 use super::{
     clock::Clock,
+    handle::{Health, Shared, Walk},
     run::{Engine, Error},
 };
 use crate::{
@@ -22,12 +23,13 @@ const RECOVERED_AT_ONCE: usize = 1_000;
 
 impl Engine {
     /// Walks the log from its beginning, so that the state is what it was.
-    pub(super) fn recover(&mut self) -> Result<(), Error> {
+    pub(super) fn recover(&mut self, shared: &Shared) -> Result<(), Error> {
         let stored_to = self.teller.stored_to();
         let mut rules_hash = None;
         let mut told = Vec::new();
         let mut unknown = BTreeMap::new();
         let mut rows = 0;
+        let of = self.log.next_arrival();
         let mut entries = self.log.read_from(0)?;
         while let Some(entry) = entries.next() {
             let place = entries.last_place();
@@ -39,13 +41,17 @@ impl Engine {
                     }
                     None => *unknown.entry(idle.feed).or_insert(0) += 0,
                 },
-                Entry::Rows(logged) => match self.feed(&logged.head.feed) {
-                    Some(feed) => {
-                        rows += logged.head.rows;
-                        told.extend(self.walk_again(feed, logged, place, stored_to)?);
+                Entry::Rows(logged) => {
+                    let walked = Walk { rows: logged.head.first + logged.head.rows, of };
+                    match self.feed(&logged.head.feed) {
+                        Some(feed) => {
+                            rows += logged.head.rows;
+                            told.extend(self.walk_again(feed, logged, place, stored_to)?);
+                        }
+                        None => *unknown.entry(logged.head.feed).or_insert(0) += logged.head.rows,
                     }
-                    None => *unknown.entry(logged.head.feed).or_insert(0) += logged.head.rows,
-                },
+                    shared.set_health(Health::Recovering(walked));
+                }
             }
             if told.len() >= RECOVERED_AT_ONCE {
                 self.teller.tell_again(&told)?;

@@ -236,7 +236,7 @@ impl Engine {
         found: oneshot::Sender<Positions>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), Error> {
-        self.recover()?;
+        self.recover(shared)?;
         self.metrics.begin(&self.pipeline, self.teller.active()?);
         shared.set_health(Health::Ready);
         // Nobody may be waiting for them.

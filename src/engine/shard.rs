@@ -29,7 +29,7 @@ use crate::{
     rule::{
         evaluate::{Evaluator, PeerValues},
         file::Status,
-        plan::{Plan, RulePlan},
+        plan::{ContextColumn, Plan, RulePlan},
     },
 };
 
@@ -292,6 +292,15 @@ impl Shard {
         let mut names: Map<String, Value> = alert.key.values();
         names.extend(alert.context.clone());
         names.extend(alert.values.clone());
+        // Where no record says what a key is called it is called by itself.
+        for column in r.alert.context.iter().flat_map(|(_, columns)| columns) {
+            if let Some(key) = &column.of_key
+                && names.get(&column.name).is_none_or(Value::is_null)
+                && let Some(value) = names.get(key).cloned()
+            {
+                names.insert(column.name.clone(), value);
+            }
+        }
         let text = |t: &Option<crate::rule::message::Template>| {
             t.as_ref().map_or_else(String::new, |t| t.render(&[&names]))
         };
@@ -314,20 +323,23 @@ impl Shard {
         self.store.size()
     }
 
-    /// Columns of a record that messages and groups name.
-    pub(super) fn context(&self, rule: usize, found: &Found) -> Map<String, Value> {
-        let mut out = Map::new();
-        if let Some((feed, columns)) = &self.plan.rules[rule].alert.context
-            && found.piece.rows.feed == *feed
-        {
-            for (name, column) in columns {
-                out.insert(
-                    name.clone(),
-                    value_at(found.piece.rows.batch.column(*column), found.row as usize),
-                );
+    /// Columns that messages and groups name, of the record that fired, which is the last of `records`. What a key is called
+    /// the latest of them says that knows.
+    pub(super) fn context(&self, rule: usize, records: &[Found]) -> Map<String, Value> {
+        let Some((feed, columns)) = &self.plan.rules[rule].alert.context else { return Map::new() };
+        let value = |found: &Found, column: &ContextColumn| {
+            value_at(found.piece.rows.batch.column(column.column), found.row as usize)
+        };
+        let of_feed = |found: &&Found| found.piece.rows.feed == *feed;
+        let Some(found) = records.last().filter(of_feed) else { return Map::new() };
+        let said = |column: &ContextColumn| {
+            if column.of_key.is_none() {
+                return value(found, column);
             }
-        }
-        out
+            let mut values = records.iter().rev().filter(of_feed).map(|f| value(f, column));
+            values.find(|v| !v.is_null()).unwrap_or(Value::Null)
+        };
+        columns.iter().map(|c| (c.name.clone(), said(c))).collect()
     }
 
     /// An outcome without values: the window is clear, or has no rows.

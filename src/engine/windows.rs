@@ -407,8 +407,8 @@ impl Shard {
             let local = self.zone.to_local(window.start_ms)..self.zone.to_local(window.end_ms);
             let records = self.evaluator(r, &[]).records(key, &local);
             let feed = rule.alert.context.as_ref().map(|(f, _)| *f);
-            let last = records.iter().rev().find(|f| Some(f.piece.rows.feed) == feed);
-            last.map_or_else(Map::new, |f| self.context(r, f))
+            let last = records.iter().rposition(|f| Some(f.piece.rows.feed) == feed);
+            last.map_or_else(Map::new, |last| self.context(r, &records[..=last]))
         };
         let reraise = closed
             && was_active

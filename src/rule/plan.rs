@@ -190,10 +190,21 @@ pub struct AlertPlan {
     pub hold_ms: i64,
     /// See `keep_for`.
     pub keep_ms: i64,
-    /// Feed and columns (name, position) of the record that fired to keep beside the alert: `group` and what messages name.
-    pub context: Option<(usize, Vec<(String, usize)>)>,
+    /// Feed and columns of the record that fired to keep beside the alert: `group` and what messages name.
+    pub context: Option<(usize, Vec<ContextColumn>)>,
     /// Message templates, zh and en.
     pub messages: (Option<super::message::Template>, Option<super::message::Template>),
+}
+
+/// A column of the record that fired, kept beside the alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextColumn {
+    /// What the rule calls it.
+    pub name: String,
+    /// Its position in the feed.
+    pub column: usize,
+    /// The key whose name it holds, if it does: an earlier record of the key can say it as well.
+    pub of_key: Option<String>,
 }
 
 impl RulePlan {

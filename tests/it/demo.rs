@@ -65,6 +65,28 @@ impl Demo {
         serde_json::from_str(&answer).unwrap()
     }
 
+    /// How much of the log is walked, as `/readyz` tells, until it is ready.
+    fn walked(&self) -> Vec<f64> {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut walked = Vec::new();
+        wait("the log is walked", || {
+            let mut answer = agent.get(format!("http://{}/readyz", self.address)).call().unwrap();
+            let said: Value = answer.body_mut().read_json().unwrap();
+            if answer.status() != 503 {
+                return true;
+            }
+            let health = self.get("/healthz");
+            let strip = &health["recovering"];
+            assert!(health["status"] == "ok" || strip["of"] == said["of"], "{said} {health}");
+            if said["of"] != 0 {
+                walked.push(said["records"].as_f64().unwrap() / said["of"].as_f64().unwrap());
+            }
+            false
+        });
+        walked
+    }
+
     /// Every revision of every alert.
     fn told(&self) -> BTreeMap<String, Value> {
         let page = self.get("/api/v1/alerts?limit=1000");
@@ -141,6 +163,8 @@ fn an_interrupted_demo_goes_on_as_if_nothing_had_happened() {
         demo.kill();
     }
     let mut demo = Demo::start(dir, &["--speed", "200000", "--until", "2024-07-11"]);
+    let walked = demo.walked();
+    assert!(!walked.is_empty() && walked.is_sorted() && walked.iter().all(|w| *w <= 1.0));
     let again = demo.read_to("README.md");
     thread::sleep(Duration::from_millis(1_500));
     demo.kill();

@@ -25,6 +25,7 @@ mod live;
 mod parts;
 mod readme;
 mod real;
+mod real_detect;
 mod replay_options;
 mod rule_tests;
 mod samples;

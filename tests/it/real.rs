@@ -34,7 +34,7 @@ use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder}
 const NOW_MS: i64 = 1_793_491_200_000;
 
 /// The file below the data sets; says why where it is absent.
-fn data(path: &str) -> Option<PathBuf> {
+pub(crate) fn data(path: &str) -> Option<PathBuf> {
     let shared =
         env::var_os("FOREWARN_SHARED_DIR").map_or_else(|| repository("../shared"), PathBuf::from);
     let path = shared.join("data").join(path);

@@ -211,6 +211,7 @@ impl Told<'_> {
                     @if let Some(lag) = feed.lag_seconds {
                         dt title=(words::LAG_NOTE.of(l)) { (words::LAG.of(l)) } dd { (show::span(lag as i64, l)) }
                     }
+                    dt title=(words::SILENCE_MAX_NOTE.of(l)) { (words::SILENCE_MAX.of(l)) } dd { (show::span(feed.silence_max_seconds, l)) }
                     dt { (words::RECORD_ID.of(l)) }
                     dd { @if detail.record_id.is_empty() { (words::NO_RECORD_ID.of(l)) } @else { code { (detail.record_id.join(", ")) } } }
                     dt { (words::EVENT_TIME.of(l)) } dd { code { (detail.event_time) } }

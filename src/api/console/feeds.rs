@@ -39,7 +39,7 @@ pub(super) enum Doing {
     Idle,
     /// It never had a record.
     Silent,
-    /// It brought something once, and nothing for two days.
+    /// It brought something once, and nothing for longer than it may be silent.
     Stalled,
 }
 

@@ -113,6 +113,7 @@ impl List<'_> {
             .collect();
         let kept = self.address.without("cursor").without("since").without("until");
         html! {
+            p.note { (words::LETTERS_COUNTED.of(l)) }
             (facet::facet(self.address, "feed", words::FEED.of(l), true, &feeds))
             (facet::facet(self.address, "class", words::CLASS.of(l), false, &by_class))
             h2 { (words::ARRIVED.of(l)) }
@@ -129,7 +130,6 @@ impl List<'_> {
                 li { a href=(base) aria-current=[(!on).then_some("true")] { (words::REPLAYED_WITHOUT.of(l)) } }
                 li { a href=(base.with("replayed", "true")) aria-current=[on.then_some("true")] { (words::REPLAYED_WITH.of(l)) } }
             }
-            p.note { (words::LETTERS_COUNTED.of(l)) }
         }
     }
 

@@ -90,7 +90,10 @@ impl Strip {
         let number = |n: u64| show::count(n);
         let mut out = vec![match health.status.as_str() {
             "ok" => (Level::Good, words::ENGINE_OK.of(l).to_owned()),
-            "recovering" => (Level::Note, words::ENGINE_RECOVERING.of(l).to_owned()),
+            "recovering" => {
+                let percent = health.recovering.map_or(0, |walk| walk.percent).to_string();
+                (Level::Note, words::ENGINE_RECOVERING.with(l, &[("percent", &percent)]))
+            }
             _ => {
                 let why = health.reason.as_deref().unwrap_or_default();
                 (Level::Bad, words::ENGINE_STOPPED.with(l, &[("why", why)]))

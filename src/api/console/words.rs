@@ -24,11 +24,31 @@ impl Word {
     /// The text with values for what stands in braces.
     pub(super) fn with(self, language: Language, values: &[(&str, &str)]) -> String {
         let mut text = self.of(language).to_owned();
+        // Before any value is in the text, which may hold what looks like ours.
+        for (name, value) in values {
+            text = numbered(&text, name, *value == "1");
+        }
         for (name, value) in values {
             text = text.replace(&format!("{{{name}}}"), value);
         }
         text
     }
+}
+
+/// The text with the first of two words in `{name|one|many}` where there is one of it, else the second.
+fn numbered(text: &str, name: &str, is_one: bool) -> String {
+    let opening = format!("{{{name}|");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(&opening) {
+        let Some((words, after)) = behind.split_once('}') else { break };
+        let (one, many) = words.split_once('|').unwrap_or((words, words));
+        out.push_str(before);
+        out.push_str(if is_one { one } else { many });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 macro_rules! words {
@@ -63,18 +83,18 @@ words! {
     // The strip.
     HEALTH: "运行状况", "Health";
     ENGINE_OK: "引擎正常", "Engine running";
-    ENGINE_RECOVERING: "引擎恢复中：正在回放日志", "Engine recovering: it replays its log";
+    ENGINE_RECOVERING: "引擎恢复中：正在重放日志，已完成 {percent} %", "Engine recovering: it replays its log, {percent} % done";
     ENGINE_STOPPED: "引擎已停止：{why}", "Engine stopped: {why}";
     NO_DATA: "尚无数据", "No data yet";
     DATA_UNTIL: "数据至 {at}", "Data until {at}";
     SLOWEST: "最慢：{feed} 落后 {age}", "Slowest: {feed}, {age} behind";
-    FEEDS_OK: "数据源正常 {n}", "{n} feeds running";
-    FEEDS_STALLED: "{n} 个数据源中断：{names}", "{n} feeds stalled: {names}";
-    FEEDS_SILENT: "{n} 个数据源从未有数据", "{n} feeds never had data";
+    FEEDS_OK: "数据源正常 {n}", "{n} {n|feed|feeds} running";
+    FEEDS_STALLED: "{n} 个数据源中断：{names}", "{n} {n|feed|feeds} stalled: {names}";
+    FEEDS_SILENT: "{n} 个数据源从未有数据", "{n} {n|feed|feeds} never had data";
     SINKS_NONE: "未配置通知渠道", "No sink configured";
-    SINKS_OK: "通知渠道正常 {n}", "{n} sinks delivering";
-    SINKS_FAILING: "{n} 个通知渠道送不出去：{names}", "{n} sinks failing: {names}";
-    OPEN_ALERTS: "未结束预警 {n}", "{n} open alerts";
+    SINKS_OK: "通知渠道正常 {n}", "{n} {n|sink|sinks} delivering";
+    SINKS_FAILING: "{n} 个通知渠道送不出去：{names}", "{n} {n|sink|sinks} failing: {names}";
+    OPEN_ALERTS: "未结束预警 {n}", "{n} open {n|alert|alerts}";
     STALE: "与服务器的连接已中断，列表可能不是最新。正在重连……", "The connection to the server is lost, this list may be out of date. Reconnecting …";
 
     // States and severities.
@@ -113,7 +133,7 @@ words! {
     AGE: "距今", "Age";
     AGE_NOTE: "按数据时间计：到最新一条记录为止", "In data time: up to the latest record";
     RECORDS: "记录", "Records";
-    TOTAL: "共 {n} 条", "{n} alerts";
+    TOTAL: "共 {n} 条", "{n} {n|alert|alerts}";
     FIRST_PAGE: "回到第一页", "First page";
     NEXT_PAGE: "下一页", "Next page";
     PAGES: "翻页", "Pages";
@@ -121,15 +141,15 @@ words! {
     LIST_OLD: "列表有较多更新，按 n 重新载入", "Much has changed, press n to reload";
     GONE: "已不符合当前筛选", "No longer in this filter";
     EMPTY_NO_DATA: "还没有任何数据", "There is no data yet";
-    EMPTY_NO_DATA_WHY: "没有数据不等于没有风险。引擎在运行，{rules} 条规则、{feeds} 个数据源已就绪，但还没有收到一条记录。推送一条试试：", "No data is not the same as no risk. The engine runs with {rules} rules and {feeds} feeds, and has not received a single record. Push some:";
+    EMPTY_NO_DATA_WHY: "没有数据不等于没有风险。引擎在运行，{rules} 条规则、{feeds} 个数据源已就绪，但还没有收到一条记录。推送一条试试：", "No data is not the same as no risk. The engine runs with {rules} {rules|rule|rules} and {feeds} {feeds|feed|feeds}, and has not received a single record. Push some:";
     EMPTY_RECOVERING: "引擎正在回放日志，预警陆续出现", "The engine replays its log, alerts appear as it goes";
     EMPTY_QUIET: "没有预警", "No alerts";
-    EMPTY_QUIET_WHY: "{rules} 条规则已检查 {records} 条记录（数据至 {at}），没有触发过预警。", "{rules} rules have judged {records} records (data until {at}); none has fired.";
+    EMPTY_QUIET_WHY: "{rules} 条规则已检查 {records} 条记录（数据至 {at}），没有触发过预警。", "{rules} {rules|rule has|rules have} judged {records} {records|record|records} (data until {at}); none has fired.";
     EMPTY_ENDED: "当前没有未结束的预警", "No alert is open";
-    EMPTY_ENDED_WHY: "另有 {n} 条已经结束。", "{n} others have ended.";
+    EMPTY_ENDED_WHY: "另有 {n} 条已经结束。", "{n} {n|other has|others have} ended.";
     EMPTY_ENDED_SHOW: "查看全部预警", "Show all alerts";
     EMPTY_FILTERED: "没有符合筛选条件的预警", "No alert passes these filters";
-    EMPTY_FILTERED_WHY: "共有 {n} 条预警。减少条件，或", "There are {n} alerts. Remove a filter, or";
+    EMPTY_FILTERED_WHY: "共有 {n} 条预警。减少条件，或", "There {n|is|are} {n} {n|alert|alerts}. Remove a filter, or";
     EMPTY_STALLED: "注意：有数据源中断，没有新预警不等于没有风险。", "Note: feeds have stalled; no new alerts does not mean no risk.";
 
     // The alert.
@@ -154,7 +174,7 @@ words! {
     NO_TERMS: "规则文本已变，无法列出当时的各项条件；当时的值如下。", "The rule has changed since, its conditions then cannot be listed; the values are those of then.";
     CHART: "走势", "Course";
     CHART_TITLE: "{value} 逐窗口走势", "{value}, window by window";
-    CHART_DESC: "{n} 个窗口，从 {from} 到 {to}；最大值 {max}，{fires} 个窗口满足条件。", "{n} windows from {from} to {to}; greatest value {max}; the condition holds in {fires} windows.";
+    CHART_DESC: "{n} 个窗口，从 {from} 到 {to}；最大值 {max}，{fires} 个窗口满足条件。", "{n} {n|window|windows} from {from} to {to}; greatest value {max}; the condition holds in {fires} {fires|window|windows}.";
     CHART_TABLE: "以表格查看", "As a table";
     CHART_LIMIT: "界限 {limit}", "limit {limit}";
     CHART_EXPECTED: "预期", "Expected";
@@ -163,7 +183,7 @@ words! {
     WINDOW_END: "窗口结束", "Window end";
     TIMELINE: "证据时间线", "Evidence in time";
     TIMELINE_TITLE: "各数据源的记录", "Records of all feeds";
-    TIMELINE_DESC: "{feeds} 个数据源共 {n} 条记录，从 {from} 到 {to}；其中 {evidence} 条是本预警的证据；阴影为窗口 {start} 至 {end}。", "{n} records of {feeds} feeds from {from} to {to}; {evidence} of them stand behind this alert; the window from {start} to {end} is shaded.";
+    TIMELINE_DESC: "{feeds} 个数据源共 {n} 条记录，从 {from} 到 {to}；其中 {evidence} 条是本预警的证据；阴影为窗口 {start} 至 {end}。", "{n} {n|record|records} of {feeds} {feeds|feed|feeds} from {from} to {to}; {evidence} of them {evidence|stands|stand} behind this alert; the window from {start} to {end} is shaded.";
     TIMELINE_EARLIER: "另有更早的 {n} 条未画出", "{n} earlier ones are not drawn";
     TIMELINE_EVIDENCE: "证据", "Evidence";
     TIMELINE_OTHER: "其他记录", "Other records";
@@ -172,7 +192,7 @@ words! {
     LINE_LIST: "证据记录", "Records behind it";
     LINES_SHOWN: "显示 {shown} / 共 {n} 条", "{shown} of {n} shown";
     SHOW_ALL: "全部显示", "Show all";
-    MISSING: "{n} 条记录在日志中已找不到", "{n} records are no longer in the log";
+    MISSING: "{n} 条记录在日志中已找不到", "{n} {n|record is|records are} no longer in the log";
     EVENT_TIME: "事件时间", "Event time";
     ARRIVED: "到达", "Arrived";
     FEED: "数据源", "Feed";
@@ -192,7 +212,7 @@ words! {
     NO_OTHERS: "没有其他预警。", "There are none.";
     FACTS: "概要", "Facts";
     WINDOW: "窗口", "Window";
-    BEGAN: "开始", "Began";
+    BEGAN: "首个触发窗口始于", "First window from";
     KNOWN: "引擎获知", "Engine knew";
     ENDED: "结束", "Ended";
     EPISODE: "第几次", "Episode";
@@ -220,7 +240,7 @@ words! {
     RULES_FIRING: "正在触发", "Firing now";
     RULES_SILENT: "从未触发", "Never fired";
     RULES_UNFIT: "不能判断", "Not fit";
-    RULES_TOTAL: "{n} 条规则", "{n} rules";
+    RULES_TOTAL: "{n} 条规则", "{n} {n|rule|rules}";
     RULES_NONE: "还没有规则", "There are no rules";
     RULES_NONE_WHY: "把规则文件放进规则目录，检查后重启引擎：", "Put the file of a rule into the directory of rules, check it, and start the engine again:";
     RULES_FILTERED: "没有符合筛选条件的规则", "No rule passes these filters";
@@ -314,15 +334,17 @@ words! {
     FEED_SILENT: "从未有数据", "No data ever";
     FEED_SILENT_WHY: "从未收到过记录，读它的规则不会触发", "No record has ever come: rules that read it cannot fire";
     FEED_STALLED: "中断", "Stalled";
-    FEED_STALLED_WHY: "曾有数据，但已两天以上没有新记录到达。没有新预警不等于没有风险，请联系报送单位。", "It brought records, and none for more than two days. No new alerts does not mean no risk: ask the office that sends it.";
+    FEED_STALLED_WHY: "已有两天以上、且比平常间隔更久没有新记录到达。没有新预警不等于没有风险，请联系报送单位。", "No record has arrived for more than two days, and for longer than is usual for it. No new alerts does not mean no risk: ask the office that sends it.";
+    SILENCE_MAX: "可容忍的静默", "May be silent for";
+    SILENCE_MAX_NOTE: "超过这一时长没有记录到达即为中断：至少两天；平常间隔更长的，取历史上第二长间隔的两倍", "No record for longer means that it has stalled: two days, or twice the longest silence but one so far";
     FEED_PUSH: "推送一条试试：", "Push some:";
     LAST_ARRIVAL: "最近到达", "Last arrival";
     LAST_EVENT: "最新事件", "Latest event";
-    WATERMARK: "水位", "Watermark";
-    WATERMARK_NOTE: "早于水位的窗口已关闭；更早的记录仍可在允许迟到期内更正它们", "Windows before it are closed; within the allowed lateness earlier records still correct them";
+    WATERMARK: "水位线", "Watermark";
+    WATERMARK_NOTE: "早于水位线的窗口已关闭；更早的记录仍可在允许迟到期内更正它们", "Windows before it are closed; within the allowed lateness earlier records still correct them";
     BEHIND: "比最新事件早 {span}", "{span} behind the latest event";
     LAG: "落后于现在", "Behind the present";
-    LAG_NOTE: "水位与当前时间之差；回放历史数据时会很大", "From the watermark to now; large while history is replayed";
+    LAG_NOTE: "水位线与当前时间之差；回放历史数据时会很大", "From the watermark to now; large while history is replayed";
     DELAY: "报送时延", "Reporting delay";
     DELAYS: "时延", "Delays";
     DELAY_NOTE: "从事件发生到记录到达的时间：半数、九成、九成九的记录不超过", "From the event to the record's arrival: half, nine tenths, and all but one in a hundred of the records take at most";
@@ -347,11 +369,11 @@ words! {
     RECORD_ID: "记录标识", "Record id";
     NO_RECORD_ID: "无（不去重）", "none (no duplicates are found)";
     OUT_OF_ORDER: "乱序容忍", "Out of order";
-    OUT_OF_ORDER_NOTE: "水位比最新事件落后的时间", "The watermark stays so far behind the latest event";
+    OUT_OF_ORDER_NOTE: "水位线比最新事件落后的时间", "The watermark stays so far behind the latest event";
     ALLOWED_LATENESS: "允许迟到", "Allowed lateness";
     ALLOWED_LATENESS_NOTE: "迟到不超过这个时间的记录仍会更正已关闭的窗口", "Records so far behind the watermark still correct closed windows";
     IDLE_AFTER: "静默判定", "Silent after";
-    IDLE_AFTER_NOTE: "分区静默这么久后不再拖住水位", "A partition silent for so long holds the watermark back no more";
+    IDLE_AFTER_NOTE: "分区静默这么久后不再拖住水位线", "A partition silent for so long holds the watermark back no more";
     READERS: "读取它的规则", "Rules that read it";
     NO_READERS: "没有规则读取它。", "No rule reads it.";
     LATEST_RECORDS: "最近到达的记录", "Latest records";
@@ -401,7 +423,7 @@ words! {
     SUBJECTS_NOT_FOUND: "没有找到这样的主体", "There is no such business";
     SUBJECTS_NOT_FOUND_WHY: "按名称只能查到有记录的主体；请核对用字，或输入完整的 18 位代码。", "By name only businesses with records are found. Look at the spelling, or give the whole code of 18 letters.";
     SUBJECTS_QUIET: "还没有主体触发过预警", "No business has had an alert";
-    SUBJECTS_QUIET_WHY: "已知 {n} 个主体，可按代码或名称查询。", "{n} businesses are known; search them by code or name.";
+    SUBJECTS_QUIET_WHY: "已知 {n} 个主体，可按代码或名称查询。", "{n} {n|business is|businesses are} known; search them by code or name.";
     SUBJECTS_BACK: "全部主体", "All businesses";
     CODE: "统一社会信用代码", "Credit code";
     CODE_VALID: "校验通过", "check passes";
@@ -411,7 +433,7 @@ words! {
     REGISTERED_NOTE: "代码第 3 至 8 位", "Letters 3 to 8 of the code";
     LIFE: "时间线", "In time";
     LIFE_ALERT: "预警（触发至结束）", "Alerts, from firing to end";
-    LIFE_DESC: "从 {from} 到 {to}：{feeds} 个数据源的 {n} 条记录，{alerts} 条预警。", "From {from} to {to}: {n} records of {feeds} feeds, {alerts} alerts.";
+    LIFE_DESC: "从 {from} 到 {to}：{feeds} 个数据源的 {n} 条记录，{alerts} 条预警。", "From {from} to {to}: {n} {n|record|records} of {feeds} {feeds|feed|feeds}, {alerts} {alerts|alert|alerts}.";
     OPEN_OF_IT: "未结束的预警", "Open alerts";
     NO_OPEN: "没有未结束的预警。", "None is open.";
     PAST_OF_IT: "已结束的预警", "Past alerts";
@@ -463,7 +485,8 @@ mod tests {
     use super::*;
 
     fn holes(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(n, _)| n).collect()
+        let parts = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+        parts.map(|(hole, _)| hole.split('|').next().unwrap_or(hole)).collect()
     }
 
     #[test]
@@ -480,6 +503,9 @@ mod tests {
 
     #[test]
     fn values_are_put_in() {
+        let en = |n: &str| FEEDS_STALLED.with(Language::En, &[("n", n), ("names", "{n|a|b}")]);
+        assert_eq!(en("1"), "1 feed stalled: {n|a|b}");
+        assert_eq!(en("2"), "2 feeds stalled: {n|a|b}");
         assert_eq!(NEW_ALERTS.with(Language::Zh, &[("n", "3")]), "3 条新预警，按 n 显示");
     }
 }

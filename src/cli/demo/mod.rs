@@ -155,7 +155,7 @@ impl Demo {
             done
         });
         server.await??;
-        if handle.health() == Health::Recovering {
+        if matches!(handle.health(), Health::Recovering(_)) {
             // Told to stop while the log was walked: nothing was taken that could be lost.
             return Ok(ExitCode::SUCCESS);
         }
@@ -216,7 +216,8 @@ impl Demo {
         stopping: Arc<AtomicBool>,
     ) -> (Running, anyhow::Result<()>) {
         // Where the engine has stopped, joining it tells why.
-        let Some(positions) = running.recovered().await else { return (running, Ok(())) };
+        let walked = super::recovery::recovered(&handle, &mut running, self.args.quiet).await;
+        let Some(positions) = walked else { return (running, Ok(())) };
         let runtime = tokio::runtime::Handle::current();
         let feed = move || -> anyhow::Result<()> {
             let (first, live) = (self.province.first(), self.province.live());

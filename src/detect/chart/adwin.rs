@@ -53,11 +53,38 @@ struct Bucket {
     squares: f64,
 }
 
-/// The window while it grows: some 5·log₂(width) buckets.
+/// Buckets of one size, oldest first; what lies behind the last is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Row {
+    buckets: [Bucket; BUCKETS_MAX + 1],
+    used: usize,
+}
+
+impl Row {
+    fn buckets(&self) -> &[Bucket] {
+        &self.buckets[..self.used]
+    }
+
+    fn push(&mut self, bucket: Bucket) {
+        self.buckets[self.used] = bucket;
+        self.used += 1;
+    }
+
+    /// Takes the oldest out.
+    fn take_oldest(&mut self) -> Bucket {
+        let oldest = self.buckets[0];
+        self.buckets.copy_within(1.., 0);
+        self.used -= 1;
+        self.buckets[self.used..].fill(Bucket::default());
+        oldest
+    }
+}
+
+/// The window while it grows: some 5·log₂(width) buckets. It allocates only where it has never been as wide.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdwinState {
-    /// Row r holds buckets of 2ʳ values, oldest first; higher rows are older.
-    rows: Vec<Vec<Bucket>>,
+    /// Row r holds buckets of 2ʳ values; higher rows are older.
+    rows: Vec<Row>,
     width: f64,
     total: f64,
     squares: f64,
@@ -96,7 +123,7 @@ impl Adwin {
             return Verdict::NotDefined(Undefined::NoValue);
         }
         if state.changed {
-            *state = AdwinState::default();
+            state.restart();
         }
         let expected = state.mean();
         state.add(value);
@@ -119,7 +146,7 @@ impl Adwin {
     fn parts(&self, state: &AdwinState) -> bool {
         let (mut old, mut old_total) = (0.0, 0.0);
         for (row, buckets) in state.rows.iter().enumerate().rev() {
-            for bucket in buckets {
+            for bucket in buckets.buckets() {
                 old += size(row);
                 old_total += bucket.total;
                 let (new, new_total) = (state.width - old, state.total - old_total);
@@ -175,9 +202,16 @@ impl AdwinState {
         self.compress();
     }
 
+    /// Forgets all values, but keeps its memory.
+    fn restart(&mut self) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.clear();
+        *self = Self { rows, ..Self::default() };
+    }
+
     fn push(&mut self, row: usize, bucket: Bucket) {
         if row == self.rows.len() {
-            self.rows.push(Vec::with_capacity(BUCKETS_MAX + 2));
+            self.rows.push(Row::default());
         }
         self.rows[row].push(bucket);
     }
@@ -185,9 +219,8 @@ impl AdwinState {
     /// Merges the two oldest buckets of each row that has too many.
     fn compress(&mut self) {
         let mut row = 0;
-        while row < self.rows.len() && self.rows[row].len() > BUCKETS_MAX {
-            let (a, b) = (self.rows[row][0], self.rows[row][1]);
-            self.rows[row].drain(..2);
+        while row < self.rows.len() && self.rows[row].used > BUCKETS_MAX {
+            let (a, b) = (self.rows[row].take_oldest(), self.rows[row].take_oldest());
             let n = size(row);
             let off = a.total / n - b.total / n;
             let squares = a.squares + b.squares + n * off * off / 2.0;
@@ -198,13 +231,13 @@ impl AdwinState {
 
     fn drop_oldest(&mut self) {
         let Some(row) = self.rows.len().checked_sub(1) else { return };
-        let (bucket, n) = (self.rows[row].remove(0), size(row));
+        let (bucket, n) = (self.rows[row].take_oldest(), size(row));
         self.width -= n;
         self.total -= bucket.total;
         let off = bucket.total / n - self.mean();
         let apart = n * self.width * off * off / (n + self.width);
         self.squares -= bucket.squares + apart;
-        if self.rows[row].is_empty() {
+        if self.rows[row].used == 0 {
             self.rows.pop();
         }
     }

@@ -133,7 +133,7 @@ impl SeriesDetector for Cusum {
         }
     }
 
-    /// `score` is the sum; `expected` the mean.
+    /// `score` is the sum; `expected` the mean; `upper_bound` is empty where even no case would alarm.
     fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error> {
         self.check()?;
         series.check_counts(&range)?;
@@ -243,11 +243,28 @@ impl Cusum {
             Transform::Rossi => self.bound_rossi(z, m),
             Transform::Anscombe | Transform::Anscombe2nd => base.max(0.0).powf(1.5),
             Transform::PearsonNegBin => m + (m + self.alpha * m * m).sqrt() * z,
-            Transform::AnscombeNegBin => return None,
+            Transform::AnscombeNegBin => self.least_with(z, m)?,
             Transform::None => z,
         };
         // The alarm is at `value` itself; whole counts below it are ordinary.
         Some((value.max(0.0).ceil() - 1.0).max(0.0)).filter(|_| value > 0.0)
+    }
+
+    /// The least whole count whose standardised value is `z` or more; it has no closed form. `None` beyond 2⁵³.
+    fn least_with(&self, z: f64, m: f64) -> Option<f64> {
+        const MAX: f64 = 9_007_199_254_740_992.0;
+        let (mut low, mut high) = (-1.0, 1.0);
+        while self.standardise(high, m) < z {
+            (low, high) = (high, 2.0 * high);
+            if high > MAX {
+                return None;
+            }
+        }
+        while high - low > 1.0 {
+            let middle = f64::floor((low + high) / 2.0);
+            if self.standardise(middle, m) < z { low = middle } else { high = middle }
+        }
+        Some(high)
     }
 
     fn bound_rossi(&self, z: f64, m: f64) -> f64 {
@@ -308,9 +325,8 @@ mod tests {
                 let verdict = chart.judge(&mut sum, 10.0, 14.0);
                 let judged = *verdict.judged().expect("judged");
                 alarms += usize::from(judged.alarm);
-                if let Some(bound) = judged.upper_bound {
-                    assert_eq!(judged.alarm, 14.0 > bound, "{transform:?}");
-                }
+                let bound = judged.upper_bound.expect("a bound");
+                assert_eq!(judged.alarm, 14.0 > bound, "{transform:?}");
             }
             assert!((1..20).contains(&alarms), "{transform:?}: {alarms}");
         }

@@ -2,14 +2,15 @@
 //!
 //! Rows of a design have few entries that are not zero, so a season of ten levels costs as much as one. Normal equations by
 //! Cholesky: the designs here are small and their columns of like size; a column that the others make up is left out.
-//! [`Stop::R`] stops where R's `glm` does and keeps the weights of the iterate before the last, as it does.
+//! [`Stop::R`] stops where R's `glm` does and keeps the weights of the iterate before the last, as it does; otherwise it is
+//! Fisher's scoring, which needs no logarithm of a count, from a start that may be a fit to the same rows.
 
 /// Iterations at most.
 const ITERATIONS: usize = 25;
 /// R's `glm.control(epsilon)`.
 const EPSILON_R: f64 = 1e-8;
-/// Where a fit is done: the deviance no longer changes in its last digits.
-const EPSILON: f64 = 1e-12;
+/// Where a fit is done: a step promises the likelihood no more than this, so the next one would be its square.
+const EPSILON: f64 = 1e-9;
 /// A column whose rest after the others is below this share of itself is made up of them.
 const ALIASED: f64 = 1e-13;
 
@@ -97,69 +98,91 @@ impl Fit {
     /// Fits; `None` for no row, or where the iteration leaves the range of numbers.
     #[must_use]
     pub fn new(design: &Design, response: &Response<'_>, stop: Stop) -> Option<Self> {
-        let n = design.len();
-        if n == 0 {
+        if design.is_empty() {
             return None;
         }
-        let one = |_: usize| 1.0;
-        let prior = |i: usize| response.weights.map_or_else(|| one(i), |w| w[i]);
-        let offset = |i: usize| response.offset.map_or(0.0, |o| o[i]);
-        let counts = response.counts;
-        let alpha = response.alpha;
-        // Where R starts, too: its last iterate depends on it.
-        let start = |y: &f64| match alpha {
-            0.0 => y + 0.1,
-            _ if *y == 0.0 => 1.0 / 6.0,
-            _ => *y,
-        };
-        let mut means: Vec<f64> = counts.iter().map(start).collect();
-        let mut eta: Vec<f64> = means.iter().map(|m| m.ln()).collect();
-        let mut weights = vec![0.0; n];
-        let mut before = deviance(response, &means);
-        let epsilon = if stop == Stop::R { EPSILON_R } else { EPSILON };
-        let (mut coefficients, mut factor, mut converged) = (Vec::new(), None, false);
-        for _ in 0..ITERATIONS {
-            let mut system = Cholesky::new(design.columns);
-            let mut right = vec![0.0; design.columns];
+        match stop {
+            Stop::R => Self::as_r(design, response),
+            Stop::Converged => {
+                let (start, _) = weighted_squares(design, response, &starting_means(response));
+                Self::scored(design, response, start)
+            }
+        }
+    }
+
+    /// Fits to the maximum from `start`, one coefficient a column; `None` as [`Self::new`].
+    #[must_use]
+    pub fn from_start(design: &Design, response: &Response<'_>, start: &[f64]) -> Option<Self> {
+        if design.is_empty() { None } else { Self::scored(design, response, start.to_vec()) }
+    }
+
+    /// Fisher's scoring.
+    fn scored(
+        design: &Design,
+        response: &Response<'_>,
+        mut coefficients: Vec<f64>,
+    ) -> Option<Self> {
+        let mut means = vec![0.0; design.len()];
+        let mut weights = means.clone();
+        let mut system = Cholesky::new(design.columns);
+        let mut converged = false;
+        for last in 0..=ITERATIONS {
+            system.clear();
+            let mut score = vec![0.0; design.columns];
             for (i, row) in design.rows().enumerate() {
-                let weight = prior(i) * means[i] / (1.0 + alpha * means[i]);
-                weights[i] = weight;
-                let working = eta[i] - offset(i) + (counts[i] - means[i]) / means[i];
-                system.add(row, weight);
+                let eta = response.offset.map_or(0.0, |o| o[i]) + dot(row, &coefficients);
+                let mean = eta.exp().max(f64::EPSILON);
+                let prior = response.weights.map_or(1.0, |w| w[i]);
+                let share = prior / (1.0 + response.alpha * mean);
+                (means[i], weights[i]) = (mean, share * mean);
+                system.add(row, share * mean);
+                let part = share * (response.counts[i] - mean);
                 for (column, value) in row {
-                    right[*column] += weight * value * working;
+                    score[*column] += part * value;
                 }
             }
             system.factorise();
-            coefficients = system.solve(right);
-            factor = Some(system);
+            if converged || last == ITERATIONS {
+                break;
+            }
+            let step = system.solve(score.clone());
+            let gain: f64 = step.iter().zip(&score).map(|(a, b)| a * b).sum();
+            if !gain.is_finite() {
+                return None;
+            }
+            coefficients.iter_mut().zip(&step).for_each(|(c, s)| *c += s);
+            converged = gain < EPSILON;
+        }
+        let sound = means.iter().all(|m| m.is_finite());
+        let rank = system.rank();
+        let fit = Self { coefficients, means, weights, rank, converged, factor: system };
+        sound.then_some(fit)
+    }
+
+    /// R's `glm.fit`.
+    fn as_r(design: &Design, response: &Response<'_>) -> Option<Self> {
+        let mut means = starting_means(response);
+        let mut before = deviance(response, &means);
+        let mut fit = None;
+        for _ in 0..ITERATIONS {
+            let (coefficients, (weights, factor)) = weighted_squares(design, response, &means);
             for (i, row) in design.rows().enumerate() {
-                eta[i] = offset(i) + dot(row, &coefficients);
-                means[i] = eta[i].exp().max(f64::EPSILON);
+                let eta = response.offset.map_or(0.0, |o| o[i]) + dot(row, &coefficients);
+                means[i] = eta.exp().max(f64::EPSILON);
             }
             let now = deviance(response, &means);
             if !now.is_finite() {
                 return None;
             }
-            let change = (now - before).abs() / (now.abs() + 0.1);
+            let converged = (now - before).abs() / (now.abs() + 0.1) < EPSILON_R;
             before = now;
-            if change < epsilon {
-                converged = true;
+            fit = Some((coefficients, weights, factor, converged));
+            if converged {
                 break;
             }
         }
-        if stop == Stop::Converged {
-            // The weights of the last iterate, and their matrix.
-            let mut system = Cholesky::new(design.columns);
-            for (i, row) in design.rows().enumerate() {
-                weights[i] = prior(i) * means[i] / (1.0 + alpha * means[i]);
-                system.add(row, weights[i]);
-            }
-            system.factorise();
-            factor = Some(system);
-        }
-        let factor = factor?;
-        let rank = factor.aliased.iter().filter(|a| !**a).count();
+        let (coefficients, weights, factor, converged) = fit?;
+        let rank = factor.rank();
         Some(Self { coefficients, means, weights, rank, converged, factor })
     }
 
@@ -178,8 +201,15 @@ impl Fit {
     /// Leverage of each row, shape `[rows]`.
     #[must_use]
     pub fn leverages(&self, design: &Design) -> Vec<f64> {
+        let (inverse, n) = (self.factor.inverse(), self.factor.size);
+        let variance = |row: &Row| -> f64 {
+            let terms = |(a, x): &(usize, f64)| {
+                row.iter().map(|(b, y)| x * y * inverse[a * n + b]).sum::<f64>()
+            };
+            row.iter().map(terms).sum()
+        };
         let rows = design.rows().zip(&self.weights);
-        rows.map(|(row, weight)| weight * self.variance(row)).collect()
+        rows.map(|(row, weight)| weight * variance(row)).collect()
     }
 
     /// Σ weight·((y − μ)/μ)² over the degrees of freedom left; `None` where none is.
@@ -190,6 +220,41 @@ impl Fit {
         let sum: f64 = terms.map(|((y, m), w)| w * ((y - m) / m) * ((y - m) / m)).sum();
         Some(sum / freedom as f64)
     }
+}
+
+/// Where R starts; its last iterate depends on it.
+fn starting_means(response: &Response<'_>) -> Vec<f64> {
+    let start = |y: &f64| match response.alpha {
+        0.0 => y + 0.1,
+        _ if *y == 0.0 => 1.0 / 6.0,
+        _ => *y,
+    };
+    response.counts.iter().map(start).collect()
+}
+
+/// One step of iteratively reweighted least squares: the coefficients, and the weights and matrix they came from.
+fn weighted_squares(
+    design: &Design,
+    response: &Response<'_>,
+    means: &[f64],
+) -> (Vec<f64>, (Vec<f64>, Cholesky)) {
+    let mut system = Cholesky::new(design.columns);
+    let mut right = vec![0.0; design.columns];
+    let mut weights = Vec::with_capacity(design.len());
+    for (i, row) in design.rows().enumerate() {
+        let (count, mean) = (response.counts[i], means[i]);
+        let prior = response.weights.map_or(1.0, |w| w[i]);
+        let weight = prior * mean / (1.0 + response.alpha * mean);
+        let offset = response.offset.map_or(0.0, |o| o[i]);
+        let working = mean.ln() - offset + (count - mean) / mean;
+        weights.push(weight);
+        system.add(row, weight);
+        for (column, value) in row {
+            right[*column] += weight * value * working;
+        }
+    }
+    system.factorise();
+    (system.solve(right), (weights, system))
 }
 
 /// Deviance of Poisson or negative binomial, with prior weights.
@@ -225,6 +290,28 @@ struct Cholesky {
 impl Cholesky {
     fn new(size: usize) -> Self {
         Self { size, matrix: vec![0.0; size * size], aliased: vec![false; size] }
+    }
+
+    /// All zero again.
+    fn clear(&mut self) {
+        self.matrix.fill(0.0);
+    }
+
+    /// Columns that count.
+    fn rank(&self) -> usize {
+        self.aliased.iter().filter(|a| !**a).count()
+    }
+
+    /// (X'WX)⁻¹, row-major; 0 in aliased columns.
+    fn inverse(&self) -> Vec<f64> {
+        let n = self.size;
+        let mut inverse = Vec::with_capacity(n * n);
+        for column in 0..n {
+            let mut unit = vec![0.0; n];
+            unit[column] = 1.0;
+            inverse.extend(self.solve(unit));
+        }
+        inverse
     }
 
     /// Adds weight·x·x'.

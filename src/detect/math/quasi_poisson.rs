@@ -3,7 +3,10 @@
 //! # Source
 //! Farrington et al. 1996, J. R. Statist. Soc. A 159, 547–563; Noufaily et al. 2013, Statist. Med. 32, 1206–1222.
 
-use super::glm::{Design, Fit, Response, Stop};
+use super::{
+    glm::{Design, Fit, Response, Stop},
+    negative_binomial, normal,
+};
 use crate::detect::Compat;
 
 /// A regression with its dispersion.
@@ -19,8 +22,12 @@ pub struct Reweighted {
     pub omega: Option<Vec<f64>>,
 }
 
-/// Fits, and again with weight ∝ s⁻² for periods whose standardised Anscombe residual s is above `above`, where it is given.
+/// Fits, and again with weight ∝ s⁻² for periods whose standardised residual s is above `above`, where it is given.
 /// `None` where a fit does not converge or leaves no degree of freedom.
+///
+/// The residual of R is Anscombe's, which takes counts for normal; where they are skew (a small mean, a large dispersion) it
+/// calls too many ordinary periods outbreaks and so narrows the bound. [`Compat::Corrected`] takes the normal score of the
+/// count's own tail instead.
 #[must_use]
 pub fn fit(
     design: &Design,
@@ -37,11 +44,19 @@ pub fn fit(
     let Some(above) = above else {
         return Some(Reweighted { fit: first, phi, raw_phi, omega: None });
     };
-    let omega = weights(&residuals(&first, design, counts, phi), above);
+    let residuals = match compat {
+        Compat::R => residuals(&first, design, counts, phi),
+        Compat::Corrected => scores(&first, design, counts, phi, above),
+    };
+    let omega = weights(&residuals, above);
     let response = Response { weights: Some(&omega), ..response };
-    let second = Fit::new(design, &response, stop).filter(|f| f.converged)?;
+    let second = match compat {
+        Compat::R => Fit::new(design, &response, stop),
+        Compat::Corrected => Fit::from_start(design, &response, &first.coefficients),
+    };
+    let second = second.filter(|f| f.converged)?;
     let raw_phi = second.dispersion(counts, &second.weights)?;
-    Some(Reweighted { fit: second, phi: raw_phi.max(1.0), raw_phi, omega: Some(omega) })
+    Some(Reweighted { phi: raw_phi.max(1.0), raw_phi, fit: second, omega: Some(omega) })
 }
 
 /// Standardised Anscombe residuals of a fit.
@@ -51,6 +66,26 @@ fn residuals(fit: &Fit, design: &Design, counts: &[f64], phi: f64) -> Vec<f64> {
     rows.map(|((y, m), h)| {
         let raw = 1.5 * (y.powf(2.0 / 3.0) * m.powf(-1.0 / 6.0) - m.sqrt());
         raw / (phi * (1.0 - h)).sqrt()
+    })
+    .collect()
+}
+
+/// Normal scores of counts above their mean, from the middle of P(Y ≥ y) and P(Y > y) under the fit; 0 where they cannot be
+/// above `above`.
+fn scores(fit: &Fit, design: &Design, counts: &[f64], phi: f64, above: f64) -> Vec<f64> {
+    let leverages = fit.leverages(design);
+    let rows = counts.iter().zip(&fit.means).zip(leverages);
+    rows.map(|((&y, &m), h)| {
+        // What one period pulls its own mean towards itself is taken back.
+        let spread = (phi * (1.0 - h)).max(0.1 * phi);
+        // The tail of a count is longer than the normal one.
+        if y - m <= above * (spread * m).sqrt() {
+            return 0.0;
+        }
+        let tail = |y: f64| negative_binomial::upper(y, m, spread).p;
+        let middle = 0.5 * (tail(y) + tail(y + 1.0));
+        // Beyond e⁻⁷⁰⁰ a period has no weight worth telling.
+        if middle >= 0.5 { 0.0 } else { normal::upper_quantile(middle.max(1e-300)) }
     })
     .collect()
 }

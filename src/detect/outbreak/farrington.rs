@@ -1,8 +1,11 @@
 //! Farrington flexible: is a week's count high against the same weeks of the years before?
 
-use std::ops::Range;
+use std::{f64::consts::TAU, ops::Range};
 
-use super::reference::years_before;
+use super::{
+    onset::{self, Period},
+    reference::{part_of_year, years_before},
+};
 use crate::detect::{
     Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
@@ -28,14 +31,16 @@ const YEARS_FOR_TREND: usize = 3;
 /// - `years` — years of history, 1 to 20; default 5.
 /// - `half_window` — periods on each side of the same period in earlier years that count as the same season, 0 to 12; default 3.
 /// - `periods` — levels of the season, 1 to 26; 1 uses only the windows around the same period; default 10.
+/// - `waves` — waves a year that make the season, instead of levels, 0 to 4; default 0: levels.
 /// - `exclude_recent` — periods right before that are left out, so that an outbreak that builds up does not hide itself; 0 to
 ///   260; default 26.
-/// - `trend` — `p`: keep the trend if its test is below this; 0 for no trend, 1 always (with three years of history, and as
-///   long as it does not predict more than was ever seen); default 1.
+/// - `trend` — `p`: keep the trend if its test is below this; 0 for no trend, 1 always (with three years of history); it
+///   predicts no more than the largest count of the history; default 1.
 /// - `reweight_above` — residual beyond which a past period weighs less, above 0, or null for no reweighting; default 2.58.
 /// - `threshold` — `method`: `nb_plugin` (quantile of the negative binomial), `muan` (with the upper end of the mean's
-///   interval) or `delta` (normal after a power transformation); `alpha`: one-sided, between 0 and 0.5; default `nb_plugin`,
-///   0.005.
+///   interval), `delta` (normal after a power transformation) or `onset` (this period and the one before together: the
+///   likelihood ratio of an outbreak that began in either; finds more and smaller outbreaks, some half a period later);
+///   `alpha`: one-sided, between 0 and 0.5; default `nb_plugin`, 0.005.
 /// - `alpha` — the same probability, for short; default null: that of `threshold`.
 /// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
 /// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
@@ -43,10 +48,12 @@ const YEARS_FOR_TREND: usize = 3;
 ///
 /// # When it misleads
 /// Needs `years` full years. A lasting rise is an alarm only until it is history. A change in how cases are recorded looks like
-/// an outbreak. With a few cases a year the bound is 1 or 2 and `alpha` is not attained. `corrected` differs from R in three
+/// an outbreak. With a few cases a year the bound is 1 or 2 and `alpha` is not attained. `corrected` differs from R in five
 /// things: after reweighting R takes the mean's standard error and the trend's test from a dispersion computed with wrong
 /// weights (here: φ); for `nb_plugin` and `muan` R's score subtracts the logarithm of the mean (here: the mean); R stops the
-/// fit early, which moves bounds by up to 2e-5 (here: converged).
+/// fit early, which moves bounds by up to 2e-5 (here: converged); R's residuals take skew counts for normal and so weigh down
+/// ordinary periods (here: normal scores of the count's own tail); R drops a trend that predicts more than was ever seen (here:
+/// it is followed so far).
 ///
 /// # Source
 /// Noufaily et al. 2013, Statist. Med. 32, 1206–1222; Farrington et al. 1996. R: surveillance::farringtonFlexible (`compat:
@@ -60,6 +67,8 @@ pub struct Farrington {
     pub half_window: usize,
     /// Levels of the season.
     pub periods: usize,
+    /// Waves a year instead of levels.
+    pub waves: usize,
     /// Periods right before that are left out.
     pub exclude_recent: usize,
     /// When to keep a trend.
@@ -106,6 +115,8 @@ pub enum Method {
     NbPlugin,
     /// Negative binomial around the upper end of the mean's interval.
     Muan,
+    /// Likelihood ratio of an outbreak that began in this period or the one before; the mean's error is part of the variance.
+    Onset,
 }
 
 /// Power transformation of the method `delta`.
@@ -161,6 +172,7 @@ impl Default for Farrington {
             years: 5,
             half_window: 3,
             periods: 10,
+            waves: 0,
             exclude_recent: 26,
             trend: Trend { p: 1.0 },
             reweight_above: Some(2.58),
@@ -203,6 +215,13 @@ impl SeriesDetector for Farrington {
         let half = self.half_window;
         parameter("half_window", half as f64, within(half, 12, 0), "0 to 12")?;
         parameter("periods", self.periods as f64, within(self.periods, 26, 1), "1 to 26")?;
+        if self.compat == Compat::R && self.threshold.method == Method::Onset {
+            let (value, range) = ("onset".to_owned(), "nb_plugin, muan or delta where compat is r");
+            return Err(Error::Parameter { name: "threshold.method", value, range });
+        }
+        let waves = if self.compat == Compat::R { 0 } else { 4 };
+        let range = "0 to 4, and 0 where compat is r";
+        parameter("waves", self.waves as f64, self.waves <= waves, range)?;
         let recent = self.exclude_recent;
         parameter("exclude_recent", recent as f64, within(recent, 260, 0), "0 to 260")?;
         parameter("trend.p", self.trend.p, (0.0..=1.0).contains(&self.trend.p), "0 to 1")?;
@@ -278,7 +297,7 @@ impl Farrington {
         };
         let no_fit = Verdict::NotDefined(Undefined::NoFit);
         let (model, trend) = self.model(&baseline, at, offset_now).ok_or(no_fit)?;
-        let details = self.bound(&model, trend, &baseline, at, offset_now, count);
+        let details = self.bound(&model, trend, &baseline, series, at, offset_now);
         let overflow = Verdict::NotDefined(Undefined::Overflow);
         let mut details = details.ok_or(overflow)?;
         details.enough = self.min_cases.enough(series.values, at);
@@ -289,7 +308,7 @@ impl Farrington {
     /// The fit, and its trend if one is kept.
     fn model(
         &self,
-        baseline: &Baseline,
+        baseline: &Baseline<'_>,
         at: usize,
         offset_now: f64,
     ) -> Option<(Reweighted, Option<f64>)> {
@@ -303,7 +322,7 @@ impl Farrington {
             && self.years >= YEARS_FOR_TREND
             && let Some(model) = fit(true)
         {
-            let column = baseline.levels;
+            let column = baseline.columns;
             let slope = model.fit.coefficients[column];
             let se =
                 (self.dispersion(&model, baseline) * model.fit.variance(&[(column, 1.0)])).sqrt();
@@ -311,8 +330,12 @@ impl Farrington {
             let p = student::two_sided_p(slope / se, freedom);
             let mean = (model.fit.predictor(&baseline.row(at, true)) + offset_now).exp();
             let most = baseline.counts.iter().copied().fold(0.0, f64::max);
-            let always = self.trend.p >= 1.0 && self.compat == Compat::Corrected;
-            if (p < self.trend.p || always) && mean <= most {
+            let significant = p < self.trend.p;
+            if match self.compat {
+                Compat::R => significant && mean <= most,
+                // A trend beyond what was seen is not dropped, which would miss it, but followed so far.
+                Compat::Corrected => significant || self.trend.p >= 1.0,
+            } {
                 return Some((model, Some(slope)));
             }
         }
@@ -320,7 +343,7 @@ impl Farrington {
     }
 
     /// The dispersion behind standard errors: φ; in R after reweighting Σω·r²/df.
-    fn dispersion(&self, model: &Reweighted, baseline: &Baseline) -> f64 {
+    fn dispersion(&self, model: &Reweighted, baseline: &Baseline<'_>) -> f64 {
         match (&model.omega, self.compat) {
             (Some(omega), Compat::R) => {
                 model.fit.dispersion(&baseline.counts, omega).unwrap_or(model.phi)
@@ -330,19 +353,43 @@ impl Farrington {
         }
     }
 
+    /// The period before `at` under the same model, where it has a value.
+    fn period_before(
+        &self,
+        model: &Reweighted,
+        trend: Option<f64>,
+        baseline: &Baseline<'_>,
+        series: &Series<'_>,
+        at: usize,
+    ) -> Option<Period> {
+        let before = at.checked_sub(1)?;
+        let population = series.population.map_or(1.0, |p| p[before]);
+        let row = baseline.row_before(before, trend.is_some());
+        let mean = population * model.fit.predictor(&row).exp();
+        let mean = baseline.at_most(mean, trend.is_some());
+        let variance = self.dispersion(model, baseline) * model.fit.variance(&row);
+        let period = Period {
+            mean: mean * (1.0 + 0.5 * variance),
+            phi: model.phi + 2.0 * variance * mean,
+            count: series.values[before],
+        };
+        (mean > 0.0 && mean.is_finite()).then_some(period)
+    }
+
     /// Mean, bound, score and p-value of the count at `at`; `None` where they overflow.
     fn bound(
         &self,
         model: &Reweighted,
         trend: Option<f64>,
-        baseline: &Baseline,
+        baseline: &Baseline<'_>,
+        series: &Series<'_>,
         at: usize,
         offset_now: f64,
-        count: f64,
     ) -> Option<Details> {
+        let count = series.values[at];
         let row = baseline.row(at, trend.is_some());
         let eta = model.fit.predictor(&row) + offset_now;
-        let mean = eta.exp();
+        let mean = baseline.at_most(eta.exp(), trend.is_some() && self.compat != Compat::R);
         let se = (self.dispersion(model, baseline) * model.fit.variance(&row)).sqrt();
         let (alpha, phi) = (self.alpha(), model.phi);
         let z = normal::upper_quantile(alpha);
@@ -366,6 +413,16 @@ impl Farrington {
                 let p = negative_binomial::upper(count, center, phi).p;
                 (bound, p, of_r, if plain { mean } else { upper })
             }
+            Method::Onset => {
+                let now = Period {
+                    mean: mean * (1.0 + 0.5 * se * se),
+                    phi: phi + 2.0 * se * se * mean,
+                    count,
+                };
+                let before = self.period_before(model, trend, baseline, series, at);
+                let found = onset::judge(before, now, alpha)?;
+                (found.bound, found.p_value, mean, mean)
+            }
         };
         let expected = if self.compat == Compat::R { of_r } else { mean };
         let score = (count - expected) / (bound - expected);
@@ -384,35 +441,47 @@ impl Farrington {
     }
 }
 
-/// The periods a count is compared with: their counts, levels of the season and times.
+/// The periods a count is compared with: their counts, seasons and times.
 #[derive(Debug)]
-struct Baseline {
+struct Baseline<'a> {
+    series: Series<'a>,
     counts: Vec<f64>,
-    /// Level of each, from 0; the last level is that of the period judged.
+    /// Level of each, from 0; the last level is that of the period judged. With waves all are 0.
     level: Vec<usize>,
     /// Position in the series.
     at: Vec<usize>,
     offset: Option<Vec<f64>>,
-    levels: usize,
+    /// Columns of the season: levels, or 1 and two a wave.
+    columns: usize,
+    waves: usize,
+    /// Level of the period judged, and of the one before.
+    levels_now: [usize; 2],
     /// Middle of the positions, so that trend and level hardly depend on each other.
     middle: f64,
 }
 
-impl Baseline {
+impl<'a> Baseline<'a> {
     /// `None` where the history is too short.
-    fn new(of: &Farrington, series: &Series<'_>, now: usize) -> Option<Self> {
+    fn new(of: &Farrington, series: &Series<'a>, now: usize) -> Option<Self> {
         let mut references: Vec<usize> =
             (1..=of.years).map(|back| years_before(series, now, back)).collect::<Option<_>>()?;
         references.reverse();
         let first = references[0].checked_sub(of.half_window)?;
-        let level = levels(first, &references, now, of.half_window, of.periods)?;
+        let level = match of.waves {
+            0 => levels(first, &references, now, of.half_window, of.periods)?,
+            _ => vec![Some(0); now - first],
+        };
         let end = now.checked_sub(of.exclude_recent)?;
+        let own = if of.waves > 0 { 0 } else { of.periods - 1 };
         let mut baseline = Self {
+            series: *series,
             counts: Vec::new(),
             level: Vec::new(),
             at: Vec::new(),
             offset: series.population.map(|_| Vec::new()),
-            levels: of.periods,
+            columns: if of.waves > 0 { 1 + 2 * of.waves } else { of.periods },
+            waves: of.waves,
+            levels_now: [own, level.last().copied().flatten().unwrap_or(own)],
             middle: 0.0,
         };
         for at in first..end {
@@ -436,21 +505,46 @@ impl Baseline {
     }
 
     fn design(&self, trend: bool) -> Design {
-        let mut design = Design::new(self.levels + usize::from(trend), 1 + usize::from(trend));
+        let width = 1 + 2 * self.waves + usize::from(trend);
+        let mut design = Design::new(self.columns + usize::from(trend), width);
+        let mut row = Vec::with_capacity(width);
         for (at, level) in self.at.iter().zip(&self.level) {
-            let row = [(*level, 1.0), (self.levels, *at as f64 - self.middle)];
-            design.push(&row[..1 + usize::from(trend)]);
+            self.fill(&mut row, *level, *at, trend);
+            design.push(&row);
         }
         design
     }
 
+    /// `mean`, with a trend no more than the largest count of the baseline.
+    fn at_most(&self, mean: f64, trend: bool) -> f64 {
+        if trend { mean.min(self.counts.iter().copied().fold(0.0, f64::max)) } else { mean }
+    }
+
     /// The row of the period judged.
     fn row(&self, at: usize, trend: bool) -> Vec<(usize, f64)> {
-        let mut row = vec![(self.levels - 1, 1.0)];
-        if trend {
-            row.push((self.levels, at as f64 - self.middle));
-        }
+        let mut row = Vec::new();
+        self.fill(&mut row, self.levels_now[0], at, trend);
         row
+    }
+
+    /// The row of the period before the one judged.
+    fn row_before(&self, before: usize, trend: bool) -> Vec<(usize, f64)> {
+        let mut row = Vec::new();
+        self.fill(&mut row, self.levels_now[1], before, trend);
+        row
+    }
+
+    fn fill(&self, row: &mut Vec<(usize, f64)>, level: usize, at: usize, trend: bool) {
+        row.clear();
+        row.push((level, 1.0));
+        let angle = TAU * part_of_year(&self.series, at);
+        for wave in 1..=self.waves {
+            let angle = wave as f64 * angle;
+            row.extend([(2 * wave - 1, angle.cos()), (2 * wave, angle.sin())]);
+        }
+        if trend {
+            row.push((self.columns, at as f64 - self.middle));
+        }
     }
 }
 
@@ -537,5 +631,101 @@ mod tests {
         assert_eq!(level.iter().filter(|l| **l == Some(9)).count(), 7 + 7 + 3);
         let windows = levels(97, &[100, 152], 204, 3, 1).expect("levels");
         assert_eq!(windows.iter().flatten().count(), 7 + 7 + 3);
+    }
+
+    /// Six years of counts near 6 with two past outbreaks, and a last week of 17.
+    fn level_with_outbreaks() -> Vec<f64> {
+        let mut values: Vec<f64> = (0..320).map(|t| f64::from(3 + t * 7 % 8)).collect();
+        (values[163], values[215], values[319]) = (40.0, 31.0, 17.0);
+        values
+    }
+
+    /// Windows, their weights, and the weighted mean and dispersion of a model without trend: all in closed form.
+    fn by_hand(values: &[f64]) -> (f64, f64, f64) {
+        let windows = (1..=5).flat_map(|back| 319 - 52 * back - 3..=319 - 52 * back + 3);
+        let counts: Vec<f64> = windows.map(|t| values[t]).collect();
+        let n = counts.len() as f64;
+        let weighted = |omega: &[f64]| {
+            let total: f64 = omega.iter().sum();
+            let mean = counts.iter().zip(omega).map(|(y, w)| w * y).sum::<f64>() / total;
+            let squares = counts.iter().zip(omega).map(|(y, w)| w * (y - mean) * (y - mean) / mean);
+            (mean, squares.sum::<f64>() / (n - 1.0), total * mean)
+        };
+        let (mean, phi, _) = weighted(&vec![1.0; counts.len()]);
+        let spread = phi * (1.0 - 1.0 / n);
+        let score = |y: f64| {
+            let tail = |y: f64| negative_binomial::upper(y, mean, spread).p;
+            normal::upper_quantile(0.5 * (tail(y) + tail(y + 1.0)))
+        };
+        let raw: Vec<f64> = counts
+            .iter()
+            .map(|y| if *y > mean && score(*y) > 2.58 { score(*y).powi(-2) } else { 1.0 })
+            .collect();
+        assert!(raw.iter().any(|w| *w < 1.0), "an outbreak weighs less");
+        let scale = n / raw.iter().sum::<f64>();
+        weighted(&raw.iter().map(|w| scale * w).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn corrected_dispersion_and_score_in_closed_form() {
+        let values = level_with_outbreaks();
+        let (mean, phi, information) = by_hand(&values);
+        let phi = phi.max(1.0);
+        let with = |method, compat| {
+            let detector = Farrington {
+                periods: 1,
+                exclude_recent: 3,
+                trend: Trend { p: 0.0 },
+                threshold: Threshold { method, alpha: 0.01 },
+                compat,
+                ..Farrington::default()
+            };
+            let found = detector.details(&Series::new(&values), 319..320).expect("counts");
+            found[0].expect("judged")
+        };
+        // delta: the standard error of the mean comes from φ.
+        let found = with(Method::Delta, Compat::Corrected);
+        let tau = phi + phi / information * mean;
+        let sd = (4.0 / 9.0 * mean.cbrt() * tau).sqrt();
+        let bound = (mean.powf(2.0 / 3.0) + normal::upper_quantile(0.01) * sd).powf(1.5);
+        assert!((found.mean - mean).abs() < 1e-7 && (found.phi - phi).abs() < 1e-7, "{found:?}");
+        assert!((found.bound - bound).abs() < 1e-6, "{} {bound}", found.bound);
+        assert!((with(Method::Delta, Compat::R).bound - bound).abs() > 1e-3);
+        // nb_plugin: the score is in counts.
+        let found = with(Method::NbPlugin, Compat::Corrected);
+        let bound = negative_binomial::upper_quantile(0.01, mean, phi).expect("small");
+        assert_eq!(found.bound, bound);
+        assert!((found.score - (17.0 - mean) / (bound - mean)).abs() < 1e-7);
+        assert!((with(Method::NbPlugin, Compat::R).score - found.score).abs() > 1e-2);
+    }
+
+    #[test]
+    fn a_steep_trend_is_followed_as_far_as_counts_were_seen() {
+        let values: Vec<f64> = (0..300).map(|t| f64::exp(0.02 * f64::from(t)).round()).collect();
+        let mean = |compat| {
+            let detector = Farrington { compat, reweight_above: None, ..Farrington::default() };
+            detector.details(&Series::new(&values), 299..300).expect("counts")[0]
+                .expect("judged")
+                .mean
+        };
+        // The newest week of the baseline is 27 before: e^(0.02·272) = 230.
+        assert!((mean(Compat::Corrected) - 230.0).abs() < 1.0, "{}", mean(Compat::Corrected));
+        assert!(mean(Compat::R) < 150.0, "R drops the trend: {}", mean(Compat::R));
+    }
+
+    #[test]
+    fn waves_follow_a_season_without_steps() {
+        let season = |t: f64| (3.0 + 0.8 * (t * TAU / 52.0).sin()).exp();
+        let values: Vec<f64> = (0..320).map(|t| season(f64::from(t)).round()).collect();
+        let off = |waves| {
+            let detector = Farrington { waves, ..Farrington::default() };
+            let found = detector.details(&Series::new(&values), 268..320).expect("counts");
+            let means = found.iter().map(|d| d.as_ref().expect("judged").mean);
+            means
+                .zip(268..)
+                .map(|(m, t)| (m / season(f64::from(t)) - 1.0).abs())
+                .fold(0.0, f64::max)
+        };
+        assert!(off(1) < 0.02 && off(1) < 0.5 * off(0), "{} {}", off(1), off(0));
     }
 }

@@ -7,6 +7,7 @@ mod exceedance;
 mod farrington;
 mod farrington_classic;
 mod nowcast;
+mod onset;
 mod outbreakp;
 mod reference;
 mod rki;

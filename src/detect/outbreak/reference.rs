@@ -22,6 +22,16 @@ pub(super) fn years_before(series: &Series<'_>, at: usize, back: usize) -> Optio
     dates[..at].binary_search(&day).ok()
 }
 
+/// Years since some new year at period `at`: by its date, or by its position where there are no dates.
+pub(super) fn part_of_year(series: &Series<'_>, at: usize) -> f64 {
+    /// Mean days of a year.
+    const YEAR: f64 = 365.2425;
+    match series.dates {
+        Some(dates) => f64::from((dates[at] - Date::constant(2000, 1, 1)).get_days()) / YEAR,
+        None => at as f64 / series.periods_per_year as f64,
+    }
+}
+
 /// The same day `back` years before; 29 February becomes 1 March.
 fn year_before(date: Date, back: usize) -> Option<Date> {
     let year = date.year().checked_sub(i16::try_from(back).ok()?)?;

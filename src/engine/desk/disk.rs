@@ -42,6 +42,12 @@ impl Desk {
             open_letters: backlogs.iter_mut().map(open).collect(),
             disk_bytes: bytes(&self.data),
             businesses: self.index().sizes().1,
+            silence_max_ms: self
+                .index()
+                .feeds()
+                .iter()
+                .map(|f| f.rhythm.silence_max_ms())
+                .collect(),
         }
     }
 }

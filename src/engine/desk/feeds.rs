@@ -8,11 +8,11 @@ use crate::{
         index::FeedNow,
         view::{
             DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView,
-            PartitionRow, SinkRow, Text,
+            PartitionRow, SinkRow, Text, WalkRow,
         },
     },
     feed::FeedSpec,
-    model::{alert::State, time::DAY_MS},
+    model::alert::State,
     store::{
         alerts,
         dead_letters::{DeadLetters, Filter, Place, Stored},
@@ -21,8 +21,6 @@ use crate::{
 
 /// Records that a feed's page shows.
 const LATEST: u64 = 20;
-/// A feed that brought nothing for so long has stalled; the Prometheus rules say the same.
-const STALLED_MS: i64 = 2 * DAY_MS;
 
 /// Which refused records.
 #[derive(Debug, Clone, Default)]
@@ -122,14 +120,21 @@ impl Desk {
         let index = self.index();
         let (status, reason) = match health {
             Health::Ready => ("ok", None),
-            Health::Recovering => ("recovering", None),
+            Health::Recovering(_) => ("recovering", None),
             Health::Stopped(why) => ("stopped", Some(why.clone())),
         };
-        let silent = index.feeds().iter().filter(|f| f.last_arrival_ms.is_none());
+        let silent = index.feeds().iter().filter(|f| f.rhythm.last_ms().is_none());
         let (records, businesses) = index.sizes();
         Ok(HealthView {
             status: status.to_owned(),
             reason,
+            recovering: match health {
+                Health::Recovering(walk) => {
+                    let percent = walk.percent();
+                    Some(WalkRow { records: walk.rows, of: walk.of, percent })
+                }
+                Health::Ready | Health::Stopped(_) => None,
+            },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rules: self.plan.rules.len() as u64,
             feeds: self.specs.len() as u64,
@@ -169,9 +174,10 @@ impl Desk {
             },
             watermark: now.watermark_ms.map(at),
             last_event_at: now.events_ms.map(|(_, last)| at(last)),
-            last_arrival_at: now.last_arrival_ms.map(at),
+            last_arrival_at: now.rhythm.last_ms().map(at),
             lag_seconds: now.watermark_ms.map(|w| (now_ms - w) as f64 / 1_000.0),
-            stalled: now.last_arrival_ms.is_some_and(|ms| now_ms - ms > STALLED_MS),
+            silence_max_seconds: now.rhythm.silence_max_ms() / 1_000,
+            stalled: now.rhythm.has_stalled(now_ms),
             idle: !now.partitions.is_empty() && now.partitions.values().all(|p| p.idle),
             partitions: partitions.collect(),
             delay: now

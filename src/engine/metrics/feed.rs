@@ -44,6 +44,7 @@ pub(super) struct Feed {
     watermark: Gauge,
     last_event: Gauge,
     last_arrival: Gauge,
+    silence_max: Gauge,
     lateness: Histogram,
     idle: IntGauge,
     unattributed: IntCounter,
@@ -81,6 +82,11 @@ pub(super) fn feeds(make: &Maker, pipeline: &Pipeline) -> Vec<Feed> {
         "When records arrived last; 0 before the first ones.",
         &["feed"],
     );
+    let silence_max = make.float_gauges(
+        "forewarn_feed_silence_limit_seconds",
+        "For how long nothing may arrive: two days, or twice the longest silence but one so far.",
+        &["feed"],
+    );
     let lateness = make.histograms(
         "forewarn_feed_lateness_seconds",
         "Arrival minus event time of records.",
@@ -113,6 +119,7 @@ pub(super) fn feeds(make: &Maker, pipeline: &Pipeline) -> Vec<Feed> {
             watermark: watermark.with_label_values(&[name]),
             last_event: last_event.with_label_values(&[name]),
             last_arrival: last_arrival.with_label_values(&[name]),
+            silence_max: silence_max.with_label_values(&[name]),
             lateness: lateness.with_label_values(&[name]),
             idle: idle.with_label_values(&[name]),
             unattributed: unattributed.with_label_values(&[name, "no_valid_code"]),
@@ -157,6 +164,11 @@ impl Feed {
         if let Some(counter) = self.dead_letters.get(&class) {
             counter.inc();
         }
+    }
+
+    /// Nothing may arrive for so long.
+    pub(super) fn may_be_silent(&self, silence_ms: i64) {
+        self.silence_max.set(seconds(silence_ms));
     }
 
     /// So many letters are open; where that is not known, what was known stays.

@@ -28,14 +28,14 @@ use std::{
 };
 
 use prometheus::{
-    Encoder, Histogram, HistogramTimer, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramTimer, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use self::{
     alert::Alerts,
     feed::Feed,
     http::Http,
-    maker::{Maker, whole},
+    maker::{Maker, seconds, whole},
     rule::{Rule, Totals},
     sink::Sinks,
     source::Sources,
@@ -86,6 +86,7 @@ pub struct Metrics {
     evaluation: Histogram,
     http: Http,
     businesses: IntGauge,
+    clock: Gauge,
     series: IntGauge,
 }
 
@@ -98,6 +99,8 @@ pub struct Outside {
     pub disk_bytes: u64,
     /// Businesses that records have named.
     pub businesses: usize,
+    /// For how long each feed may be silent.
+    pub silence_max_ms: Vec<i64>,
 }
 
 impl Metrics {
@@ -135,6 +138,10 @@ impl Metrics {
             evaluation: evaluation.with_label_values::<&str>(&[]),
             http: Http::new(&make),
             businesses: make.gauge("forewarn_entities", "Businesses that records have named."),
+            clock: make.float_gauge(
+                "forewarn_clock_timestamp_seconds",
+                "The present as the engine has it: the machine's, in a demo that of the province.",
+            ),
             series: make.gauge("forewarn_metric_series", "Series on this page."),
             registry: make.0,
         }
@@ -258,9 +265,18 @@ impl Metrics {
         self.http.following()
     }
 
-    /// All of it in the text format 0.0.4; `waiting` of at most `capacity` requests wait for the engine.
+    /// All of it in the text format 0.0.4 at `now_ms`; `waiting` of at most `capacity` requests wait for the engine.
     #[must_use]
-    pub fn text(&self, outside: &Outside, waiting: usize, capacity: usize) -> String {
+    pub fn text(
+        &self,
+        outside: &Outside,
+        now_ms: i64,
+        (waiting, capacity): (usize, usize),
+    ) -> String {
+        for (feed, silence_ms) in self.feeds.iter().zip(&outside.silence_max_ms) {
+            feed.may_be_silent(*silence_ms);
+        }
+        self.clock.set(seconds(now_ms));
         for (feed, open) in self.feeds.iter().zip(&outside.open_letters) {
             feed.waiting_letters(*open);
         }

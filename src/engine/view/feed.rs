@@ -24,7 +24,9 @@ pub struct FeedRow {
     pub last_arrival_at: Option<String>,
     /// How far the watermark is behind the present, seconds.
     pub lag_seconds: Option<f64>,
-    /// It brought something once, and nothing for two days.
+    /// For how long it may be silent, seconds: two days, or twice the longest silence but one that it has had.
+    pub silence_max_seconds: i64,
+    /// It brought something once, and nothing for longer than it may be silent.
     pub stalled: bool,
     /// All its partitions are silent: nothing comes, and it holds nothing back.
     pub idle: bool,
@@ -163,6 +165,9 @@ pub struct HealthView {
     pub status: String,
     /// Why it has stopped.
     pub reason: Option<String>,
+    /// How far the log is walked, while it is recovering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovering: Option<WalkRow>,
     /// Version of forewarn.
     pub version: String,
     /// Rules in use.
@@ -179,6 +184,17 @@ pub struct HealthView {
     pub businesses: u64,
     /// Sinks on the network.
     pub sinks: Vec<SinkRow>,
+}
+
+/// How far the log is walked on start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WalkRow {
+    /// Records so far.
+    pub records: u64,
+    /// Records in the log.
+    pub of: u64,
+    /// The same in percent.
+    pub percent: u64,
 }
 
 /// A sink on the network.

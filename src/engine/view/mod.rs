@@ -14,7 +14,7 @@ pub use alert::{
 };
 pub use feed::{
     DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView, PartitionRow,
-    SinkRow,
+    SinkRow, WalkRow,
 };
 pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
 pub use rule::{

@@ -3,7 +3,11 @@
 use super::Builder;
 use crate::{
     model::yaml::Spanned,
-    rule::{file::RuleFile, message::Template, plan::AlertPlan},
+    rule::{
+        file::RuleFile,
+        message::Template,
+        plan::{AlertPlan, ContextColumn},
+    },
 };
 
 impl Builder<'_> {
@@ -13,7 +17,8 @@ impl Builder<'_> {
         let template =
             |t: &Option<Spanned<String>>| t.as_ref().and_then(|t| Template::parse(&t.value).ok());
         let messages = (template(&a.message.zh), template(&a.message.en));
-        let mut columns: Vec<(String, usize)> = Vec::new();
+        let keys: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
+        let mut columns: Vec<ContextColumn> = Vec::new();
         let mut add = |name: &str| {
             let own = schema.position(name);
             // `{ucc_name}`: what people call a key column, from the column the feed names for it.
@@ -23,9 +28,13 @@ impl Builder<'_> {
                 schema.names.iter().find(|(k, _)| *k == key).map(|(_, n)| *n)
             };
             if let Some(i) = own.or_else(alias)
-                && !columns.iter().any(|(n, _)| n == name)
+                && !columns.iter().any(|c| c.name == name)
+                && !keys.contains(&name)
             {
-                columns.push((name.to_owned(), i));
+                let named = schema.names.iter().find(|(_, n)| *n == i);
+                let key = named.map(|(k, _)| schema.columns[*k].name.clone());
+                let of_key = key.filter(|k| keys.contains(&k.as_str()));
+                columns.push(ContextColumn { name: name.to_owned(), column: i, of_key });
             }
         };
         a.group.iter().for_each(|g| add(&g.value));
@@ -33,8 +42,6 @@ impl Builder<'_> {
         for t in [&messages.0, &messages.1].into_iter().flatten() {
             t.names().for_each(|(name, _)| add(name));
         }
-        let keys: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
-        columns.retain(|(n, _)| !keys.contains(&n.as_str()));
         AlertPlan {
             hold_ms: a.hold_ms,
             keep_ms: a.keep_ms,

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, key::Key};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    key::Key,
+};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -104,8 +108,13 @@ impl Browser {
         self.page.execute(&script, Vec::new()).await.unwrap_or_else(|e| panic!("{script}: {e}"))
     }
 
+    /// Presses keys one after another, wherever the keyboard is.
     pub(crate) async fn press(&self, keys: &str) {
-        self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+        let actions =
+            keys.chars().fold(KeyActions::new("keyboard".to_owned()), |actions, value| {
+                actions.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+            });
+        self.page.perform_actions(actions).await.unwrap_or_else(|e| panic!("{keys}: {e}"));
     }
 
     pub(crate) async fn escape(&self) {
@@ -115,6 +124,20 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         let found = self.page.find(Locator::Css(css)).await;
         found.unwrap_or_else(|e| panic!("{css}: {e}")).click().await.unwrap();
+    }
+
+    /// Clicks what leads to another page, and waits until that page is there.
+    #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+    pub(crate) async fn follow(&self, css: &str) {
+        let before = self.page.find(Locator::Css("html")).await.unwrap();
+        self.click(css).await;
+        let start = Instant::now();
+        // The driver asks a page that is loading after it has loaded.
+        while !before.tag_name().await.is_err_and(|e| e.is_stale_element_reference()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "{css} leads nowhere");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.wait("the page has loaded", "document.readyState === 'complete'").await;
     }
 
     /// The text that is seen of the first element; of the next page's, if a page goes away meanwhile.

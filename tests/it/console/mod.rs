@@ -2,6 +2,7 @@
 
 mod browser;
 mod feeds;
+mod latency;
 mod letters;
 mod live;
 mod pages;

@@ -58,31 +58,30 @@ async fn sheets_are_legible_light_and_dark_wide_and_narrow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "depends on when the browser has redrawn"]
 async fn everything_is_one_click_away_without_a_script() {
     let Some(browser) = Browser::open("zh-CN", false).await else { return };
     let (_house, engine) = loaded();
     open(&browser, &engine, "/rules?is=firing").await;
     assert_eq!(browser.count("tbody tr").await, 1);
-    browser.click("td.title a").await;
+    browser.follow("td.title a").await;
     assert_eq!(browser.text("h1").await, "工单激增");
-    browser.click(".facts a[href='/feeds/orders']").await;
+    browser.follow(".facts a[href='/feeds/orders']").await;
     assert_eq!(browser.text("h1").await, "工单");
-    browser.click("a[href='/rules/order_surge']").await;
-    browser.click("td.title a").await;
-    browser.click(".facts a[href^='/subjects/']").await;
+    browser.follow("a[href='/rules/order_surge']").await;
+    browser.follow("td.title a").await;
+    browser.follow(".facts a[href^='/subjects/']").await;
     assert!(browser.text("h1").await.starts_with("样例2"));
-    browser.click(".records a[href='/feeds/visits']").await;
-    browser.click(".classes a").await;
+    browser.follow(".records a[href='/feeds/visits']").await;
+    browser.follow(".classes a").await;
     assert_eq!(browser.count("tbody tr").await, 1);
-    browser.click("td.title a").await;
+    browser.follow("td.title a").await;
     assert!(browser.text("pre.yaml").await.contains("soon"));
-    browser.click("nav a[href='/subjects']").await;
+    browser.follow("nav a[href='/subjects']").await;
     browser.click("#q").await;
     browser.press(&code(21).to_lowercase()).await;
-    browser.click(".search button").await;
+    browser.follow(".search button").await;
     assert_eq!(browser.text("h1").await, "样例21号有限公司");
-    browser.click("a.language").await;
+    browser.follow("a.language").await;
     assert!(browser.text(".card").await.contains("check passes"));
     browser.close().await;
 }

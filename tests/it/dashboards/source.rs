@@ -339,7 +339,7 @@ fn feeds() -> Dashboard {
                 ],
                 "s",
                 &[(
-                    "time() - max by (feed) (forewarn_feed_watermark_timestamp_seconds{$f} > 0)",
+                    "scalar(max(forewarn_clock_timestamp_seconds{$f})) - max by (feed) (forewarn_feed_watermark_timestamp_seconds{$f} > 0)",
                     "{{feed}}",
                 )],
             ),
@@ -348,7 +348,7 @@ fn feeds() -> Dashboard {
                 ["当前时间减最近的事件时间。", "Now minus the latest event time."],
                 "s",
                 &[(
-                    "time() - max by (feed) (forewarn_feed_last_event_timestamp_seconds{$f} > 0)",
+                    "scalar(max(forewarn_clock_timestamp_seconds{$f})) - max by (feed) (forewarn_feed_last_event_timestamp_seconds{$f} > 0)",
                     "{{feed}}",
                 )],
             ),
@@ -357,7 +357,7 @@ fn feeds() -> Dashboard {
                 ["多久没有收到该数据源的数据。", "For how long nothing has arrived."],
                 "s",
                 &[(
-                    "time() - max by (feed) (forewarn_feed_last_arrival_timestamp_seconds{$f} > 0)",
+                    "scalar(max(forewarn_clock_timestamp_seconds{$f})) - max by (feed) (forewarn_feed_last_arrival_timestamp_seconds{$f} > 0)",
                     "{{feed}}",
                 )],
             ),

@@ -14,6 +14,7 @@ pub(super) fn run(case: &Case, check: &mut Check) -> Result<(), String> {
     let above: f64 = case.setting("weightsThreshold")?;
     let (cases, periods) = case.setting("limit54")?;
     let detector = Farrington {
+        waves: 0,
         years: case.setting("b")?,
         half_window: case.setting("w")?,
         periods: case.setting("noPeriods")?,

@@ -15,6 +15,7 @@ const changed = new Set();
 const fresh = new Set();
 let old = false;
 let busy = false;
+let reading = false;
 
 function announce() {
   const news = document.getElementById("news");
@@ -61,28 +62,54 @@ async function refresh() {
       if (!put(row) && row.hasAttribute("data-in")) fresh.add(row.dataset.alert);
     }
   }
-  busy = false;
   // An empty list has nothing that could move.
-  if (fresh.size > 0 && !document.querySelector("#list tbody tr")) await show();
-  else announce();
+  if (fresh.size > 0 && !document.querySelector("#list tbody tr")) await read();
+  announce();
+  busy = false;
+  // What came while the list was read.
+  if (changed.size > 0 && !old) refresh();
 }
 
-/** Reads the first page of the list anew and marks what was not there before. */
-export async function show() {
-  if (!list() || (fresh.size === 0 && !old)) return;
+/** Puts a list in the place of the one before; what stands in the search field, and the keyboard there, stay. */
+function replace(next) {
+  const before = list();
+  const fold = before.querySelector("details.fold");
+  const search = before.querySelector("form.search");
+  const typing = document.activeElement.id === "q";
+  next.querySelector("details.fold").open = fold.open;
+  next.querySelector("form.search").replaceWith(search);
+  before.replaceWith(next);
+  if (typing) document.getElementById("q").focus({ preventScroll: true });
+}
+
+/** Reads the first page of the list anew and marks what was not there before. Once at a time; whether it was read. */
+async function read() {
+  if (reading) return false;
+  reading = true;
+  const shown = Array.from(fresh);
+  const seen = Array.from(changed);
+  const wasOld = old;
+  old = false;
   const found = await fragment(list().dataset.list);
-  if (!found || found.length === 0) return;
-  const folded = document.querySelector("details.fold");
-  const open = !folded || folded.open;
-  list().replaceWith(found[0]);
-  document.querySelector("details.fold").open = open;
-  for (const id of fresh) {
+  reading = false;
+  if (!found || found.length === 0) {
+    old = old || wasOld;
+    return false;
+  }
+  replace(found[0]);
+  for (const id of shown) {
     const row = document.getElementById(`alert-${id}`);
     if (row) row.classList.add("fresh");
+    fresh.delete(id);
   }
-  fresh.clear();
-  changed.clear();
-  old = false;
+  seen.forEach((id) => changed.delete(id));
+  return true;
+}
+
+/** Shows what is new, because the reader wants to see it: from there the keys go on. */
+export async function show() {
+  if (!list() || (fresh.size === 0 && !old)) return;
+  if (!(await read())) return;
   announce();
   window.scrollTo(0, 0);
   const first = document.querySelector("tr.fresh a");

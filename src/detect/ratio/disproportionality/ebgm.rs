@@ -20,6 +20,10 @@ use crate::detect::{
 /// Pairs of subject and topic reported out of proportion, where the prior is learnt from all pairs: most have ratios near 1,
 /// some far above.
 ///
+/// # Parameters
+/// - `min_count`, `lower_limit_above` — when the pair alarms, see [`Disproportionality`](super::Disproportionality) with
+///   `measure` `ebgm`. The prior is an argument: [`fit`](super::prior::fit) learns it, or it is given.
+///
 /// # When it misleads
 /// The prior needs a few hundred pairs. Where many pairs are truly linked the prior widens and shrinks less. It is refitted
 /// each run, so a pair's value may move although its own counts do not.

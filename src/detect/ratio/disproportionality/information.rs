@@ -13,6 +13,10 @@ use crate::detect::math::{
 /// # What it finds
 /// As [`shrinkage`]; kept because a lower limit above 0 of this form is what many systems use.
 ///
+/// # Parameters
+/// - `min_count`, `lower_limit_above` — when the pair alarms, see [`Disproportionality`](super::Disproportionality) with
+///   `measure` `ic_bcpnn`.
+///
 /// # When it misleads
 /// Its limits are normal ones around a skew distribution: too wide below for counts under 5.
 ///
@@ -53,6 +57,10 @@ pub fn bcpnn(pair: &Pair) -> Information {
 /// # What it finds
 /// Pairs of subject and topic reported out of proportion; the default, because one formula serves all counts: a pair with
 /// one report where 0.01 were expected scores 1.6, not 6.6.
+///
+/// # Parameters
+/// - `min_count`, `lower_limit_above` — when the pair alarms, see [`Disproportionality`](super::Disproportionality) with
+///   `measure` `ic_shrink`.
 ///
 /// # When it misleads
 /// As every disproportionality: masking by notorious pairs, duplicates of one report, and topics that only exist for one

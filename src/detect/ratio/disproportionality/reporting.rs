@@ -8,6 +8,10 @@ use crate::detect::math::normal;
 /// # What it finds
 /// Pairs of subject and topic (enterprise and complaint, product and defect) reported out of proportion.
 ///
+/// # Parameters
+/// - `min_count`, `lower_limit_above` — when the pair alarms, see [`Disproportionality`](super::Disproportionality) with
+///   `measure` `prr` or `ror`.
+///
 /// # When it misleads
 /// Both have no limit where a cell is empty, and huge values with one or two reports: prefer the shrinkage information
 /// component. A subject with one notorious topic hides its others (masking). It is a ratio of reports, not a risk.
