@@ -23,6 +23,8 @@ struct Detection {
     key: &'static [&'static str],
     /// YAML of the series.
     series: &'static str,
+    /// Days of a period, which is judged every day.
+    width: i64,
     /// Value and population of one record.
     counts: fn(&Row) -> (f64, f64),
     population: Option<&'static str>,
@@ -47,6 +49,7 @@ impl Default for Detection {
             id: "",
             key: &["firm"],
             series: "value: count(*)",
+            width: 1,
             counts: |_| (1.0, 0.0),
             population: None,
             detector: ("ears", json!({})),
@@ -115,6 +118,7 @@ fn detections() -> Vec<Detection> {
             exclude: Some((3, 6)),
             ..Detection::default()
         },
+        Detection { id: "d7", width: 3, detector: bayes(2), ..Detection::default() },
     ]
 }
 
@@ -129,7 +133,11 @@ impl Detection {
             named(&self.detector)
         );
         let chart = self.chart.map(|(baseline, run)| format!(", baseline: {baseline}, run: {run}"));
-        text += &format!("series: {{{series}, period: day{}}}\n", chart.unwrap_or_default());
+        text += &format!(
+            "series: {{{series}, period: {}d, every: 1d{}}}\n",
+            self.width,
+            chart.unwrap_or_default()
+        );
         if let Some(fallback) = &self.fallback {
             text += &format!("fallback: {}\n", named(fallback));
         }
@@ -198,16 +206,23 @@ impl Detection {
             let (value, population) = (self.counts)(row);
             *cell = (cell.0 + value, cell.1 + population);
         }
-        let all: BTreeSet<i64> = days.values().flat_map(BTreeMap::keys).copied().collect();
+        let width = self.width;
+        let ends = |day: &i64| *day..*day + width;
+        let all: BTreeSet<i64> = days.values().flat_map(BTreeMap::keys).flat_map(ends).collect();
         let begins = day_number(case.settings.start.date());
         let excluded =
             |day: i64| self.exclude.is_some_and(|(a, b)| (begins + a..=begins + b).contains(&day));
         let mut lines = Vec::new();
-        for day in all.into_iter().filter(|day| *day >= first) {
+        // The last day of each period.
+        for day in all.into_iter().filter(|day| *day - width + 1 >= first) {
             let mut told: Vec<Told<'_>> = Vec::new();
             let mut quiet: Vec<&Vec<&str>> = Vec::new();
             for (key, of_key) in &days {
-                let Some(now) = of_key.get(&day) else {
+                let period = |last: i64| {
+                    let in_it = of_key.range(last - width + 1..=last).map(|(_, cell)| *cell);
+                    in_it.reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+                };
+                let Some(now) = period(day) else {
                     let mut baseline = (day - self.reach as i64).max(first)..day;
                     if day - first >= self.reach as i64 && baseline.any(|d| of_key.contains_key(&d))
                     {
@@ -215,16 +230,17 @@ impl Detection {
                     }
                     continue;
                 };
-                let at = |d: i64| of_key.get(&d).copied().unwrap_or_default();
+                let at = |d: i64| period(d).unwrap_or_default();
                 let value = |d: i64| if d < day && excluded(d) { f64::NAN } else { at(d).0 };
-                let values: Vec<f64> = (first..=day).map(value).collect();
-                let people: Vec<f64> = (first..=day).map(|d| at(d).1).collect();
+                let backs = (0..=(day - width + 1 - first) / width).rev();
+                let values: Vec<f64> = backs.clone().map(|b| value(day - b * width)).collect();
+                let people: Vec<f64> = backs.map(|b| at(day - b * width).1).collect();
                 let people = self.population.map(|_| people.as_slice());
                 let own = Self::ask(&self.detector, self.chart, &values, people);
                 let judged = own.or_else(|| {
                     self.fallback.as_ref().and_then(|f| Self::ask(f, None, &values, people))
                 });
-                told.push((key, *now, judged));
+                told.push((key, now, judged));
             }
             let q = self.adjusted(&told, &quiet);
             for ((key, (value, population), judged), q) in told.into_iter().zip(q) {
@@ -255,7 +271,7 @@ impl Detection {
                 lines.push(Line {
                     rule: self.id.into(),
                     key: Value::Object(columns.collect()).to_string(),
-                    window: (instant(&tz, day * DAY_MS), end),
+                    window: (instant(&tz, (day - width + 1) * DAY_MS), end),
                     severity: if judged.score.is_some_and(|s| s > 1.0) { "high" } else { "low" }
                         .into(),
                     open: end > last_ms,
