@@ -340,7 +340,7 @@ impl Dense {
         move |key| u64::from(end.rows_since(start, key))
     }
 
-    /// See [`super::Slice::states`].
+    /// See [`super::Asked::states`].
     pub(super) fn states(
         &self,
         plan: &SlicePlan,
