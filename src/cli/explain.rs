@@ -123,6 +123,9 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
 
 fn stored(args: &Explain, id: &str) -> anyhow::Result<Value> {
     let path = args.data.join("forewarn.db");
+    if !path.exists() {
+        bail!("there is no alert store {}: name its directory with --data", path.display());
+    }
     let reader =
         AlertReader::open(&path).with_context(|| format!("alert store {}", path.display()))?;
     match reader.alert(id)? {
