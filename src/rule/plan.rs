@@ -119,7 +119,7 @@ pub enum Read {
 pub struct Term {
     /// As SQL.
     pub text: String,
-    /// Over the value schema.
+    /// Over the value schema; of instant rules over the feed's rows.
     pub holds: Expression,
     /// Where it compares: what stands left and right of the operator, and the operator.
     pub sides: Option<(Expression, String, Expression)>,

@@ -11,12 +11,11 @@ pub(super) fn section(detail: &AlertDetail, l: Language) -> Markup {
     html! {
         section aria-labelledby="why" {
             h2 #why { (words::WHY.of(l)) }
-            @if !detail.terms.is_empty() {
-                (terms(&detail.terms, l))
-            } @else if single {
+            @if !detail.terms.is_empty() { (terms(&detail.terms, l)) }
+            @if single {
                 p.lead { (words::SINGLE_RECORD.of(l)) }
                 (says(detail, l))
-            } @else {
+            } @else if detail.terms.is_empty() {
                 p.lead { (words::NO_TERMS.of(l)) }
             }
             @if !single && !detail.measures.is_empty() { (measures(detail, l)) }

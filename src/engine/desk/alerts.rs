@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -180,7 +181,10 @@ impl Desk {
         let rest: Rest = body(&alert.id, &kept)?;
         let file = self.rule(&alert.rule);
         let planned = self.planned(&alert.rule).filter(|(_, plan)| plan.version == alert.version);
-        let terms = planned.map_or_else(Vec::new, |(_, plan)| terms(plan, &alert.values));
+        let terms = match planned {
+            Some((_, plan)) => self.terms(plan, &alert)?,
+            None => Vec::new(),
+        };
         Ok(Some(AlertDetail {
             episode: rest.episode,
             terms,
@@ -259,6 +263,19 @@ impl Desk {
         })
     }
 
+    /// Each condition with what stands on its sides: in the values told, or in the record itself, as it is now.
+    fn terms(&self, plan: &RulePlan, alert: &AlertRow) -> Result<Vec<TermRow>, Error> {
+        let batch = match (&plan.instant, &alert.record) {
+            (Some(instant), Some(record)) => self.record_row(instant.feed, record)?,
+            _ => {
+                let value = |n: &str| alert.values.get(n).cloned().unwrap_or(Value::Null);
+                let row: Vec<Value> = plan.value_names().map(value).collect();
+                row_from_values(&plan.value_schema, &row)
+            }
+        };
+        Ok(batch.map_or_else(Vec::new, |batch| term_rows(&plan.terms, &batch)))
+    }
+
     fn history(&self, id: &str) -> Result<Vec<Revision>, Error> {
         #[derive(Deserialize)]
         struct One {
@@ -332,16 +349,12 @@ fn corrupt(id: &str, source: serde_json::Error) -> Error {
     Error::Store(crate::store::alerts::Error::Body { path, id: id.to_owned(), source })
 }
 
-/// Each condition of `when` with what stands on its sides.
-fn terms(plan: &RulePlan, values: &Map<String, Value>) -> Vec<TermRow> {
-    let row: Vec<Value> =
-        plan.value_names().map(|n| values.get(n).cloned().unwrap_or(Value::Null)).collect();
-    let Some(batch) = row_from_values(&plan.value_schema, &row) else { return Vec::new() };
-    let value = |e: &crate::model::expression::Expression| {
-        value_at(&evaluate_rows(e.as_ref(), &batch).0, 0)
-    };
+/// Each of the conditions with what stands on its sides in the only row of `batch`.
+fn term_rows(terms: &[Term], batch: &RecordBatch) -> Vec<TermRow> {
+    let value =
+        |e: &crate::model::expression::Expression| value_at(&evaluate_rows(e.as_ref(), batch).0, 0);
     let term = |term: &Term| {
-        let (result, _) = evaluate_rows(term.holds.as_ref(), &batch);
+        let (result, _) = evaluate_rows(term.holds.as_ref(), batch);
         let sides = term.sides.as_ref();
         TermRow {
             sql: term.text.clone(),
@@ -352,7 +365,7 @@ fn terms(plan: &RulePlan, values: &Map<String, Value>) -> Vec<TermRow> {
             limit: sides.map(|(.., right)| value(right)),
         }
     };
-    plan.terms.iter().map(term).collect()
+    terms.iter().map(term).collect()
 }
 
 /// Every value with its definition, in the alert's order.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use serde_json::Value;
 
 use super::{Desk, Error};
@@ -192,6 +193,20 @@ impl Desk {
             lookup::record(&versions, spec, &self.zone)
         };
         Ok(asked.iter().zip(&arrivals).map(one).collect())
+    }
+
+    /// The version of a record that counts, as one row; `None` where the log holds no such record.
+    pub(super) fn record_row(&self, feed: usize, id: &str) -> Result<Option<RecordBatch>, Error> {
+        let spec = &self.specs[feed];
+        let arrivals = self.index().versions(spec.name(), id);
+        let rows = self.rows(&arrivals)?;
+        let index = self.index();
+        let is_it = |r: &&LoggedRow| {
+            r.feed == feed && r.id(&spec.schema) == id && !index.is_refused(r.arrival)
+        };
+        let versions: Vec<&LoggedRow> = rows.iter().filter(is_it).collect();
+        let winner = lookup::winner(&versions, &spec.schema);
+        Ok(winner.map(|row| row.batch.slice(row.row, 1)))
     }
 
     /// The records that these rows are versions of, each once.

@@ -33,12 +33,19 @@ impl Builder<'_> {
             values.push((name.to_owned(), self.bind(&expr, &meant.rows, &Sql::bare(name))?));
         }
         let severity = self.ladder(file, meant, &meant.rows)?;
+        let mut terms = Vec::new();
+        for (sql, expr) in [(&file.filter, &meant.filter), (&file.when, &meant.when)] {
+            if let (Some(sql), Some(expr)) = (sql, expr) {
+                terms.extend(self.terms(expr, &meant.rows, sql)?);
+            }
+        }
         let fields: Vec<Field> =
             values.iter().map(|(n, e)| Field::new(n, e.data_type().clone(), true)).collect();
         Ok(RulePlan {
             feeds: vec![feed],
             value_texts: fields.iter().map(name_text).collect(),
             value_schema: Arc::new(Schema::new(fields)),
+            terms,
             severity,
             instant: Some(InstantPlan { feed, filter, keying, values }),
             ..self.plain(file, feed, space)

@@ -14,14 +14,14 @@ mod window;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::{common::DFSchema, logical_expr::Expr};
+use datafusion::{common::DFSchema, logical_expr::Expr, sql::unparser::expr_to_sql};
 
 use self::{shared::FeedBuilder, slices::SliceBuilder};
 use super::{
     compiled::Compiled,
     expr::Compiler,
     file::{Kind, RuleFile, Status},
-    plan::{Plan, RulePlan},
+    plan::{Plan, RulePlan, Term},
     scope::{Resolved, resolve, rows_of},
 };
 use crate::{
@@ -198,6 +198,24 @@ impl<'a> Builder<'a> {
 
     fn bind(&self, expr: &Expr, schema: &DFSchema, sql: &Sql) -> Result<Expression, Findings> {
         Compiled::bind(&self.compiler, expr, schema).map_err(|e| vec![planning(sql, &e)])
+    }
+
+    /// The conditions that `and` joins in `condition`, each with what it compares.
+    fn terms(&self, condition: &Expr, over: &DFSchema, sql: &Sql) -> Result<Vec<Term>, Findings> {
+        let term = |term: Expr| {
+            let text = expr_to_sql(&term)
+                .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
+            let holds = self.bind(&term, over, sql)?;
+            let sides = match &term {
+                Expr::BinaryExpr(b) if b.op.supports_propagation() => {
+                    let side = |side: &Expr| self.bind(side, over, sql);
+                    Some((side(&b.left)?, b.op.to_string(), side(&b.right)?))
+                }
+                _ => None,
+            };
+            Ok(Term { text, holds, sides })
+        };
+        Compiler::conjuncts(condition).into_iter().map(term).collect()
     }
 
     fn finish(self, rules: Vec<RulePlan>) -> Plan {

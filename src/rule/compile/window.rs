@@ -12,7 +12,6 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::Expr,
-    sql::unparser::expr_to_sql,
 };
 
 use super::{
@@ -28,9 +27,9 @@ use crate::{
     pane::plan::Link,
     rule::{
         detection::DetectPlan,
-        expr::{Compiler, Growth, aggregate_column, lower_bounds, monotone},
+        expr::{Growth, aggregate_column, lower_bounds, monotone},
         file::{Compare, RuleFile},
-        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan, Term},
+        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan},
         scope::{Resolved, told_fields},
     },
 };
@@ -83,21 +82,7 @@ impl Builder<'_> {
         let value_schema: SchemaRef = Arc::new(Schema::new(values.fields.clone()));
         let over = df_schema(&value_schema)?;
 
-        let mut terms = Vec::new();
-        for term in Compiler::conjuncts(when) {
-            let text = expr_to_sql(&term)
-                .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
-            let holds = self.bind(&term, &over, when_sql)?;
-            let sides = match &term {
-                Expr::BinaryExpr(b) if b.op.supports_propagation() => Some((
-                    self.bind(&b.left, &over, when_sql)?,
-                    b.op.to_string(),
-                    self.bind(&b.right, &over, when_sql)?,
-                )),
-                _ => None,
-            };
-            terms.push(Term { text, holds, sides });
-        }
+        let terms = self.terms(when, &over, when_sql)?;
         let clear = file.clear.as_ref().zip(meant.clear.as_ref());
         let clear = clear.map(|(sql, e)| self.bind(e, &over, sql)).transpose()?;
         let reraise = file.alert.reraise.as_ref().zip(meant.reraise.as_ref());

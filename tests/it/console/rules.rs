@@ -196,3 +196,26 @@ fn hostile_rules_are_text() {
     }
     assert!(get(&engine, "/rules/order_surge", &[]).2.contains("&lt;script&gt;alert(1)"));
 }
+
+#[test]
+fn an_alert_about_one_record_says_which_conditions_that_record_meets() {
+    let (_house, engine) = three_rules();
+    push(
+        &engine,
+        "visits",
+        &[json!({"at": "2026-03-02T09:00:00Z", "no": "V7", "result": "不合格"})],
+    );
+    let (_, _, list) = get(&engine, "/api/v1/alerts?rule=bad_visit", &[]);
+    let id = text_between(&list, "\"id\":\"", "\"");
+    let (_, _, detail) = get(&engine, &format!("/api/v1/alerts/{id}"), &[]);
+    let detail: serde_json::Value = serde_json::from_str(&detail).unwrap();
+    let term = &detail["terms"][0];
+    assert_eq!(detail["terms"].as_array().unwrap().len(), 1, "{detail}");
+    assert_eq!((&term["left"], &term["operator"]), (&json!("result"), &json!("=")), "{term}");
+    assert_eq!((&term["value"], &term["holds"]), (&json!("不合格"), &json!(true)), "{term}");
+    let (_, _, page) = get(&engine, &format!("/alerts/{id}?lang=en"), &[]);
+    assert!(
+        text_between(&page, "<table class=\"terms\">", "</table>").contains("不合格"),
+        "{page}"
+    );
+}
