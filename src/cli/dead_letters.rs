@@ -168,7 +168,9 @@ fn list(args: &List) -> anyhow::Result<ExitCode> {
         }
     }
     let mut err = std::io::stderr().lock();
-    writeln!(err, "{} of {total} letters", total.min(args.limit))?;
+    let shown = total.min(args.limit);
+    let more = if shown < total { format!("; --limit {total} lists all") } else { String::new() };
+    writeln!(err, "{shown} of {total} letters{more}")?;
     if listing.unreadable > 0 {
         writeln!(err, "{} lines cannot be read; a crash cut them off", listing.unreadable)?;
     }

@@ -135,9 +135,9 @@ pub(super) fn hash(specs: &[FeedSpec], rules: &[RuleFile]) -> String {
 }
 
 async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("listen address {} cannot be used", config.listen))?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("listen address {} cannot be used, --listen takes another", config.listen)
+    })?;
     let address = listener.local_addr()?;
     let (handle, mut running) = run::start(parts, tokio::runtime::Handle::current())?;
     let stdin = config.stdin.as_ref().map(|s| s.feed.as_str());

@@ -283,7 +283,8 @@ struct Walked {
 
 /// The address asked for, else the default one, else a free one.
 async fn listen(asked: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
-    let failed = |address| format!("listen address {address} cannot be used");
+    let failed =
+        |address| format!("listen address {address} cannot be used, --listen takes another");
     if let Some(address) = asked {
         return TcpListener::bind(address).await.with_context(|| failed(address.to_string()));
     }
