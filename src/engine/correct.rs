@@ -21,7 +21,8 @@ use crate::{
         store::shard_of,
     },
     rule::{
-        evaluate::{PeerValues, row_values},
+        evaluate::row_values,
+        peers::PeerValues,
         plan::{CompareWith, RulePlan},
     },
 };

@@ -17,7 +17,8 @@ use crate::{
         window::WindowSpec,
     },
     rule::{
-        evaluate::{PeerValues, judge, row_values},
+        evaluate::{judge, row_values},
+        peers::PeerValues,
         plan::RulePlan,
     },
 };

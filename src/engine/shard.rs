@@ -27,8 +27,9 @@ use crate::{
         store::Store,
     },
     rule::{
-        evaluate::{Evaluator, PeerValues},
+        evaluate::Evaluator,
         file::Status,
+        peers::PeerValues,
         plan::{ContextColumn, Plan, RulePlan},
     },
 };
@@ -398,16 +399,14 @@ pub(super) fn signals_of(
     window: Span,
     open: bool,
 ) -> &mut Signals {
-    let same =
-        |s: &mut Signals| s.record.is_none() && (s.rule, s.window, s.open) == (rule, window, open);
-    let at = match finals.last_mut().is_some_and(same) {
-        true => finals.len() - 1,
-        false => {
-            finals.push(Signals::new(rule, window, None, open));
-            finals.len() - 1
-        }
+    let same = |s: &Signals| {
+        s.record.is_none() && (s.rule, s.window, s.open) == (rule, window, open) && !s.is_full()
     };
-    &mut finals[at]
+    if !finals.last().is_some_and(same) {
+        finals.push(Signals::new(rule, window, None, open));
+    }
+    let last = finals.len() - 1;
+    &mut finals[last]
 }
 
 /// The window that ends at the local time `end`, as instants.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::signal::Cause,
     pane::{kept::Piece, prepare::Prepared, store::StoreSize},
-    rule::{control::adjusted, evaluate::PeerValues, plan::Plan},
+    rule::{control::adjusted, peers::PeerValues, plan::Plan},
 };
 
 /// Rows from which on it is worth waking other threads.

@@ -16,7 +16,8 @@ use crate::{
         window::WindowSpec,
     },
     rule::{
-        evaluate::{PeerValues, Verdict, row_values},
+        evaluate::{Verdict, row_values},
+        peers::PeerValues,
         plan::RulePlan,
     },
 };

@@ -138,6 +138,9 @@ pub struct Signal<'a> {
     pub open: bool,
 }
 
+/// Text of values from which on a group of signals is full, bytes.
+const VALUES_MAX: usize = 1 << 30;
+
 /// Signals of one rule and window that became final together: there are millions of them, and they share most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signals {
@@ -169,6 +172,12 @@ impl Signals {
         write(&mut self.values);
         self.keys.push(key);
         self.ends.push((severity, self.values.len() as u32));
+    }
+
+    /// Whether further signals belong into a group of their own, so that places in the text stay within 32 bits.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.values.len() >= VALUES_MAX
     }
 
     /// How many they are.

@@ -122,8 +122,9 @@ impl ColdKeys {
         self.weights.iter().map(of).fold(0.0, f64::max)
     }
 
-    /// Counts one row of a key, of this [`ColdKeys::weight`]; `latest_ms` is the latest event time seen. Returns whether the key is known for the first
-    /// time, and its number if the row goes to the slices now, else [`NO_KEY`]. Keys that turn hot are pushed to `turning`.
+    /// Counts one row of a key, of this [`ColdKeys::weight`]; `latest_ms` is the latest event time seen. Returns whether the
+    /// key is known for the first time, and its number if the row goes to the slices now, else [`NO_KEY`]. Keys that turn hot
+    /// are pushed to `turning`.
     #[inline]
     pub fn count(
         &mut self,

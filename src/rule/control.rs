@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use super::{
     detection::{ControlPlan, DetectPlan, Told},
-    detector::TOLD,
-    evaluate::{Evaluator, PeerValues},
+    detector::{ALARM, P_VALUE, TOLD},
+    evaluate::Evaluator,
+    peers::PeerValues,
     plan::RulePlan,
 };
 use crate::{
@@ -24,9 +25,6 @@ use crate::{
     model::hash::HashedMap,
 };
 
-/// Positions among [`TOLD`].
-const P_VALUE: usize = 3;
-const ALARM: usize = 4;
 /// Behind them until families are put together: the key's family; then its q-value.
 const FAMILY: usize = TOLD.len();
 

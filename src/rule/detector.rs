@@ -21,6 +21,9 @@ use crate::{
 
 /// Names that conditions and messages may use beside the series' own: what a detector tells of a period.
 pub const TOLD: [&str; 5] = ["expected", "upper_bound", "score", "p_value", "alarm"];
+/// Positions among these.
+pub(super) const P_VALUE: usize = 3;
+pub(super) const ALARM: usize = 4;
 /// And what the control of false discoveries adds.
 pub const ADJUSTED: &str = "q_value";
 

@@ -18,7 +18,9 @@ use arrow::{
 use serde_json::Value;
 
 use super::{
+    detector::ALARM,
     file::HistoryOf,
+    peers::PeerValues,
     plan::{Aggregate, CompareWith, Plan, Read, RulePlan},
 };
 use crate::{
@@ -32,7 +34,6 @@ use crate::{
         aggregate::kernel,
         kept::{Found, rows_batch},
         plan::Kernel,
-        slice::NO_KEY,
         store::Store,
     },
 };
@@ -55,14 +56,6 @@ pub struct Verdict {
     pub truth: Truth,
     /// The severity if it fires.
     pub severity: Severity,
-}
-
-/// A peers' compare of one closing window: values by hash of the peers' key.
-#[derive(Debug, Default)]
-pub struct PeerValues {
-    rows: HashedMap<u128, u32>,
-    /// The rule's measures over the peers' rows; the last row is that of peers without any.
-    measures: Vec<ArrayRef>,
 }
 
 /// How the open window of one key grew.
@@ -95,7 +88,7 @@ impl Growth {
 
 /// A row of a window that grows, in one of the rule's slices.
 #[derive(Debug)]
-struct Event {
+pub(super) struct Event {
     /// Position in the rule's slices.
     slice: usize,
     pane: i32,
@@ -104,7 +97,7 @@ struct Event {
 
 /// What the rows of a batch of values are.
 #[derive(Debug, Clone, Copy)]
-enum Rows<'a> {
+pub(super) enum Rows<'a> {
     /// Keys, each with all of its rows.
     Keys(&'a [u32]),
     /// One key after each of its rows; windows that end at `closed_to` or before have all of theirs.
@@ -112,7 +105,7 @@ enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         match self {
             Self::Keys(keys) => keys.len(),
             Self::Growing { events, .. } => events.len(),
@@ -198,7 +191,7 @@ impl Evaluator<'_> {
                     told.columns
                 }
             };
-            unanswered = told.get(4).map_or(0, |alarm| alarm.null_count()) as u64;
+            unanswered = told.get(ALARM).map_or(0, |alarm| alarm.null_count()) as u64;
             columns.extend(told);
             let fields = self.rule.value_schema.fields();
             let lacking = fields.iter().skip(columns.len());
@@ -256,47 +249,8 @@ impl Evaluator<'_> {
         Growth { records: events.into_iter().map(|e| e.found).collect(), verdicts, values }
     }
 
-    /// The rule's measures over peers in each of `windows`, which ascend: for the peer keys of this shard whose hash is in
-    /// `only`, for all of them without it.
-    #[must_use]
-    pub fn peer_values(
-        &mut self,
-        compare: usize,
-        windows: &[Range<i64>],
-        only: Option<&[u128]>,
-    ) -> Vec<PeerValues> {
-        let CompareWith::Peers { space, aggregates, .. } = &self.rule.compares[compare].with else {
-            return windows.iter().map(|_| PeerValues::default()).collect();
-        };
-        let mut keys: Vec<u32> = match only {
-            Some(hashes) => {
-                let interner = self.store.interner(*space);
-                hashes.iter().filter_map(|hash| interner.find(*hash)).collect()
-            }
-            None => aggregates.iter().flat_map(|a| self.store.slice(a.slice).keys()).collect(),
-        };
-        keys.sort_unstable();
-        keys.dedup();
-        let rows: HashedMap<u128, u32> = keys
-            .iter()
-            .enumerate()
-            .map(|(i, k)| (self.store.interner(*space).hash(*k), i as u32))
-            .collect();
-        keys.push(NO_KEY);
-        let columns: Vec<Vec<ArrayRef>> =
-            aggregates.iter().map(|a| self.read_all(a, &keys, windows)).collect();
-        let of_window = |w: usize| {
-            let columns = columns.iter().map(|of| of[w].clone()).collect();
-            let batch = aggregate_batch(self.rule, columns, keys.len());
-            let mut failures = 0;
-            let measures = self.measures(&batch, keys.len(), &mut failures);
-            PeerValues { rows: rows.clone(), measures }
-        };
-        (0..windows.len()).map(of_window).collect()
-    }
-
     /// One aggregate of many keys over each of `windows`, which ascend.
-    fn read_all(
+    pub(super) fn read_all(
         &mut self,
         aggregate: &Aggregate,
         keys: &[u32],
@@ -447,7 +401,12 @@ impl Evaluator<'_> {
         as_type(column, &aggregate.data_type)
     }
 
-    fn measures(&self, aggregates: &RecordBatch, n: usize, failures: &mut u64) -> Vec<ArrayRef> {
+    pub(super) fn measures(
+        &self,
+        aggregates: &RecordBatch,
+        n: usize,
+        failures: &mut u64,
+    ) -> Vec<ArrayRef> {
         let measure = |m: &super::plan::Measure| match m.value.column() {
             Some(c) => aggregates.column(c).clone(),
             None => {
@@ -526,72 +485,6 @@ impl Evaluator<'_> {
                 fixed.iter().map(|column| repeated(column, rows.len())).collect()
             }
         }
-    }
-
-    fn peer_column(
-        &self,
-        peers: Option<&Arc<PeerValues>>,
-        link: usize,
-        measure: usize,
-        rows: Rows<'_>,
-    ) -> ArrayRef {
-        let null = || new_null_array(self.rule.measures[measure].value.data_type(), rows.len());
-        let (Some(peers), Rows::Keys(keys)) = (peers, rows) else { return null() };
-        // Peers none of whose rows is counted have 0 of them, as a key has.
-        let none = peers.measures[measure].len().saturating_sub(1) as u32;
-        let rows: UInt32Array = keys
-            .iter()
-            .map(|k| {
-                let hash = self.store.peers_of(link, *k)?;
-                Some(peers.rows.get(&hash).copied().unwrap_or(none))
-            })
-            .collect();
-        take(peers.measures[measure].as_ref(), &rows, None).unwrap_or_else(|_| null())
-    }
-}
-
-impl PeerValues {
-    /// Values by hash: `rows` tells the row of each in the columns `measures`.
-    #[must_use]
-    pub fn new(rows: HashedMap<u128, u32>, measures: Vec<ArrayRef>) -> Self {
-        Self { rows, measures }
-    }
-
-    /// What [`Self::new`] was given.
-    #[must_use]
-    pub fn into_parts(self) -> (HashedMap<u128, u32>, Vec<ArrayRef>) {
-        (self.rows, self.measures)
-    }
-
-    /// The columns.
-    #[must_use]
-    pub fn measures(&self) -> &[ArrayRef] {
-        &self.measures
-    }
-
-    /// The row of a hash.
-    #[must_use]
-    pub fn row(&self, hash: u128) -> Option<u32> {
-        self.rows.get(&hash).copied()
-    }
-
-    /// Adds the peers of another shard.
-    #[must_use]
-    pub fn merge(mut self, other: Self) -> Self {
-        if self.measures.is_empty() || self.rows.is_empty() {
-            return other;
-        }
-        if other.rows.is_empty() {
-            return self;
-        }
-        let offset = self.measures[0].len() as u32;
-        for (mine, theirs) in self.measures.iter_mut().zip(&other.measures) {
-            if let Ok(both) = concat(&[mine.as_ref(), theirs.as_ref()]) {
-                *mine = both;
-            }
-        }
-        self.rows.extend(other.rows.into_iter().map(|(hash, row)| (hash, row + offset)));
-        self
     }
 }
 
@@ -717,7 +610,7 @@ fn as_type(column: ArrayRef, data_type: &DataType) -> ArrayRef {
     cast(&column, data_type).unwrap_or_else(|_| new_null_array(data_type, column.len()))
 }
 
-fn aggregate_batch(rule: &RulePlan, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
+pub(super) fn aggregate_batch(rule: &RulePlan, columns: Vec<ArrayRef>, n: usize) -> RecordBatch {
     new_batch(&rule.aggregate_schema, columns, n)
 }
 

@@ -183,14 +183,9 @@ impl Desk {
             let at = rows.binary_search_by_key(arrival, |r| r.arrival).ok()?;
             Some(&rows[at])
         };
-        let index = self.index();
-        let one = |((feed, id), arrivals): (&(usize, &str), &Vec<u64>)| {
-            let spec = &self.specs[*feed];
-            let is_it = |r: &&LoggedRow| {
-                r.feed == *feed && r.id(&spec.schema) == *id && !index.is_refused(r.arrival)
-            };
-            let versions: Vec<&LoggedRow> = arrivals.iter().filter_map(row).filter(is_it).collect();
-            lookup::record(&versions, spec, &self.zone)
+        let one = |(asked, arrivals): (&(usize, &str), &Vec<u64>)| {
+            let versions = self.versions(*asked, arrivals.iter().filter_map(row));
+            lookup::record(&versions, &self.specs[asked.0], &self.zone)
         };
         Ok(asked.iter().zip(&arrivals).map(one).collect())
     }
@@ -200,13 +195,20 @@ impl Desk {
         let spec = &self.specs[feed];
         let arrivals = self.index().versions(spec.name(), id);
         let rows = self.rows(&arrivals)?;
-        let index = self.index();
-        let is_it = |r: &&LoggedRow| {
-            r.feed == feed && r.id(&spec.schema) == id && !index.is_refused(r.arrival)
-        };
-        let versions: Vec<&LoggedRow> = rows.iter().filter(is_it).collect();
-        let winner = lookup::winner(&versions, &spec.schema);
+        let winner = lookup::winner(&self.versions((feed, id), rows.iter()), &spec.schema);
         Ok(winner.map(|row| row.batch.slice(row.row, 1)))
+    }
+
+    /// Those of `rows` that are versions of a record and were not refused.
+    fn versions<'a>(
+        &self,
+        (feed, id): (usize, &str),
+        rows: impl Iterator<Item = &'a LoggedRow>,
+    ) -> Vec<&'a LoggedRow> {
+        let (schema, index) = (&self.specs[feed].schema, self.index());
+        let is_it =
+            |r: &&LoggedRow| r.feed == feed && r.id(schema) == id && !index.is_refused(r.arrival);
+        rows.filter(is_it).collect()
     }
 
     /// The records that these rows are versions of, each once.

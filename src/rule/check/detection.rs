@@ -81,9 +81,8 @@ impl Judge<'_> {
                 "write period: week",
             );
         }
-        let (per_year, reach) = (detect.period.value.per_year(), method.detector.profile().looks);
-        let needs = method.detector.history(per_year);
-        let baseline = detect.baseline.as_ref().filter(|_| reach != Looks::Back);
+        let needs = method.detector.history(detect.period.value.per_year());
+        let baseline = detect.baseline.as_ref().filter(|_| profile.looks != Looks::Back);
         if let Some(short) = baseline.filter(|b| b.value < needs) {
             let message =
                 format!("{name} needs {needs} periods of history, baseline gives {}", short.value);
