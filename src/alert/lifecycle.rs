@@ -501,6 +501,7 @@ impl View {
             reraised: 0,
             evidence: Vec::new(),
             evidence_total: 0,
+            steps: Vec::new(),
             message: (String::new(), String::new()),
             changed_by: 0,
         }

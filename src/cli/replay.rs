@@ -14,6 +14,7 @@ use forewarn::{
         labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        runs::RunSize,
         score::{Raised, Score},
     },
     feed::FeedSpec,
@@ -316,6 +317,7 @@ fn summary(
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    let held = pipeline.run_sizes().into_iter().fold(RunSize::default(), RunSize::plus);
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,
@@ -327,6 +329,7 @@ fn summary(
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+            "sequence_keys": held.keys, "sequence_runs": held.runs, "sequence_rows": held.rows, "sequence_bytes": held.bytes,
             "remembered_records": records, "remembered_record_bytes": record_bytes,
         },
         "peak_memory_bytes": super::peak_memory_bytes(),

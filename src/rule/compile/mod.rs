@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod instant;
+mod sequence;
 mod shared;
 mod slices;
 mod window;
@@ -118,6 +119,7 @@ impl<'a> Builder<'a> {
             Some(meant) if findings.is_empty() => match file.kind.value {
                 Kind::Instant => self.instant(file, &meant),
                 Kind::Window | Kind::Detect => self.window(file, &meant),
+                Kind::Sequence => self.sequence(file, &meant),
             },
             _ => Err(findings),
         }
@@ -153,6 +155,7 @@ impl<'a> Builder<'a> {
             bounds: Vec::new(),
             instant: None,
             detect: None,
+            sequence: None,
             alert: self.alert(file, feed),
         }
     }
