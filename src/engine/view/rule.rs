@@ -26,7 +26,7 @@ pub struct RuleRow {
     pub severities: Vec<String>,
     /// The feed it reads.
     pub feed: String,
-    /// All feeds it reads: some measures name one of their own.
+    /// All feeds it reads: some measures, and the steps of a sequence, name one of their own.
     pub feeds: Vec<String>,
     /// Alerts that are pending or firing.
     pub open: u64,
@@ -44,7 +44,7 @@ pub struct RuleRow {
     pub file: String,
 }
 
-/// What the engine did for a rule; all 0 for rules over single records and those that do not run.
+/// What the engine did for a rule; all 0 for rules over single records, sequences, and those that do not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuleWork {
     /// Keys of closed windows that it was evaluated for.
