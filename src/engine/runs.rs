@@ -77,7 +77,8 @@ impl RunSize {
 /// One key.
 #[derive(Debug)]
 struct KeyRuns {
-    key: Arc<Key>,
+    /// Known once a row that begins a run has come: most keys of some feeds never have one.
+    key: Option<Arc<Key>>,
     /// Runs that were open when the first of `rows` came.
     base: Runs,
     /// Rows that are not final, in order.
@@ -121,7 +122,10 @@ impl RuleRuns {
             return Vec::new();
         }
         let now = Now { steps: &plan.steps, zone, awaited_ms: self.awaited_ms };
-        let of_key = self.keys.entry(hash).or_insert_with(|| KeyRuns::new(key()));
+        let of_key = self.keys.entry(hash).or_insert_with(KeyRuns::new);
+        if row.begins() && of_key.key.is_none() {
+            of_key.key = Some(key());
+        }
         let day = row.at_ms.div_euclid(DAY_MS);
         let mut changes = Vec::new();
         of_key.add(now, row, &mut changes);
@@ -141,7 +145,7 @@ impl RuleRuns {
         zone: &Zone,
         hash: u128,
         old: u64,
-        new: Option<Row>,
+        new: Option<(Row, Arc<Key>)>,
     ) -> (Option<Arc<Key>>, Vec<Change>) {
         let now = Now { steps: &plan.steps, zone, awaited_ms: self.awaited_ms };
         let Some(of_key) = self.keys.get_mut(&hash) else {
@@ -149,9 +153,13 @@ impl RuleRuns {
             return (None, Vec::new());
         };
         let mut changes = Vec::new();
-        let new = new.filter(|row| {
+        let new = new.filter(|(row, _)| {
             self.late += u64::from(row.at_ms < self.final_ms);
             row.at_ms >= self.final_ms
+        });
+        let new = new.map(|(row, key)| {
+            of_key.key.get_or_insert(key);
+            row
         });
         let day = new.as_ref().map(|row| row.at_ms.div_euclid(DAY_MS));
         of_key.replace(now, old, new, &mut changes);
@@ -161,12 +169,12 @@ impl RuleRuns {
         }
         let key = of_key.key.clone();
         self.note_due(hash);
-        (Some(key), changes)
+        (key, changes)
     }
 
     /// The key behind a hash, if anything is held of it.
     pub(super) fn key(&self, hash: u128) -> Option<Arc<Key>> {
-        self.keys.get(&hash).map(|k| k.key.clone())
+        self.keys.get(&hash)?.key.clone()
     }
 
     /// Whether anything is held of a key.
@@ -194,8 +202,8 @@ impl RuleRuns {
                 self.dues.pop_first();
                 continue;
             };
-            let key = of_key.key.clone();
-            out.extend(of_key.settle(now).into_iter().map(|found| (key.clone(), found)));
+            let found = of_key.settle(now);
+            out.extend(found.into_iter().filter_map(|found| Some((of_key.key.clone()?, found))));
             self.note_due(hash);
         }
         out
@@ -221,7 +229,7 @@ impl RuleRuns {
                     continue;
                 };
                 let found = of_key.finalise(now, final_ms);
-                out.extend(found.into_iter().map(|found| (of_key.key.clone(), found)));
+                out.extend(found.into_iter().filter_map(|f| Some((of_key.key.clone()?, f))));
                 of_key.day = of_key.next_ms(now).div_euclid(DAY_MS);
                 if of_key.is_empty() {
                     self.dues.remove(&(of_key.due_ms, hash));
@@ -241,7 +249,7 @@ impl RuleRuns {
         keys.sort_unstable_by_key(|(hash, _)| **hash);
         for (_, of_key) in keys {
             let told = std::mem::take(&mut of_key.told);
-            out.extend(told.into_iter().map(|found| (of_key.key.clone(), found)));
+            out.extend(told.into_iter().filter_map(|f| Some((of_key.key.clone()?, f))));
         }
         out
     }
@@ -276,9 +284,9 @@ impl RuleRuns {
 }
 
 impl KeyRuns {
-    fn new(key: Arc<Key>) -> Self {
+    fn new() -> Self {
         Self {
-            key,
+            key: None,
             base: Runs::default(),
             rows: Vec::new(),
             tip: None,
@@ -412,6 +420,7 @@ impl KeyRuns {
         size.bytes += runs.map(Runs::bytes).sum::<usize>();
         size.bytes += self.rows.capacity() * size_of::<Arc<Row>>();
         size.bytes += self.told.capacity() * size_of::<Match>();
-        size.bytes += self.key.canonical.len() + size_of::<Key>() + 2 * size_of::<usize>();
+        let of_key = |k: &Arc<Key>| k.canonical.len() + size_of::<Key>() + 2 * size_of::<usize>();
+        size.bytes += self.key.as_ref().map_or(0, of_key);
     }
 }

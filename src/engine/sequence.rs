@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, RecordBatch, UInt32Array},
+    array::{Array, AsArray, RecordBatch, UInt32Array},
     compute::{take, take_record_batch},
 };
 use serde_json::{Map, Value};
@@ -145,7 +145,11 @@ impl Shard {
             let hash = alone.keys[source.keying].hashes[0];
             let mine = shard_of(hash, self.shards) == self.number;
             if mine && self.rules[r].runs.has(hash) {
-                let with = new.take_if(|n| n.hash == hash).map(|n| n.row);
+                let with = new.take_if(|n| n.hash == hash).zip(correction.new.as_ref());
+                let with = with.map(|(n, (_, prepared))| {
+                    let key = key_of(rule, source, prepared, n.at);
+                    (n.row, key)
+                });
                 let state = &mut self.rules[r].runs;
                 let (key, changes) =
                     state.remove(sequence, &self.zone, hash, found.arrival(), with);
@@ -259,6 +263,17 @@ impl Shard {
             false => Vec::new(),
         };
         let kept = source.layout.keep(&rows.batch, &places);
+        // Of one text, as most ids are, it is read at once.
+        let text = match self.plan.schemas[source.feed].record_id.as_slice() {
+            [column] => rows.batch.column(*column).as_string_opt::<i32>(),
+            _ => None,
+        };
+        let id = |found: &Found| -> Box<str> {
+            match text.filter(|t| t.is_valid(found.row as usize)) {
+                Some(text) => text.value(found.row as usize).into(),
+                None => record_id(&self.plan, found).as_ref().into(),
+            }
+        };
         for (i, ((row, steps), data)) in picked.into_iter().zip(kept).enumerate() {
             let at = row as usize;
             let found = Found { piece: Arc::clone(piece), row };
@@ -271,7 +286,7 @@ impl Shard {
                 tie: rows.ids.get(at).or_else(|| ties.get(i)).copied().unwrap_or_default(),
                 copy: 0,
                 arrival,
-                record: record_id(&self.plan, &found).as_ref().into(),
+                record: id(&found),
                 hashes: source.hashes.iter().map(hash).collect(),
                 data,
             };
@@ -288,12 +303,8 @@ impl Shard {
         next: Coming,
         prepared: &Prepared,
     ) {
-        let source = sequence.source(prepared.rows.feed);
-        let key = || {
-            let columns = source.map_or(&[][..], |s| &prepared.keys[s.keying].columns);
-            let values = columns.iter().map(|c| value_at(c, next.at as usize));
-            Arc::new(Key::new(rule.key_names.iter().cloned().zip(values).collect()))
-        };
+        let Some(source) = sequence.source(prepared.rows.feed) else { return };
+        let key = || key_of(rule, source, prepared, next.at);
         let cause = Cause { at_ms: 0, arrival: next.row.arrival, arrived_ms: next.arrived_ms };
         let state = &mut self.rules[r].runs;
         let changes = state.add(sequence, &self.zone, next.hash, key, next.row);
@@ -378,6 +389,12 @@ impl Shard {
         alert.evidence_total = alert.evidence.len() as u64;
         alert.evidence.truncate(super::evidence::EVIDENCE_MAX);
     }
+}
+
+/// The key of a row of a batch.
+fn key_of(rule: &RulePlan, source: &Source, prepared: &Prepared, row: u32) -> Arc<Key> {
+    let values = prepared.keys[source.keying].columns.iter().map(|c| value_at(c, row as usize));
+    Arc::new(Key::new(rule.key_names.iter().cloned().zip(values).collect()))
 }
 
 fn span(found: &Match) -> Span {

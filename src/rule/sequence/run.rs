@@ -110,6 +110,12 @@ impl Row {
         (self.at_ms, self.steps.trailing_zeros(), self.feed, self.tie, self.arrival)
     }
 
+    /// Whether a run may begin with it.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.passes(0)
+    }
+
     /// Whether nothing but the order of arrival tells them apart.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
