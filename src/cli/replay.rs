@@ -300,6 +300,7 @@ fn summary(
         );
     }
     let troubles = pipeline.troubles();
+    let runs = pipeline.run_sizes();
     let mut rules = Map::new();
     for (i, (rule, signals, alerts)) in out.found.by_rule().into_iter().enumerate() {
         let (failures, not_ready) = troubles[i];
@@ -310,6 +311,9 @@ fn summary(
         if not_ready > 0 {
             line["not_ready"] = not_ready.into();
         }
+        if runs[i].late > 0 {
+            line["late_rows"] = runs[i].late.into();
+        }
         rules.insert(rule.id.clone(), line);
     }
     let sizes = pipeline.sizes();
@@ -317,7 +321,7 @@ fn summary(
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
-    let held = pipeline.run_sizes().into_iter().fold(RunSize::default(), RunSize::plus);
+    let held = runs.into_iter().fold(RunSize::default(), RunSize::plus);
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,

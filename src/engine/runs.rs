@@ -45,7 +45,7 @@ pub(super) struct RuleRuns {
     /// Rows before this instant are final.
     final_ms: i64,
     /// Rows that came behind that: late for this rule.
-    pub(super) late: u64,
+    late: u64,
 }
 
 /// What is held of a rule's keys.
@@ -59,6 +59,8 @@ pub struct RunSize {
     pub rows: usize,
     /// Bytes of all that.
     pub bytes: usize,
+    /// Rows that came when nothing of their time could change any more.
+    pub late: u64,
 }
 
 impl RunSize {
@@ -70,6 +72,7 @@ impl RunSize {
             runs: self.runs + other.runs,
             rows: self.rows + other.rows,
             bytes: self.bytes + other.bytes,
+            late: self.late + other.late,
         }
     }
 }
@@ -263,7 +266,8 @@ impl RuleRuns {
     /// What is held.
     pub(super) fn size(&self) -> RunSize {
         let of_map = self.keys.capacity() * size_of::<(u128, KeyRuns)>();
-        let mut size = RunSize { keys: self.keys.len(), bytes: of_map, ..RunSize::default() };
+        let mut size =
+            RunSize { keys: self.keys.len(), bytes: of_map, late: self.late, ..RunSize::default() };
         size.bytes += self.dues.len() * size_of::<(i64, u128)>();
         size.bytes += self.calendar.values().map(|of| of.capacity() * 16).sum::<usize>();
         self.keys.values().for_each(|k| k.measure(&mut size));

@@ -6,13 +6,21 @@ use super::{
     delay,
     incident::Kind,
     plant::Plant,
-    record::{self, Record as _, Stamp, penalty::Penalty},
+    record::{
+        self, Record as _, Stamp,
+        list::{Abnormal, UNREACHABLE},
+        penalty::Penalty,
+    },
 };
+
+use crate::model::reference::calendar;
 
 /// People who complain after a failing sample.
 const COMPLAINTS: u64 = 5;
 /// Over so many days.
 const COMPLAINTS_DAYS: u64 = 20;
+/// Days from the first complaint about a prepaid shop to its entry into the list.
+const LISTED_DAYS: i32 = 20;
 /// A penalty's re-inspection is due after so many days.
 const RECHECK_DAYS: i32 = 30;
 /// So much later at most it is known that none took place: inspections are waited for 20 working days.
@@ -36,6 +44,18 @@ pub(super) fn truth(kind: Kind, begins: i32, name: &str) -> Told {
             harm: begins + 2 * KNOWN_DAYS,
             zh: format!("{name} 受罚后三十日内无人复查"),
             en: "nobody re-inspects within 30 days after a penalty",
+        },
+        Kind::Runaway => Told {
+            days: begins + LISTED_DAYS - 7..begins + 30,
+            harm: begins + 45,
+            zh: format!("{name} 预付卡被多人投诉后人去楼空"),
+            en: "a prepaid shop cannot be reached any more",
+        },
+        Kind::StillActive => Told {
+            days: begins..begins + 60,
+            harm: begins + 90,
+            zh: format!("{name} 失联列异后仍在经营"),
+            en: "listed as unreachable, and still in business",
         },
         _ => Told {
             days: begins..begins + 40,
@@ -70,5 +90,38 @@ impl Plant<'_> {
         (penalty.kinds, penalty.fine_yuan, penalty.orders) =
             ("罚款", 2_000 + 100 * dice.below(80), true);
         penalty.write(self.out);
+    }
+
+    /// People complain about prepaid cards; then nobody can be reached.
+    pub(super) fn runaway(&mut self) {
+        let shop = self.planned.business(self.world, 0);
+        self.orders(7, 14, |_, order, _| {
+            order.about(shop, "YF", "会员卡余额不退,店员推说系统升级");
+            order.object = "S02";
+        });
+        self.listed(self.planned.begins + LISTED_DAYS);
+    }
+
+    /// Nobody can be reached; people go on to complain.
+    pub(super) fn still_active(&mut self) {
+        let business = self.planned.business(self.world, 0);
+        self.listed(self.planned.begins);
+        self.orders(4, 40, |_, order, _| {
+            order.about(business, "SH", "上月在这家买的,退货地址是新的门店");
+        });
+    }
+
+    /// An entry of the list for nobody could be reached, decided by the working day on or before `day`.
+    fn listed(&mut self, day: i32) {
+        let decided_on = calendar::workday_on_or_before(day);
+        if self.day != decided_on + 1 {
+            return;
+        }
+        let mut dice = self.planned.dice(self.world, 600);
+        let mut entry: Abnormal = record::first(self.world, self.planned.place(self.day, 700));
+        entry.stamp = Stamp::first(delay::batch(&mut dice, Abnormal::FEED, self.day));
+        entry.business = self.planned.business(self.world, 0);
+        (entry.reason, entry.decided_on) = (UNREACHABLE, decided_on);
+        entry.write(self.out);
     }
 }

@@ -50,6 +50,8 @@ pub(super) enum Kind {
     OverFrequency,
     FailThenComplaints,
     NoRecheck,
+    Runaway,
+    StillActive,
 }
 
 impl Kind {
@@ -69,7 +71,8 @@ impl Kind {
     ];
 
     /// Those whose records must come in an order; days of their own, lest the others move.
-    pub(super) const IN_ORDER: [Self; 2] = [Self::FailThenComplaints, Self::NoRecheck];
+    pub(super) const IN_ORDER: [Self; 4] =
+        [Self::FailThenComplaints, Self::NoRecheck, Self::Runaway, Self::StillActive];
 
     /// The rule, and the days of history it needs, records before the incident included.
     fn rule(self) -> (&'static str, i32) {
@@ -88,6 +91,8 @@ impl Kind {
             Self::OverFrequency => ("inspection_over_frequency", 12),
             Self::FailThenComplaints => ("food_fail_then_complaints", 12),
             Self::NoRecheck => ("penalty_no_recheck", 12),
+            Self::Runaway => ("prepaid_runaway", 12),
+            Self::StillActive => ("abnormal_still_active", 12),
         }
     }
 
@@ -103,6 +108,7 @@ impl Kind {
                 | Self::OverFrequency
                 | Self::FailThenComplaints
                 | Self::NoRecheck
+                | Self::StillActive
         )
     }
 }
@@ -372,7 +378,7 @@ impl Planned {
                         "two departments inspect one business within a month",
                     )
                 }
-                Kind::FailThenComplaints | Kind::NoRecheck => {
+                Kind::FailThenComplaints | Kind::NoRecheck | Kind::Runaway | Kind::StillActive => {
                     let told = in_order::truth(self.kind, b, &name);
                     (ucc(), told.days.start, told.days.end, told.harm, told.zh, told.en)
                 }

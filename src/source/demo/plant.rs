@@ -115,6 +115,8 @@ impl Plant<'_> {
             }
             Kind::FailThenComplaints => self.fail_then_complaints(),
             Kind::NoRecheck => self.no_recheck(),
+            Kind::Runaway => self.runaway(),
+            Kind::StillActive => self.still_active(),
         }
     }
 
