@@ -204,7 +204,7 @@ fn explain_and_pages_say_which_record_met_which_step() {
             vec!["各步骤", "fined", "处罚", "2026-03-02", "C1", "complained", "T1", "T3"],
         ),
         (format!("/alerts/{complained}"), "en", vec!["one after the other", "Fines", "C1", "T3"]),
-        (format!("/alerts/{visited}"), "en", vec!["did not come until", "Visits"]),
+        (format!("/alerts/{visited}"), "en", vec!["Visits", "did not come until"]),
         (
             "/rules/not_visited".to_owned(),
             "zh",
