@@ -19,6 +19,7 @@ use super::{
 use crate::model::{
     alert::{Alert, State},
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 /// What the lifecycle needs to know of a rule.
@@ -36,9 +37,9 @@ pub struct AlertSpec {
     pub hold_ms: i64,
     /// `keep_for`: resolves only after it was clear this long, ms.
     pub keep_ms: i64,
-    /// Distance between the ends of two neighbouring windows; 0 for sessions and instant rules. With it a window of
-    /// which nothing was ever said counts as clear.
-    pub every_ms: i64,
+    /// Where windows end; `None` for sessions and instant rules. With it a window of which nothing was ever said counts as
+    /// clear.
+    pub step: Option<Step>,
 }
 
 /// The state of all alerts of one shard.
@@ -350,7 +351,7 @@ impl Life {
             Truth::Hold => outcome.closed,
             // Without a fact the window is clear all the same, where the distance of windows is known.
             Truth::Clear => {
-                outcome.closed && (!appended || self.tip.is_some() || timing.every_ms <= 0)
+                outcome.closed && (!appended || self.tip.is_some() || timing.step.is_none())
             }
         };
         if !matters {

@@ -14,11 +14,13 @@ use super::{AlertSpec, Lifecycle};
 use crate::model::{
     alert::{Alert, State},
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 fn spec(hold_ms: i64, keep_ms: i64) -> AlertSpec {
     let rule_id = "many_complaints".to_owned();
-    AlertSpec { rule: 0, rule_id, version: 1, live: true, hold_ms, keep_ms, every_ms: 10 }
+    let step = Some(Step::Span { every_ms: 10, origin_ms: 0 });
+    AlertSpec { rule: 0, rule_id, version: 1, live: true, hold_ms, keep_ms, step }
 }
 
 fn object(values: &[(&str, serde_json::Value)]) -> Map<String, serde_json::Value> {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     shard::{Shard, window_span},
-    windows::{PeersByEnd, next_end},
+    windows::PeersByEnd,
 };
 use crate::{
     model::{
@@ -98,11 +98,12 @@ impl Shard {
     /// Local ends of closed windows of rule `r` that the correction touches, oldest first.
     pub(super) fn touched_ends(&self, r: usize, correction: &Correction) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
-            (rule.window, self.rules[r].closed_to)
+        let (Some(windows), Some(step), Some(closed_to)) =
+            (rule.repeating(), rule.step(), self.rules[r].closed_to)
         else {
             return Vec::new();
         };
+        let final_to = self.rules[r].final_to;
         let mut ends = Vec::new();
         for row in correction.rows() {
             for s in slices_of(rule) {
@@ -115,11 +116,18 @@ impl Shard {
                     continue;
                 }
                 let start = slice.grid.start(pane);
+                if let Some(detect) = &rule.detect {
+                    // A series has no gaps.
+                    let touched = |end: &i64| *end <= closed_to && detect.reaches(*end) <= start;
+                    ends.extend(step.ends_behind(start.max(final_to)).take_while(touched));
+                    continue;
+                }
                 for shift in std::iter::once(0).chain(rule.shifts()) {
-                    let last = (start + shift + width_ms).min(closed_to);
-                    let first = (start + shift).max(self.rules[r].final_to);
-                    let first = next_end(first, every_ms, origin_ms);
-                    ends.extend((0..).map(|i| first + i * every_ms).take_while(|e| *e <= last));
+                    let first = (start + shift).max(final_to);
+                    let touched = |end: &i64| {
+                        *end <= closed_to && windows.ending(*end).start <= start + shift
+                    };
+                    ends.extend(step.ends_behind(first).take_while(touched));
                 }
             }
         }
@@ -174,7 +182,7 @@ impl Shard {
         if !rule.is_controlled() {
             return None;
         }
-        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let window = rule.window?.ending(end);
         let mut all = self.keys_in(rule, &window);
         all.extend(self.rules[r].signals.get(&end).into_iter().flat_map(|held| held.keys()));
         all.extend(keys);
@@ -193,7 +201,7 @@ impl Shard {
         peers: &[Option<Arc<PeerValues>>],
         cause: Cause,
     ) -> Vec<(u32, Outcome)> {
-        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let Some(window) = rule.window.map(|window| window.ending(end)) else { return Vec::new() };
         let mut asked = keys.to_vec();
         if rule.detect.is_some() && rule.clear.is_none() {
             // A detector is dear: it is not asked where the condition cannot hold whatever it says.
@@ -242,8 +250,8 @@ impl Shard {
     /// time `before`, and may have it now.
     pub(super) fn moved_ends(&self, r: usize, feed: usize, before: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
-            (rule.window, self.rules[r].closed_to)
+        let (Some(windows), Some(step), Some(closed_to)) =
+            (rule.repeating(), rule.step(), self.rules[r].closed_to)
         else {
             return Vec::new();
         };
@@ -253,9 +261,9 @@ impl Shard {
         if now == before || now == i64::MAX {
             return Vec::new();
         }
-        let last = closed_to.min(before.saturating_add(rule.lookback_ms + width_ms));
-        let first = next_end(now.max(self.rules[r].final_to), every_ms, origin_ms);
-        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last).collect()
+        let last = closed_to.min(before.saturating_add(rule.lookback_ms + windows.width_max()));
+        let first = now.max(self.rules[r].final_to);
+        step.ends_behind(first).take_while(|end| *end <= last).collect()
     }
 
     /// The beginning of a feed's history moved back: see [`Self::moved_ends`]; windows of every key are evaluated again.

@@ -3,12 +3,12 @@
 //! A rule goes by the slowest of its feeds, and on without those that are idle. So what it needs of a feed is not a matter
 //! of that feed's own watermark.
 
-use super::{admit::Feed, correct::slices_of, windows::next_end};
+use super::{admit::Feed, correct::slices_of};
 use crate::{
     feed::watermark::Partitions,
     model::{
         time::{DAY_MS, Zone},
-        window::WindowSpec,
+        window::{Step, WindowSpec},
     },
     rule::plan::{Plan, RulePlan},
 };
@@ -58,12 +58,7 @@ pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
 /// it while it is idle or unknown.
 pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed]) {
     for (r, to) in due {
-        let closed = match plan.rules[*r].window {
-            Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
-                next_end(*to, every_ms, origin_ms) - every_ms
-            }
-            _ => *to,
-        };
+        let closed = plan.rules[*r].step().map_or(*to, |step| step.last_end(*to));
         for s in slices_of(&plan.rules[*r]) {
             let slice = &plan.panes.slices[s];
             feeds[slice.feed].close_lane(slice.lane, slice.grid, closed);
@@ -74,10 +69,7 @@ pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed])
 /// How long after a row the last window that holds it is closed, by any rule.
 pub(super) fn longest_ms(plan: &Plan) -> i64 {
     let of_rule = |r: &RulePlan| {
-        let every = match r.window {
-            Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-            _ => 0,
-        };
+        let every = r.step().map_or(0, Step::longest_ms);
         r.window.map_or(0, WindowSpec::width_max) + every + r.delay_ms
     };
     plan.rules.iter().map(of_rule).max().unwrap_or(0) + DAY_MS

@@ -59,8 +59,7 @@ impl Evaluator<'_> {
 
     /// Keys without rows in `window` that have some in its baseline.
     fn quiet(&self, plan: &DetectPlan, keys: &[u32], window: &Range<i64>) -> Vec<u32> {
-        let from = window.start - plan.lookback() as i64 * plan.period.ms();
-        let baseline = from.max(self.history_from)..window.start;
+        let baseline = plan.reaches(window.end).max(self.history_from)..window.start;
         let mut all: Vec<u32> =
             self.rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         all.sort_unstable();

@@ -113,9 +113,16 @@ impl DetectPlan {
         self.methods.iter().map(Method::lookback).max().unwrap_or(0)
     }
 
-    /// By how much earlier those periods ended.
-    pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
-        (1..=self.lookback() as i64).map(|back| back * self.period.ms())
+    /// Where the earliest period begins that can matter to the one that ends at the local time `end`.
+    #[must_use]
+    pub fn reaches(&self, end: i64) -> i64 {
+        self.period.before(end, self.lookback()).start
+    }
+
+    /// How far behind a period's start the earliest can begin that matters to it, milliseconds.
+    #[must_use]
+    pub fn lookback_ms(&self) -> i64 {
+        self.period.longest_ms(self.lookback())
     }
 
     /// Periods before the one judged that an explanation shows with what was told of them.
@@ -205,11 +212,10 @@ impl Evaluator<'_> {
         if periods.is_empty() {
             rows.resize(keys.len(), None);
         }
-        let dates: Vec<Date> = periods.iter().map(|p| date_of(p.start)).collect();
+        let dates: Vec<Date> = periods.iter().map(|p| plan.period.day_of(p)).collect();
         let chunks = keys.chunks(KEYS_AT_ONCE).filter(|_| !periods.is_empty());
         for chunk in chunks {
-            let values = self.baseline(plan, 0, chunk, &periods);
-            let population = plan.population.then(|| self.baseline(plan, 1, chunk, &periods));
+            let (values, population) = self.baseline(plan, chunk, &periods);
             let n = periods.len();
             for i in 0..chunk.len() {
                 let series = Series {
@@ -237,70 +243,69 @@ impl Evaluator<'_> {
     /// The periods of a series that ends with `window`, oldest first: those that matter and lie in the feed's history;
     /// none where not even `window` does.
     fn periods(&self, plan: &DetectPlan, window: &Range<i64>) -> Vec<Range<i64>> {
-        let known = window.start.saturating_sub(self.history_from);
-        if known < 0 {
-            return Vec::new();
-        }
-        let period = plan.period.ms();
-        let before = (known / period).min(plan.lookback() as i64);
-        (0..=before)
-            .rev()
-            .map(|back| window.start - back * period..window.end - back * period)
-            .collect()
+        let back = (0..=plan.lookback()).map(|back| plan.period.before(window.end, back));
+        let mut periods: Vec<_> = back.take_while(|p| p.start >= self.history_from).collect();
+        periods.reverse();
+        periods
     }
 
-    /// A measure of each key in each of `periods`, key by key; NaN where there is no value.
+    /// The value of each key in each of `periods`, key by key, NaN where there is none; and the population behind it.
     fn baseline(
         &mut self,
         plan: &DetectPlan,
-        measure: usize,
         keys: &[u32],
         periods: &[Range<i64>],
-    ) -> Vec<f64> {
-        let n = periods.len();
+    ) -> (Vec<f64>, Option<Vec<f64>>) {
         let none = if plan.fill_zero { 0.0 } else { f64::NAN };
-        let mut out = vec![none; keys.len() * n];
-        let bare = self.rule.measures[measure].value.column();
-        match bare.map(|c| &self.rule.aggregates[c]) {
-            Some(Aggregate { slice, read: Read::Rows, .. }) => {
-                let slice = *slice;
-                for (at, period) in periods.iter().enumerate() {
-                    let (of, panes) = (self.store.slice(slice), self.panes(slice, period));
-                    if keys.len() < FEW_KEYS {
-                        let rows = keys.iter().map(|k| of.rows(*k, &panes) as f64);
-                        rows.enumerate().for_each(|(i, rows)| out[i * n + at] = rows);
-                        continue;
-                    }
-                    let rows = of.rows_in(&panes);
-                    keys.iter().enumerate().for_each(|(i, k)| out[i * n + at] = rows(*k) as f64);
+        let n = periods.len();
+        let mut figures = vec![vec![none; keys.len() * n]];
+        figures.resize(1 + usize::from(plan.population), vec![0.0; keys.len() * n]);
+        let mut others = Vec::new();
+        for (measure, out) in figures.iter_mut().enumerate() {
+            let bare = self.rule.measures[measure].value.column();
+            match bare.map(|c| &self.rule.aggregates[c]) {
+                Some(Aggregate { slice, read: Read::Rows, .. }) => {
+                    self.count(*slice, keys, periods, out);
                 }
+                _ => others.push(measure),
             }
-            _ => {
-                for (at, period) in periods.iter().enumerate() {
-                    let values = self.measure_of(measure, keys, period);
-                    let Ok(values) = cast(&values, &DataType::Float64) else { continue };
-                    let values = values.as_primitive::<Float64Type>();
-                    for i in (0..keys.len()).filter(|i| values.is_valid(*i)) {
-                        out[i * n + at] = values.value(i);
-                    }
+        }
+        for (at, period) in periods.iter().enumerate().filter(|_| !others.is_empty()) {
+            let columns = self.measures_of(&others, keys, period);
+            for (measure, column) in others.iter().zip(columns) {
+                let Ok(column) = cast(&column, &DataType::Float64) else { continue };
+                let column = column.as_primitive::<Float64Type>();
+                for i in (0..keys.len()).filter(|i| column.is_valid(*i)) {
+                    figures[*measure][i * n + at] = column.value(i);
                 }
             }
         }
         for (at, period) in periods.iter().enumerate() {
-            let left_out = measure == 0 && at + 1 < n && plan.is_excluded(period);
+            let left_out = at + 1 < n && plan.is_excluded(period);
             for (i, key) in keys.iter().enumerate() {
-                if left_out || (!plan.fill_zero && measure == 0 && !self.has_rows(*key, period)) {
-                    out[i * n + at] = f64::NAN;
+                if left_out || (!plan.fill_zero && !self.has_rows(*key, period)) {
+                    figures[0][i * n + at] = f64::NAN;
                 }
             }
         }
-        out
+        let mut figures = figures.into_iter();
+        (figures.next().unwrap_or_default(), figures.next())
     }
-}
 
-fn date_of(local_ms: i64) -> Date {
-    let days = local_ms.div_euclid(DAY_MS);
-    Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days))
+    /// The number of rows of each key in each of `periods`, key by key.
+    fn count(&self, slice: usize, keys: &[u32], periods: &[Range<i64>], out: &mut [f64]) {
+        let n = periods.len();
+        for (at, period) in periods.iter().enumerate() {
+            let (of, panes) = (self.store.slice(slice), self.panes(slice, period));
+            if keys.len() < FEW_KEYS {
+                let rows = keys.iter().map(|k| of.rows(*k, &panes) as f64);
+                rows.enumerate().for_each(|(i, rows)| out[i * n + at] = rows);
+                continue;
+            }
+            let rows = of.rows_in(&panes);
+            keys.iter().enumerate().for_each(|(i, k)| out[i * n + at] = rows(*k) as f64);
+        }
+    }
 }
 
 fn columns(rows: &[Option<Judgement>]) -> Vec<ArrayRef> {

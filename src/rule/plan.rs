@@ -12,7 +12,12 @@ use super::{
     file::{HistoryOf, Kind, Status},
 };
 use crate::{
-    model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
+    model::{
+        expression::Expression,
+        schema::FeedSchema,
+        signal::Severity,
+        window::{Step, WindowSpec},
+    },
     pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
 };
 
@@ -208,6 +213,18 @@ pub struct ContextColumn {
 }
 
 impl RulePlan {
+    /// Its windows, unless they are sessions.
+    #[must_use]
+    pub fn repeating(&self) -> Option<WindowSpec> {
+        self.window.filter(|window| window.step().is_some())
+    }
+
+    /// Where its windows end, unless they are sessions.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        self.window.and_then(WindowSpec::step)
+    }
+
     /// Names of the values, in the order of the value schema.
     pub fn value_names(&self) -> impl Iterator<Item = &str> {
         self.value_schema.fields().iter().map(|f| f.name().as_str())
@@ -218,14 +235,14 @@ impl RulePlan {
         self.compares.iter().flat_map(|c| c.measures.iter().map(move |m| (c, *m)))
     }
 
-    /// By how much earlier the windows ended that compares, or the baseline of a detector, read.
+    /// By how much earlier the windows ended that compares read.
     pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
         let compared = self.compares.iter().flat_map(|c| match &c.with {
             CompareWith::Shift(shift) => std::slice::from_ref(shift),
             CompareWith::History { shifts, .. } => shifts,
             CompareWith::Peers { .. } => &[],
         });
-        compared.copied().chain(self.detect.iter().flat_map(DetectPlan::shifts))
+        compared.copied()
     }
 
     /// Fewest rows of a slice in a window with which the rule can fire; at least 1.

@@ -133,7 +133,11 @@ const SERIES: Shape = Shape::Map(&[
     Field::optional("numerator", MEASURE, "What is judged, where it is part of a denominator."),
     Field::optional("denominator", MEASURE, "What the numerator is part of, like samples taken."),
     Field::optional("exposure", MEASURE, "The population behind the value, like visits made."),
-    Field::required("period", Shape::Text, "day, week from Monday, or whole days like 28d."),
+    Field::required(
+        "period",
+        Shape::Text,
+        "day, week from Monday, month of the calendar, or whole days like 28d.",
+    ),
     Field::optional(
         "every",
         Shape::Span,

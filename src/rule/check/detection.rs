@@ -7,7 +7,7 @@ use crate::{
     detect::{Looks, Population, Profile},
     model::yaml::Spanned,
     rule::{
-        detector::{ADJUSTED, DetectFile, MethodFile, Period, TOLD},
+        detector::{ADJUSTED, DetectFile, MethodFile, TOLD},
         expr,
         scope::Resolved,
     },
@@ -72,7 +72,7 @@ impl Judge<'_> {
             ),
             _ => {}
         }
-        if profile.weeks_only && detect.period.value.ms() != Period::WEEK_MS {
+        if profile.weeks_only && !detect.period.value.is_week() {
             let message = format!("{name} is defined for weeks only");
             self.error(
                 "rule::impossible",

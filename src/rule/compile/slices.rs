@@ -5,7 +5,7 @@
 
 use super::{Builder, position_or_push};
 use crate::{
-    model::window::{PaneGrid, WindowSpec},
+    model::window::{PaneGrid, Step, WindowSpec},
     pane::{
         aggregate::kernel,
         plan::{Kernel, SlicePlan, Weight},
@@ -92,8 +92,8 @@ impl Builder<'_> {
             position_or_push(&mut slice.shifts, *s);
         }
         let every = match ask.window {
-            WindowSpec::Sliding { every_ms, .. } => every_ms,
             WindowSpec::Session { gap_ms, max_ms } => 2 * (gap_ms + max_ms),
+            window => window.step().map_or(0, Step::longest_ms),
         };
         let shift = ask.shifts.iter().copied().max().unwrap_or(0);
         slice.keep_ms =

@@ -69,11 +69,11 @@ impl Builder<'_> {
             return Err(vec![missing(file, "when", "when: n >= 10")]);
         };
         let detect = file.detect.as_ref().map(|d| DetectPlan::new(d, file));
-        let baseline = detect.iter().flat_map(DetectPlan::shifts);
-        let shifts: Vec<i64> =
-            file.compares.iter().flat_map(|c| shifts_of(&c.with)).chain(baseline).collect();
-        let lookback_ms = shifts.iter().copied().max().unwrap_or(0);
-        let beyond = detect.as_ref().map_or(0, |d| d.explained() as i64 * d.period.ms());
+        let shifts: Vec<i64> = file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect();
+        let baseline = detect.as_ref().map(DetectPlan::lookback_ms);
+        let lookback_ms = shifts.iter().copied().chain(baseline).max().unwrap_or(0);
+        let explained = detect.as_ref().map_or(0, |d| d.period.longest_ms(d.explained()));
+        let beyond = baseline.unwrap_or(0) + explained;
         let ask = Ask { window, shifts, beyond_ms: beyond };
         let (_, space) = self.own_keying(file, meant.feed, &meant.key)?;
         let mut gathered = self.gather(file, meant, &ask)?;

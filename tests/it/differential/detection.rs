@@ -1,19 +1,22 @@
 //! Detectors in rules against the same detectors called directly, on made-up logs.
 //!
 //! The expected side is written from the contract: of each record the highest version counts; a key's series has one value
-//! for each local day from the beginning of the feed's history, 0 where it has no record; the detector sees the series up to
-//! the day and judges the day alone, a chart from its beginning; a day without a record of the key is never a signal.
+//! for each local period from the beginning of the feed's history, 0 where it has no record; the detector sees the series up
+//! to the period and judges that alone, a chart from its beginning; a period without a record of the key is never a signal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use forewarn::detect::{Judgement, Series, catalogue, ratio::multiplicity};
 use jiff::tz::TimeZone;
-use proptest::test_runner::TestCaseError;
+use proptest::{strategy::Strategy, test_runner::TestCaseError};
 use serde_json::{Map, Value, json};
 
 use super::{
     Disorder, How, Line, World, check, difference, fail, first_difference,
-    generate::{Case, DAY_MS, Row, cases},
+    generate::{Case, DAY_MS, Row, cases, long_cases},
     sql::{instant, local},
 };
 
@@ -23,8 +26,7 @@ struct Detection {
     key: &'static [&'static str],
     /// YAML of the series.
     series: &'static str,
-    /// Days of a period, which is judged every day.
-    width: i64,
+    periods: Periods,
     /// Value and population of one record.
     counts: fn(&Row) -> (f64, f64),
     population: Option<&'static str>,
@@ -40,7 +42,61 @@ struct Detection {
     exclude: Option<(i64, i64)>,
 }
 
-/// A key's day: value and population, and what its detector says of it.
+/// Periods, by the day behind their last.
+#[derive(Debug, Clone, Copy)]
+enum Periods {
+    /// So many days, judged every day.
+    Days(i64),
+    /// A month, judged where one of the calendar ends, or at the beginning of each day or Monday.
+    Months(Option<&'static str>),
+}
+
+impl Periods {
+    fn text(self) -> String {
+        match self {
+            Self::Days(width) => format!("period: {width}d, every: 1d"),
+            Self::Months(None) => "period: month".into(),
+            Self::Months(Some(every)) => format!("period: month, every: {every}"),
+        }
+    }
+
+    fn per_year(self) -> usize {
+        if matches!(self, Self::Months(_)) { 12 } else { 365 }
+    }
+
+    fn ends_at(self, day: i64) -> bool {
+        match self {
+            Self::Months(None) => date_of(day).day() == 1,
+            Self::Months(Some("7d")) => date_of(day).weekday() == jiff::civil::Weekday::Monday,
+            _ => true,
+        }
+    }
+
+    /// The period that lies `back` before the one that ends at `end`.
+    fn before(self, end: i64, back: i64) -> Range<i64> {
+        let months = |n: i64| day_number(date_of(end) - jiff::Span::new().months(n));
+        match self {
+            Self::Days(width) => end - (back + 1) * width..end - back * width,
+            Self::Months(_) => months(back + 1)..months(back),
+        }
+    }
+
+    /// Ends of the periods that hold a day.
+    fn ends_of(self, day: i64) -> impl Iterator<Item = i64> {
+        let holds = move |end: &i64| self.ends_at(*end) && self.before(*end, 0).contains(&day);
+        (day + 1..=day + 31).filter(holds)
+    }
+}
+
+fn day_number(date: jiff::civil::Date) -> i64 {
+    i64::from((date - jiff::civil::Date::constant(1970, 1, 1)).get_days())
+}
+
+fn date_of(day: i64) -> jiff::civil::Date {
+    jiff::civil::Date::constant(1970, 1, 1) + jiff::Span::new().days(day)
+}
+
+/// A key's period: value and population, and what its detector says of it.
 type Told<'a> = (&'a Vec<&'static str>, (f64, f64), Option<Judgement>);
 
 impl Default for Detection {
@@ -49,7 +105,7 @@ impl Default for Detection {
             id: "",
             key: &["firm"],
             series: "value: count(*)",
-            width: 1,
+            periods: Periods::Days(1),
             counts: |_| (1.0, 0.0),
             population: None,
             detector: ("ears", json!({})),
@@ -118,7 +174,39 @@ fn detections() -> Vec<Detection> {
             exclude: Some((3, 6)),
             ..Detection::default()
         },
-        Detection { id: "d7", width: 3, detector: bayes(2), ..Detection::default() },
+        Detection {
+            id: "d7",
+            periods: Periods::Days(3),
+            detector: bayes(2),
+            ..Detection::default()
+        },
+    ]
+}
+
+/// Rules over months, and the same months judged more often.
+fn detections_of_months() -> Vec<Detection> {
+    let bayes = |history: u32| ("bayes_predictive", json!({"history": history, "alpha": 0.3}));
+    let of = |id, every| Detection {
+        id,
+        periods: Periods::Months(every),
+        detector: bayes(2),
+        ..Detection::default()
+    };
+    vec![
+        Detection { key: &["firm", "region"], ..of("m0", None) },
+        of("m1", Some("1d")),
+        of("m2", Some("7d")),
+        Detection {
+            reach: 2,
+            control: Some((0.5, &[])),
+            exclude: Some((40, 50)),
+            ..of("m3", None)
+        },
+        Detection {
+            detector: ("cusum", json!({"h": 1, "k": 0.3, "mean": "history"})),
+            chart: Some((2, 2)),
+            ..of("m4", None)
+        },
     ]
 }
 
@@ -134,8 +222,8 @@ impl Detection {
         );
         let chart = self.chart.map(|(baseline, run)| format!(", baseline: {baseline}, run: {run}"));
         text += &format!(
-            "series: {{{series}, period: {}d, every: 1d{}}}\n",
-            self.width,
+            "series: {{{series}, {}{}}}\n",
+            self.periods.text(),
             chart.unwrap_or_default()
         );
         if let Some(fallback) = &self.fallback {
@@ -163,6 +251,7 @@ impl Detection {
 
     /// What a detector says of the last day of a series.
     fn ask(
+        &self,
         (name, parameters): &(&str, Value),
         chart: Option<(usize, usize)>,
         values: &[f64],
@@ -181,7 +270,7 @@ impl Detection {
         };
         let series = Series {
             population: population.map(|p| &p[from..]),
-            periods_per_year: 365,
+            periods_per_year: self.periods.per_year(),
             ..Series::new(&values[from..])
         };
         let found = detector.evaluate(&series, start..series.len()).unwrap();
@@ -194,8 +283,6 @@ impl Detection {
         let reports: Vec<&Row> = case.rows.iter().filter(|r| r.report).collect();
         let day_of = |ms: i64| local(&tz, ms).div_euclid(DAY_MS);
         let Some(first) = reports.iter().map(|r| day_of(r.at_ms)).min() else { return Vec::new() };
-        let epoch = jiff::civil::Date::constant(1970, 1, 1);
-        let day_number = |date: jiff::civil::Date| i64::from((date - epoch).get_days());
         let first = case.settings.history_day().map_or(first, day_number);
         let last_ms = case.rows.iter().map(|r| r.at_ms).max().unwrap_or(0);
         // Key → day → value, population.
@@ -206,41 +293,47 @@ impl Detection {
             let (value, population) = (self.counts)(row);
             *cell = (cell.0 + value, cell.1 + population);
         }
-        let width = self.width;
-        let ends = |day: &i64| *day..*day + width;
+        let periods = self.periods;
+        let ends = |day: &i64| periods.ends_of(*day);
         let all: BTreeSet<i64> = days.values().flat_map(BTreeMap::keys).flat_map(ends).collect();
         let begins = day_number(case.settings.start.date());
-        let excluded =
-            |day: i64| self.exclude.is_some_and(|(a, b)| (begins + a..=begins + b).contains(&day));
+        let excluded = |period: &Range<i64>| {
+            let holds = |(a, b)| begins + a < period.end && period.start <= begins + b;
+            self.exclude.is_some_and(holds)
+        };
         let mut lines = Vec::new();
-        // The last day of each period.
-        for day in all.into_iter().filter(|day| *day - width + 1 >= first) {
+        for end in all.into_iter().filter(|end| periods.before(*end, 0).start >= first) {
+            let now = periods.before(end, 0);
+            let known = (1..).take_while(|back| periods.before(end, *back).start >= first).count();
             let mut told: Vec<Told<'_>> = Vec::new();
             let mut quiet: Vec<&Vec<&str>> = Vec::new();
             for (key, of_key) in &days {
-                let period = |last: i64| {
-                    let in_it = of_key.range(last - width + 1..=last).map(|(_, cell)| *cell);
+                let sum = |period: &Range<i64>| {
+                    let in_it = of_key.range(period.clone()).map(|(_, cell)| *cell);
                     in_it.reduce(|a, b| (a.0 + b.0, a.1 + b.1))
                 };
-                let Some(now) = period(day) else {
-                    let mut baseline = (day - self.reach as i64).max(first)..day;
-                    if day - first >= self.reach as i64 && baseline.any(|d| of_key.contains_key(&d))
-                    {
+                let Some(cell) = sum(&now) else {
+                    let from = periods.before(end, self.reach as i64).start.max(first);
+                    if known >= self.reach && of_key.range(from..now.start).next().is_some() {
                         quiet.push(key);
                     }
                     continue;
                 };
-                let at = |d: i64| period(d).unwrap_or_default();
-                let value = |d: i64| if d < day && excluded(d) { f64::NAN } else { at(d).0 };
-                let backs = (0..=(day - width + 1 - first) / width).rev();
-                let values: Vec<f64> = backs.clone().map(|b| value(day - b * width)).collect();
-                let people: Vec<f64> = backs.map(|b| at(day - b * width).1).collect();
+                let series = (0..=known as i64).rev().map(|back| periods.before(end, back));
+                let series: Vec<Range<i64>> = series.collect();
+                let at = |p: &Range<i64>| sum(p).unwrap_or_default();
+                let value = |p: &Range<i64>| match *p != now && excluded(p) {
+                    true => f64::NAN,
+                    false => at(p).0,
+                };
+                let values: Vec<f64> = series.iter().map(value).collect();
+                let people: Vec<f64> = series.iter().map(|p| at(p).1).collect();
                 let people = self.population.map(|_| people.as_slice());
-                let own = Self::ask(&self.detector, self.chart, &values, people);
+                let own = self.ask(&self.detector, self.chart, &values, people);
                 let judged = own.or_else(|| {
-                    self.fallback.as_ref().and_then(|f| Self::ask(f, None, &values, people))
+                    self.fallback.as_ref().and_then(|f| self.ask(f, None, &values, people))
                 });
-                told.push((key, now, judged));
+                told.push((key, cell, judged));
             }
             let q = self.adjusted(&told, &quiet);
             for ((key, (value, population), judged), q) in told.into_iter().zip(q) {
@@ -267,11 +360,11 @@ impl Detection {
                     values.insert("q_value".into(), json!(q));
                 }
                 let columns = self.key.iter().zip(key).map(|(n, v)| ((*n).to_owned(), json!(v)));
-                let end = instant(&tz, (day + 1) * DAY_MS);
+                let end = instant(&tz, end * DAY_MS);
                 lines.push(Line {
                     rule: self.id.into(),
                     key: Value::Object(columns.collect()).to_string(),
-                    window: (instant(&tz, (day - width + 1) * DAY_MS), end),
+                    window: (instant(&tz, now.start * DAY_MS), end),
                     severity: if judged.score.is_some_and(|s| s > 1.0) { "high" } else { "low" }
                         .into(),
                     open: end > last_ms,
@@ -282,7 +375,7 @@ impl Detection {
         lines
     }
 
-    /// The q-value of each key of a day.
+    /// The q-value of each key of a period.
     fn adjusted(&self, told: &[Told<'_>], quiet: &[&Vec<&str>]) -> Vec<Option<f64>> {
         let Some((_, over)) = self.control else { return vec![None; told.len()] };
         let family = |key: &[&'_ str]| -> Vec<String> {
@@ -324,8 +417,8 @@ fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
     best.into_values().filter(|r| r.op != "withdraw").collect()
 }
 
-fn world(case: &Case) -> World {
-    let rules: Vec<String> = detections().iter().map(|d| d.file(case)).collect();
+fn world(case: &Case, detections: &[Detection]) -> World {
+    let rules: Vec<String> = detections.iter().map(|d| d.file(case)).collect();
     let rows = |report: bool| {
         let rows = case.rows.iter().filter(|r| r.report == report);
         rows.map(|r| r.line() + "\n").collect::<String>()
@@ -335,10 +428,23 @@ fn world(case: &Case) -> World {
 
 #[test]
 fn a_detect_rule_is_its_detector_on_the_final_series() {
+    are_their_detectors(cases(1..220, 0..1), 24, detections);
+}
+
+#[test]
+fn months_too_are_judged_by_their_detector_on_the_final_series() {
+    are_their_detectors(long_cases(260, 30..220), 24, detections_of_months);
+}
+
+fn are_their_detectors(
+    logs: impl Strategy<Value = Case>,
+    cases: u32,
+    detections: fn() -> Vec<Detection>,
+) {
     let signals = std::cell::RefCell::new(BTreeMap::<&str, usize>::new());
-    check(cases(1..220, 0..1), 24, |case| {
+    check(logs, cases, |case| {
         let how = How { shards: 2, batch_rows: 16, ..How::default() };
-        let written = world(case).replay(how);
+        let written = world(case, &detections()).replay(how);
         for rule in detections() {
             let (mut got, mut expected) = (written.lines(rule.id), rule.expected(case));
             *signals.borrow_mut().entry(rule.id).or_default() += expected.len();
@@ -357,8 +463,21 @@ fn a_detect_rule_is_its_detector_on_the_final_series() {
 
 #[test]
 fn nothing_about_the_run_shows_in_what_detectors_say() {
-    check(cases(1..220, 0..1), 16, |case| -> Result<(), TestCaseError> {
-        let world = world(case);
+    nothing_shows(cases(1..220, 0..1), 16, detections);
+}
+
+#[test]
+fn nothing_about_the_run_shows_in_what_is_said_of_months() {
+    nothing_shows(long_cases(260, 30..220), 8, detections_of_months);
+}
+
+fn nothing_shows(
+    logs: impl Strategy<Value = Case>,
+    cases: u32,
+    detections: fn() -> Vec<Detection>,
+) {
+    check(logs, cases, |case| -> Result<(), TestCaseError> {
+        let world = world(case, &detections());
         let plain = world.replay(How::default());
         for (shards, batch_rows, eager, shuffle) in [
             (3, 7, false, None),
