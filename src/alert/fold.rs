@@ -14,7 +14,7 @@ use super::lifecycle::AlertSpec;
 use crate::model::{
     alert::State,
     signal::{Cause, Outcome, Severity, Span, Truth},
-    time::{DAY_MS, add_months, month_of},
+    time::{DAY_MS, HOUR_MS},
     window::Step,
 };
 
@@ -42,7 +42,7 @@ impl Timing {
     fn room_ms(self) -> i64 {
         match self.step {
             Some(Step::Span { every_ms, .. }) => (every_ms + 1) / 2,
-            Some(Step::Month) => 14 * DAY_MS,
+            Some(Step::Month | Step::Holiday { .. }) => DAY_MS,
             None => 0,
         }
     }
@@ -51,10 +51,10 @@ impl Timing {
     fn end_after(self, end_ms: i64, n: i64) -> Option<i64> {
         match self.step? {
             Step::Span { every_ms, .. } => Some(end_ms + n * every_ms),
-            Step::Month => {
-                // Midnight of the zone is less than a day away from that of UTC.
-                let month = month_of(end_ms + DAY_MS);
-                Some(add_months(month, n) + (end_ms - month))
+            step @ (Step::Month | Step::Holiday { .. }) => {
+                // Midnight of a zone is at most 14 hours before that of UTC, and 12 behind.
+                let midnight = step.next_end(end_ms - 13 * HOUR_MS);
+                Some(step.shift(midnight, n) + (end_ms - midnight))
             }
         }
     }
@@ -64,7 +64,7 @@ impl Timing {
         let behind = to_ms.saturating_sub(end_ms).max(1);
         match self.step {
             Some(Step::Span { every_ms, .. }) => (behind - 1).div_euclid(every_ms) + 1,
-            Some(Step::Month) => {
+            Some(Step::Month | Step::Holiday { .. }) => {
                 (1..).find(|n| self.end_after(end_ms, *n) >= Some(to_ms)).unwrap_or(1)
             }
             None => 0,

@@ -196,7 +196,7 @@ fn show_periods(
     let plan = pipeline.plan().clone();
     let Some(detect) = &plan.rules[0].detect else { return };
     let end = zone.to_local(inspection.window.end_ms);
-    let periods = (0..=detect.explained()).rev().map(|back| detect.period.before(end, back));
+    let periods = (0..=detect.explained()).rev().filter_map(|back| detect.period.before(end, back));
     let periods: Vec<_> = periods.collect();
     let ends: Vec<i64> = periods.iter().map(|period| period.end).collect();
     let Some(course) = pipeline.course(0, key, &ends) else { return };

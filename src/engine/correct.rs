@@ -117,9 +117,9 @@ impl Shard {
                 }
                 let start = slice.grid.start(pane);
                 if let Some(detect) = &rule.detect {
-                    // A series has no gaps.
-                    let touched = |end: &i64| *end <= closed_to && detect.reaches(*end) <= start;
-                    ends.extend(step.ends_behind(start.max(final_to)).take_while(touched));
+                    let closed = step.ends_behind(start.max(final_to));
+                    let closed = closed.take_while(|end| *end <= closed_to);
+                    ends.extend(closed.filter(|end| detect.reaches(*end) <= start));
                     continue;
                 }
                 for shift in std::iter::once(0).chain(rule.shifts()) {

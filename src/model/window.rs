@@ -5,7 +5,10 @@
 
 use std::ops::Range;
 
-use super::time::{DAY_MS, HOUR_MS, add_months, days_in_months};
+use super::{
+    reference::calendar::{Holiday, holidays},
+    time::{DAY_MS, EVENT_MS_MAX, EVENT_MS_MIN, HOUR_MS, add_months, days_in_months, month_of},
+};
 
 /// The span a rule asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +27,11 @@ pub enum WindowSpec {
     Month {
         /// Where they end; with [`Step::Month`] they are the months of the calendar.
         step: Step,
+    },
+    /// `period: holiday`: each holiday of the calendar, with some days before and behind.
+    Holiday {
+        /// How much before its first day off and behind its last.
+        around_ms: i64,
     },
     /// `{session: 3d, max: 30d}`: from a key's first row until it was silent for `gap`, at most `max` long.
     Session {
@@ -46,6 +54,11 @@ pub enum Step {
     },
     /// Where a month of the calendar ends.
     Month,
+    /// So far behind the last day off of each holiday whose notice is known.
+    Holiday {
+        /// How far.
+        around_ms: i64,
+    },
 }
 
 impl WindowSpec {
@@ -55,6 +68,10 @@ impl WindowSpec {
         match self {
             Self::Sliding { width_ms, .. } => width_ms,
             Self::Month { .. } => Step::Month.longest_ms(),
+            Self::Holiday { around_ms } => {
+                let days = holidays().iter().map(|h| h.days.len() as i64).max();
+                days.unwrap_or(0) * DAY_MS + 2 * around_ms
+            }
             Self::Session { max_ms, .. } => max_ms,
         }
     }
@@ -65,6 +82,7 @@ impl WindowSpec {
         match self {
             Self::Sliding { every_ms, origin_ms, .. } => Some(Step::Span { every_ms, origin_ms }),
             Self::Month { step } => Some(step),
+            Self::Holiday { around_ms } => Some(Step::Holiday { around_ms }),
             Self::Session { .. } => None,
         }
     }
@@ -77,6 +95,11 @@ impl WindowSpec {
                 end - width_ms..end
             }
             Self::Month { .. } => add_months(end, -1)..end,
+            Self::Holiday { around_ms } => {
+                let holiday = holidays().iter().find(|h| end_of(h, around_ms) == end);
+                let start = holiday.map(|h| i64::from(h.days.start) * DAY_MS - around_ms);
+                start.unwrap_or(end)..end
+            }
         }
     }
 }
@@ -93,7 +116,8 @@ impl Step {
     pub fn last_end(self, local: i64) -> i64 {
         match self {
             Self::Span { every_ms, origin_ms } => local - (local - origin_ms).rem_euclid(every_ms),
-            Self::Month => super::time::month_of(local),
+            Self::Month => month_of(local),
+            Self::Holiday { around_ms } => holiday_end(ended(local, around_ms), around_ms),
         }
     }
 
@@ -103,6 +127,7 @@ impl Step {
         match self {
             Self::Span { every_ms, .. } => end + n * every_ms,
             Self::Month => add_months(end, n),
+            Self::Holiday { around_ms } => holiday_end(ended(end, around_ms) + n, around_ms),
         }
     }
 
@@ -118,7 +143,29 @@ impl Step {
         match self {
             Self::Span { every_ms, .. } => every_ms,
             Self::Month => days_in_months(1) * DAY_MS,
+            Self::Holiday { .. } => {
+                let apart = holidays().windows(2).map(|w| i64::from(w[1].days.end - w[0].days.end));
+                apart.max().unwrap_or(0) * DAY_MS
+            }
         }
+    }
+}
+
+/// The local time at which a holiday's window ends.
+fn end_of(holiday: &Holiday, around_ms: i64) -> i64 {
+    i64::from(holiday.days.end) * DAY_MS + around_ms
+}
+
+/// How many holidays' windows have ended at a local time.
+fn ended(local: i64, around_ms: i64) -> i64 {
+    holidays().partition_point(|h| end_of(h, around_ms) <= local) as i64
+}
+
+/// The end of the `n`-th holiday's window, counted from 1; those before the first and behind the last are never.
+fn holiday_end(n: i64, around_ms: i64) -> i64 {
+    match usize::try_from(n - 1) {
+        Ok(i) => holidays().get(i).map_or(EVENT_MS_MAX, |h| end_of(h, around_ms)),
+        Err(_) => EVENT_MS_MIN,
     }
 }
 
@@ -146,7 +193,7 @@ impl PaneGrid {
                     len = gcd(gcd(len, width_ms), every_ms);
                     len = gcd(len, (origin_ms - *origin.get_or_insert(origin_ms)).abs());
                 }
-                WindowSpec::Month { .. } => {
+                WindowSpec::Month { .. } | WindowSpec::Holiday { .. } => {
                     len = gcd(len, DAY_MS);
                     len = gcd(len, *origin.get_or_insert(0));
                 }
@@ -211,6 +258,22 @@ mod tests {
         let month = WindowSpec::Month { step: Step::Span { every_ms: DAY_MS, origin_ms: 0 } };
         assert_eq!(month.ending(day(2028, 3, 31)), day(2028, 2, 29)..day(2028, 3, 31));
         assert_eq!(month.ending(day(2028, 3, 1)), day(2028, 2, 1)..day(2028, 3, 1));
+    }
+
+    #[test]
+    fn holidays_end_where_the_notices_say() {
+        let day = |y, m, d| i64::from(days_from_civil(y, m, d).expect("a date")) * DAY_MS;
+        let windows = WindowSpec::Holiday { around_ms: 3 * DAY_MS };
+        let step = windows.step().expect("repeats");
+        // 2026-02-15 to 23, and 2026-04-04 to 06.
+        assert_eq!(step.next_end(day(2026, 2, 10)), day(2026, 2, 27));
+        assert_eq!(step.next_end(day(2026, 2, 27)), day(2026, 4, 10));
+        assert_eq!(step.last_end(day(2026, 4, 9)), day(2026, 2, 27));
+        assert_eq!(step.shift(day(2026, 2, 27), 1), day(2026, 4, 10));
+        assert_eq!(windows.ending(day(2026, 2, 27)), day(2026, 2, 12)..day(2026, 2, 27));
+        assert_eq!(step.ends_behind(day(2150, 1, 1)).next(), Some(EVENT_MS_MAX));
+        assert_eq!(step.last_end(day(1990, 1, 1)), EVENT_MS_MIN);
+        assert!(windows.ending(EVENT_MS_MAX).is_empty());
     }
 
     #[test]

@@ -59,12 +59,13 @@ impl Evaluator<'_> {
 
     /// Keys without rows in `window` that have some in its baseline.
     fn quiet(&self, plan: &DetectPlan, keys: &[u32], window: &Range<i64>) -> Vec<u32> {
-        let baseline = plan.reaches(window.end).max(self.history_from)..window.start;
+        let baselines = plan.baselines(window, self.history_from);
+        let had = |key: u32| baselines.iter().any(|times| self.has_rows(key, times));
         let mut all: Vec<u32> =
             self.rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         all.sort_unstable();
         all.dedup();
-        all.retain(|k| keys.binary_search(k).is_err() && self.has_rows(*k, &baseline));
+        all.retain(|k| keys.binary_search(k).is_err() && had(*k));
         all
     }
 

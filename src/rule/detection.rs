@@ -16,13 +16,14 @@ use arrow::{
 use jiff::civil::Date;
 
 use super::{
-    detector::{ControlFile, DetectFile, MethodFile, Period},
+    detector::{ControlFile, DetectFile, MethodFile},
     evaluate::Evaluator,
     file::RuleFile,
+    period::{Like, Period, days_off},
     plan::{Aggregate, Read},
 };
 use crate::{
-    detect::{self, Judgement, Looks, Series, SeriesDetector, Verdict},
+    detect::{self, Calendar, Judgement, Looks, Series, SeriesDetector, Verdict},
     model::time::DAY_MS,
 };
 
@@ -46,6 +47,8 @@ pub struct DetectPlan {
     population: bool,
     /// Whether a period without rows has the value 0; else it has none.
     fill_zero: bool,
+    /// Whether days off are taken into account.
+    calendar: bool,
     /// Local times that are no part of a baseline.
     exclude: Vec<Range<i64>>,
     /// Control of false discoveries.
@@ -70,6 +73,10 @@ struct Method {
     baseline: usize,
     /// Periods that a chart is drawn over before the one judged.
     run: usize,
+    /// Whether it is given those periods alone that are like the one judged.
+    alike: bool,
+    /// Among how many periods those lie that it is given.
+    among: usize,
 }
 
 /// What a detector tells of one period of many keys.
@@ -102,6 +109,7 @@ impl DetectPlan {
             methods: std::iter::once(&file.detector).chain(&file.fallback).map(method).collect(),
             population: file.population.is_some(),
             fill_zero: file.fill_zero,
+            calendar: file.calendar.is_some(),
             exclude: file.exclude.iter().map(|(from, to)| day(*from)..day(*to + 1)).collect(),
             control: rule.alert.control.as_ref().map(control),
         }
@@ -110,13 +118,14 @@ impl DetectPlan {
     /// Periods before the one judged that can matter.
     #[must_use]
     pub fn lookback(&self) -> usize {
-        self.methods.iter().map(Method::lookback).max().unwrap_or(0)
+        self.methods.iter().map(|m| m.among).max().unwrap_or(0)
     }
 
     /// Where the earliest period begins that can matter to the one that ends at the local time `end`.
     #[must_use]
     pub fn reaches(&self, end: i64) -> i64 {
-        self.period.before(end, self.lookback()).start
+        let back = |back| self.period.before(end, back);
+        (0..=self.lookback()).rev().find_map(back).map_or(end, |period| period.start)
     }
 
     /// How far behind a period's start the earliest can begin that matters to it, milliseconds.
@@ -131,19 +140,29 @@ impl DetectPlan {
         self.lookback().min(EXPLAINED_MAX)
     }
 
-    /// Whether any method has an answer after so many periods of history.
-    fn is_ready(&self, before: usize) -> bool {
-        self.methods.iter().any(|m| before >= m.needs(self.period))
+    /// Whether any method has an answer about the last of these periods.
+    fn is_ready(&self, periods: &[Range<i64>]) -> bool {
+        self.methods.iter().any(|m| m.given(periods).len() > m.needs(self.period))
     }
 
-    /// What the first method that has an answer says of the last period of a series.
-    fn judge(&self, series: &Series<'_>) -> Result<Option<Judgement>, detect::Error> {
-        for method in &self.methods {
-            if let Verdict::Judged(judgement) = method.judge(series)? {
-                return Ok(Some(judgement));
-            }
+    /// The periods of a series that ends with the local time `end`, oldest first: those that matter and do not begin before
+    /// `from`; none where not even the last does.
+    fn periods(&self, end: i64, from: i64) -> Vec<Range<i64>> {
+        let back = (0..=self.lookback()).map_while(|back| self.period.before(end, back));
+        let mut periods: Vec<_> = back.take_while(|period| period.start >= from).collect();
+        periods.reverse();
+        periods
+    }
+
+    /// Times in which a key with rows was part of the baseline of the period `window`, from the local time `from` on.
+    #[must_use]
+    pub fn baselines(&self, window: &Range<i64>, from: i64) -> Vec<Range<i64>> {
+        if self.period.is_holiday() {
+            let mut periods = self.periods(window.end, from);
+            periods.pop();
+            return periods;
         }
-        Ok(None)
+        vec![self.reaches(window.end).max(from)..window.start]
     }
 
     fn is_excluded(&self, period: &Range<i64>) -> bool {
@@ -154,20 +173,17 @@ impl DetectPlan {
 impl Method {
     fn new(method: &MethodFile, file: &DetectFile) -> Self {
         let detector = Arc::clone(&method.detector);
-        let (looks, per_year) = (detector.profile().looks, file.period.value.per_year());
+        let (profile, period) = (detector.profile(), file.period.value);
+        let (looks, per_year) = (profile.looks, period.per_year());
         let reach = detector.reach(per_year).max(detector.history(per_year));
         let given = file.baseline.as_ref().filter(|_| looks != Looks::Back);
+        let baseline = given.map_or(reach, |given| given.value);
         let run = file.run.as_ref().map_or(per_year.div_ceil(2), |run| run.value);
-        Self {
-            baseline: given.map_or(reach, |given| given.value),
-            run: if looks == Looks::Chart { run } else { 0 },
-            looks,
-            detector,
-        }
-    }
-
-    fn lookback(&self) -> usize {
-        self.baseline + self.run
+        let run = if looks == Looks::Chart { run } else { 0 };
+        let alike = file.calendar.is_some() && profile.calendar == Calendar::Order;
+        let lookback = baseline + run;
+        let among = if alike { Like::among(lookback, period) } else { lookback };
+        Self { detector, looks, baseline, run, alike, among }
     }
 
     /// Periods of history without which there is no answer.
@@ -178,23 +194,102 @@ impl Method {
         }
     }
 
-    /// The verdict on the last period.
-    fn judge(&self, series: &Series<'_>) -> Result<Verdict, detect::Error> {
-        let from = series.len().saturating_sub(self.lookback() + 1);
-        let series = Series {
-            values: &series.values[from..],
-            population: series.population.map(|p| &p[from..]),
-            dates: series.dates.map(|d| &d[from..]),
-            ..*series
+    /// Positions of those of `periods` that the method is given, the last of which is to be judged.
+    fn given(&self, periods: &[Range<i64>]) -> Vec<usize> {
+        let Some(last) = periods.last() else { return Vec::new() };
+        let all = (0..periods.len()).rev();
+        let most = self.baseline + self.run + 1;
+        let mut given: Vec<usize> = if self.alike {
+            let like = Like::of(last);
+            all.filter(|i| Like::of(&periods[*i]) == like).take(most).collect()
+        } else {
+            all.take(most).collect()
         };
+        given.reverse();
+        given
+    }
+
+    /// The verdict on the last period of what it is given.
+    fn judge(&self, series: &Series<'_>) -> Result<Verdict, detect::Error> {
         let now = series.len() - 1;
         let start = match self.looks {
             Looks::Chart if now < self.baseline => return Ok(Verdict::TooEarly),
             Looks::Chart => now.saturating_sub(self.run).max(self.baseline),
             Looks::Back | Looks::All => now,
         };
-        let verdicts = self.detector.evaluate(&series, start..now + 1)?;
+        let verdicts = self.detector.evaluate(series, start..now + 1)?;
         Ok(verdicts.last().copied().unwrap_or(Verdict::TooEarly))
+    }
+}
+
+/// The periods of a series, with what is known of them before any record is seen.
+struct Course {
+    /// Oldest first; the last is to be judged.
+    periods: Vec<Range<i64>>,
+    dates: Vec<Date>,
+    /// Days off in each, where they are taken into account.
+    days_off: Option<Vec<f64>>,
+    /// How many days each is long, where that differs and nothing else is the population.
+    days: Option<Vec<f64>>,
+    /// By method: positions of the periods that it is given, with their dates.
+    given: Vec<(Vec<usize>, Vec<Date>)>,
+}
+
+impl Course {
+    fn new(plan: &DetectPlan, window: &Range<i64>, history_from: i64) -> Self {
+        let periods = plan.periods(window.end, history_from);
+        let dates: Vec<Date> = periods.iter().map(|p| plan.period.day_of(p)).collect();
+        let given = plan.methods.iter().map(|method| {
+            let given = method.given(&periods);
+            let dates = given.iter().map(|i| dates[*i]).collect();
+            (given, dates)
+        });
+        let long = |p: &Range<i64>| (p.end - p.start) as f64 / DAY_MS as f64;
+        let uneven = plan.period.is_holiday() && !plan.population;
+        Self {
+            given: given.collect(),
+            days_off: plan.calendar.then(|| periods.iter().map(days_off).collect()),
+            days: uneven.then(|| periods.iter().map(long).collect()),
+            dates,
+            periods,
+        }
+    }
+
+    /// What the first method that has an answer says of the last period.
+    fn judge(
+        &self,
+        plan: &DetectPlan,
+        values: &[f64],
+        population: Option<&[f64]>,
+    ) -> Result<Option<Judgement>, detect::Error> {
+        let population = population.or(self.days.as_deref());
+        let days_off = self.days_off.as_deref();
+        let periods_per_year = plan.period.per_year();
+        for (method, (given, dates)) in plan.methods.iter().zip(&self.given) {
+            let first = given.first().copied().unwrap_or(0);
+            let verdict = if first + given.len() == values.len() {
+                method.judge(&Series {
+                    values: &values[first..],
+                    population: population.map(|p| &p[first..]),
+                    dates: Some(&self.dates[first..]),
+                    days_off: days_off.map(|d| &d[first..]),
+                    periods_per_year,
+                })
+            } else {
+                let of = |all: &[f64]| given.iter().map(|i| all[*i]).collect::<Vec<f64>>();
+                method.judge(&Series {
+                    values: &of(values),
+                    population: population.map(of).as_deref(),
+                    dates: Some(dates),
+                    days_off: days_off.map(of).as_deref(),
+                    periods_per_year,
+                })
+            };
+            if let Verdict::Judged(judgement) = verdict? {
+                return Ok(Some(judgement));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -206,25 +301,20 @@ impl Evaluator<'_> {
         keys: &[u32],
         window: &Range<i64>,
     ) -> Told {
-        let periods = self.periods(plan, window);
+        let course = Course::new(plan, window, self.history_from);
+        let n = course.periods.len();
         let mut rows: Vec<Option<Judgement>> = Vec::with_capacity(keys.len());
         let mut failures = 0;
-        if periods.is_empty() {
+        if n == 0 {
             rows.resize(keys.len(), None);
         }
-        let dates: Vec<Date> = periods.iter().map(|p| plan.period.day_of(p)).collect();
-        let chunks = keys.chunks(KEYS_AT_ONCE).filter(|_| !periods.is_empty());
-        for chunk in chunks {
-            let (values, population) = self.baseline(plan, chunk, &periods);
-            let n = periods.len();
+        for chunk in keys.chunks(KEYS_AT_ONCE).filter(|_| n > 0) {
+            let (values, population) = self.baseline(plan, chunk, &course.periods);
             for i in 0..chunk.len() {
-                let series = Series {
-                    values: &values[i * n..(i + 1) * n],
-                    population: population.as_ref().map(|p| &p[i * n..(i + 1) * n]),
-                    dates: Some(&dates),
-                    periods_per_year: plan.period.per_year(),
-                };
-                rows.push(plan.judge(&series).unwrap_or_else(|_| {
+                let of_key = i * n..(i + 1) * n;
+                let population = population.as_ref().map(|p| &p[of_key.clone()]);
+                let judged = course.judge(plan, &values[of_key.clone()], population);
+                rows.push(judged.unwrap_or_else(|_| {
                     failures += 1;
                     None
                 }));
@@ -236,17 +326,7 @@ impl Evaluator<'_> {
 
     /// Whether keys with rows before `window` alone were tested too.
     pub(super) fn is_ready(&self, plan: &DetectPlan, window: &Range<i64>) -> bool {
-        let periods = self.periods(plan, window).len();
-        periods > 0 && plan.is_ready(periods - 1)
-    }
-
-    /// The periods of a series that ends with `window`, oldest first: those that matter and lie in the feed's history;
-    /// none where not even `window` does.
-    fn periods(&self, plan: &DetectPlan, window: &Range<i64>) -> Vec<Range<i64>> {
-        let back = (0..=plan.lookback()).map(|back| plan.period.before(window.end, back));
-        let mut periods: Vec<_> = back.take_while(|p| p.start >= self.history_from).collect();
-        periods.reverse();
-        periods
+        plan.is_ready(&plan.periods(window.end, self.history_from))
     }
 
     /// The value of each key in each of `periods`, key by key, NaN where there is none; and the population behind it.

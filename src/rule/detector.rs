@@ -6,16 +6,14 @@
 
 use std::{ops::Range, sync::Arc};
 
-use jiff::civil::Date;
 use serde_json::Map;
 
-use super::file::MeasureFile;
+use super::{file::MeasureFile, period::Period};
 use crate::{
     detect::{self, SeriesDetector, catalogue},
     model::{
         diagnostic::{Diagnostic, did_you_mean},
-        time::{DAY_MS, add_months, days_from_civil, days_in_months, parse_span},
-        window::{MONDAY_ORIGIN_MS, Step, WindowSpec},
+        time::days_from_civil,
         yaml::{Node, Spanned},
     },
 };
@@ -28,9 +26,6 @@ pub(super) const ALARM: usize = 4;
 /// And what the control of false discoveries adds.
 pub const ADJUSTED: &str = "q_value";
 
-/// A February.
-const SHORTEST_MONTH_MS: i64 = 28 * DAY_MS;
-
 /// What makes a `detect` rule.
 #[derive(Debug, Clone)]
 pub struct DetectFile {
@@ -40,6 +35,8 @@ pub struct DetectFile {
     pub fill_zero: bool,
     /// Whether the second measure is the population behind the first.
     pub population: Option<Range<usize>>,
+    /// `series.calendar`: whose days off are taken into account; where it stands.
+    pub calendar: Option<Range<usize>>,
     /// `series.baseline`: periods that a chart is set to, or that a method which fits all there is gets.
     pub baseline: Option<Spanned<usize>>,
     /// `series.run`: periods that a chart is drawn over.
@@ -72,107 +69,6 @@ pub struct ControlFile {
     pub over: Vec<Spanned<String>>,
     /// Where it stands.
     pub span: Range<usize>,
-}
-
-/// The periods of a series: whole days or a month, one behind the other; where they are judged more often than they are
-/// long, each series is made of those that lie whole lengths apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period {
-    windows: WindowSpec,
-}
-
-impl Period {
-    /// A week from Monday.
-    pub const WEEK_MS: i64 = 7 * DAY_MS;
-
-    /// `day`, `week`, `month` or a span of whole days, judged `every` so long; an error tells what is wrong with the first
-    /// or the second.
-    fn parse(word: &str, every_ms: Option<i64>) -> Result<Self, (bool, &'static str)> {
-        let width_ms = match word {
-            "day" => DAY_MS,
-            "week" => Self::WEEK_MS,
-            "month" => SHORTEST_MONTH_MS,
-            span => {
-                parse_span(span).ok_or((true, "it must be day, week, month or a span like 28d"))?
-            }
-        };
-        let is_days = |ms: i64| ms > 0 && ms % DAY_MS == 0;
-        if !is_days(width_ms) {
-            return Err((true, "it must be whole days"));
-        }
-        if every_ms.is_some_and(|every_ms| !is_days(every_ms) || every_ms > width_ms) {
-            return Err((false, "it must be whole days, and no longer than the period"));
-        }
-        let origin = |every_ms| if every_ms % Self::WEEK_MS == 0 { MONDAY_ORIGIN_MS } else { 0 };
-        let span = |every_ms| Step::Span { every_ms, origin_ms: origin(every_ms) };
-        let windows = match (word, every_ms) {
-            ("month", every_ms) => WindowSpec::Month { step: every_ms.map_or(Step::Month, span) },
-            (_, every_ms) => {
-                let every_ms = every_ms.unwrap_or(width_ms);
-                WindowSpec::Sliding { width_ms, every_ms, origin_ms: origin(every_ms) }
-            }
-        };
-        Ok(Self { windows })
-    }
-
-    /// How many a year has, for detectors.
-    #[must_use]
-    pub fn per_year(self) -> usize {
-        let days = match self.windows {
-            WindowSpec::Month { .. } => return 12,
-            windows => windows.width_max() / DAY_MS,
-        };
-        usize::try_from((365 + days / 2) / days).unwrap_or(1).max(1)
-    }
-
-    /// The windows that are these periods.
-    #[must_use]
-    pub fn window(self) -> WindowSpec {
-        self.windows
-    }
-
-    /// Whether it is a week from some day.
-    #[must_use]
-    pub fn is_week(self) -> bool {
-        matches!(self.windows, WindowSpec::Sliding { width_ms: Self::WEEK_MS, .. })
-    }
-
-    /// The period `back` periods before the one that ends at the local time `end`.
-    #[must_use]
-    pub fn before(self, end: i64, back: usize) -> Range<i64> {
-        let back = i64::try_from(back).unwrap_or(i64::MAX);
-        match self.windows {
-            WindowSpec::Month { .. } => add_months(end, -back - 1)..add_months(end, -back),
-            windows => {
-                let width = windows.width_max();
-                end - (back + 1) * width..end - back * width
-            }
-        }
-    }
-
-    /// The most time that so many periods take, milliseconds.
-    #[must_use]
-    pub fn longest_ms(self, periods: usize) -> i64 {
-        match self.windows {
-            WindowSpec::Month { .. } => days_in_months(periods) * DAY_MS,
-            windows => {
-                i64::try_from(periods).unwrap_or(i64::MAX).saturating_mul(windows.width_max())
-            }
-        }
-    }
-
-    /// The day on which detectors see a period: its first; of months that begin at a day that some months lack, the 28th.
-    #[must_use]
-    pub fn day_of(self, period: &Range<i64>) -> Date {
-        let days = period.start.div_euclid(DAY_MS);
-        let first = Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days));
-        match self.windows {
-            WindowSpec::Month { .. } if first.day() > 28 => {
-                first.saturating_sub(jiff::Span::new().days(i64::from(first.day()) - 28))
-            }
-            _ => first,
-        }
-    }
 }
 
 /// The series' measures: the value, and the population behind it where there is one.
@@ -219,6 +115,7 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
         period: period?,
         fill_zero: series.get("fill").and_then(Node::text).is_none_or(|fill| fill.value != "none"),
         population: population.map(Node::span),
+        calendar: series.get("calendar").map(Node::span),
         baseline: count("baseline"),
         run: count("run"),
         detector: detector?,
@@ -229,15 +126,11 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
 
 fn period(series: &Node, findings: &mut Vec<Diagnostic>) -> Option<Spanned<Period>> {
     let period = series.get("period").and_then(Node::text)?;
-    let every = series.get("every");
-    match Period::parse(&period.value, every.and_then(Node::span_ms)) {
+    let span = |name: &str| series.get(name).and_then(Node::span_ms);
+    match Period::parse(&period.value, span("every"), span("around")) {
         Ok(value) => Some(Spanned { value, span: period.span }),
-        Err((of_period, why)) => {
-            let every = every.filter(|_| !of_period).and_then(Node::text);
-            let (name, at) = match every {
-                Some(every) => ("every", every),
-                None => ("period", period),
-            };
+        Err((name, why)) => {
+            let at = series.get(name).and_then(Node::text).unwrap_or(period);
             let message = format!("{name} is {:?}: {why}", at.value);
             findings.push(Diagnostic::error("yaml::wrong_type", at.span, message));
             None

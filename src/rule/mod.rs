@@ -16,6 +16,7 @@ pub mod house;
 pub mod load;
 pub mod message;
 pub mod peers;
+pub mod period;
 pub mod plan;
 mod read;
 mod schema;

@@ -136,12 +136,22 @@ const SERIES: Shape = Shape::Map(&[
     Field::required(
         "period",
         Shape::Text,
-        "day, week from Monday, month of the calendar, or whole days like 28d.",
+        "day, week from Monday, month of the calendar, holiday (each behind the same of the years before), or whole days like 28d.",
     ),
     Field::optional(
         "every",
         Shape::Span,
         "How often a long period that ends is judged, like 7d; where left out, when the next begins.",
+    ),
+    Field::optional(
+        "around",
+        Shape::Span,
+        "Of period: holiday, what lies before its first day off and behind its last and is part of it, like 3d.",
+    ),
+    Field::optional(
+        "calendar",
+        Shape::Word(&["cn"]),
+        "Whose days off are expected: like is compared with like, or the regression has a term for them.",
     ),
     Field::optional(
         "fill",

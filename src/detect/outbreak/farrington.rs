@@ -7,7 +7,7 @@ use super::{
     reference::{part_of_year, years_before},
 };
 use crate::detect::{
-    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
+    Calendar, Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
     math::{
         glm::Design,
         negative_binomial, normal,
@@ -45,6 +45,9 @@ const YEARS_FOR_TREND: usize = 3;
 /// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
 /// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
 /// - `compat` — `corrected` or `r`; see there.
+///
+/// Where a rule's series has a `calendar`, the logarithm of the expected count has a term for the number of days off in the
+/// period, so that moving holidays and make-up working days are expected; not with `compat: r`.
 ///
 /// # When it misleads
 /// Needs `years` full years. A lasting rise is an alarm only until it is history. A change in how cases are recorded looks like
@@ -235,7 +238,11 @@ impl SeriesDetector for Farrington {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS.with_population()
+        let calendar = match self.compat {
+            Compat::Corrected => Calendar::Term,
+            Compat::R => Calendar::Blind,
+        };
+        Profile { calendar, ..Profile::TESTS.with_population() }
     }
 
     fn reach(&self, periods_per_year: usize) -> usize {
@@ -296,6 +303,9 @@ impl Farrington {
             None => 0.0,
         };
         let no_fit = Verdict::NotDefined(Undefined::NoFit);
+        if self.compat == Compat::Corrected && baseline.is_unlike(at) {
+            return Err(no_fit);
+        }
         let (model, trend) = self.model(&baseline, at, offset_now).ok_or(no_fit)?;
         let details = self.bound(&model, trend, &baseline, series, at, offset_now);
         let overflow = Verdict::NotDefined(Undefined::Overflow);
@@ -451,9 +461,11 @@ struct Baseline<'a> {
     /// Position in the series.
     at: Vec<usize>,
     offset: Option<Vec<f64>>,
-    /// Columns of the season: levels, or 1 and two a wave.
+    /// Columns of the season: levels, or 1 and two a wave; and the term for days off where it has one.
     columns: usize,
     waves: usize,
+    /// The term for days off: their number in each period of the series, and its mean in the baseline.
+    days_off: Option<(&'a [f64], f64)>,
     /// Level of the period judged, and of the one before.
     levels_now: [usize; 2],
     /// Middle of the positions, so that trend and level hardly depend on each other.
@@ -481,6 +493,7 @@ impl<'a> Baseline<'a> {
             offset: series.population.map(|_| Vec::new()),
             columns: if of.waves > 0 { 1 + 2 * of.waves } else { of.periods },
             waves: of.waves,
+            days_off: None,
             levels_now: [own, level.last().copied().flatten().unwrap_or(own)],
             middle: 0.0,
         };
@@ -501,11 +514,30 @@ impl<'a> Baseline<'a> {
         }
         let sum: f64 = baseline.at.iter().map(|at| *at as f64).sum();
         baseline.middle = sum / baseline.at.len().max(1) as f64;
+        if let Some(days) = series.days_off.filter(|_| of.compat == Compat::Corrected) {
+            baseline.count_days_off(days);
+        }
         Some(baseline)
     }
 
+    /// Adds the term for days off, where their number is not always the same.
+    fn count_days_off(&mut self, days: &'a [f64]) {
+        let first = self.at.first().map(|at| days[*at]);
+        if self.at.iter().any(|at| Some(days[*at]) != first) {
+            let sum: f64 = self.at.iter().map(|at| days[*at]).sum();
+            self.days_off = Some((days, sum / self.at.len() as f64));
+            self.columns += 1;
+        }
+    }
+
+    /// Whether the baseline tells nothing of a period with so many days off.
+    fn is_unlike(&self, at: usize) -> bool {
+        let Some(days) = self.series.days_off else { return false };
+        self.days_off.is_none() && self.at.first().is_some_and(|first| days[*first] != days[at])
+    }
+
     fn design(&self, trend: bool) -> Design {
-        let width = 1 + 2 * self.waves + usize::from(trend);
+        let width = 1 + 2 * self.waves + usize::from(self.days_off.is_some()) + usize::from(trend);
         let mut design = Design::new(self.columns + usize::from(trend), width);
         let mut row = Vec::with_capacity(width);
         for (at, level) in self.at.iter().zip(&self.level) {
@@ -541,6 +573,9 @@ impl<'a> Baseline<'a> {
         for wave in 1..=self.waves {
             let angle = wave as f64 * angle;
             row.extend([(2 * wave - 1, angle.cos()), (2 * wave, angle.sin())]);
+        }
+        if let Some((days, mean)) = self.days_off {
+            row.push((self.columns - 1, days[at] - mean));
         }
         if trend {
             row.push((self.columns, at as f64 - self.middle));

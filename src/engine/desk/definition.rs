@@ -69,6 +69,7 @@ fn window(spec: WindowSpec) -> WindowRow {
             let days = Step::Month.longest_ms();
             (WindowKind::Month, days, if step == Step::Month { days } else { step.longest_ms() })
         }
+        WindowSpec::Holiday { around_ms } => (WindowKind::Holiday, spec.width_max(), around_ms),
         WindowSpec::Session { gap_ms, max_ms } => (WindowKind::Session, max_ms, gap_ms),
     };
     WindowRow { kind, width_seconds: width_ms / SECOND_MS, every_seconds: every_ms / SECOND_MS }

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::{Judge, near};
 use crate::{
-    detect::{Looks, Population, Profile},
+    detect::{Calendar, Looks, Population, Profile},
     model::yaml::Spanned,
     rule::{
         detector::{ADJUSTED, DetectFile, MethodFile, TOLD},
@@ -72,6 +72,7 @@ impl Judge<'_> {
             ),
             _ => {}
         }
+        self.calendar(detect, method, profile);
         if profile.weeks_only && !detect.period.value.is_week() {
             let message = format!("{name} is defined for weeks only");
             self.error(
@@ -92,6 +93,44 @@ impl Judge<'_> {
                 message,
                 format!("at least {needs}"),
             );
+        }
+    }
+
+    /// Whether a method can use a calendar, and judge a holiday beside the same of other years.
+    fn calendar(&mut self, detect: &DetectFile, method: &MethodFile, profile: Profile) {
+        let (period, name) = (detect.period.value, &method.name.value);
+        if period.is_holiday() {
+            if profile.calendar != Calendar::Order {
+                let message = format!(
+                    "{name} cannot judge holidays: to it a season or the distance of periods matters"
+                );
+                let label = "use bayes_predictive, count_exceedance or proportion";
+                self.error("rule::impossible", method.name.span.clone(), message, label);
+            }
+            if let Some(calendar) = &detect.calendar {
+                let message = "calendar has no effect: each holiday is compared with itself anyway";
+                self.error("rule::no_effect", calendar.clone(), message, "take it out");
+            }
+            return;
+        }
+        let Some(calendar) = &detect.calendar else { return };
+        let days_or_weeks = period.is_day() || period.is_week();
+        match profile.calendar {
+            Calendar::Blind => {
+                let message = format!(
+                    "{name} cannot use a calendar: it needs all periods, one behind the other, and has no term for days off"
+                );
+                let label = "use farrington_flexible, bayes_predictive, count_exceedance, ears or proportion, or exclude";
+                self.error("rule::impossible", calendar.clone(), message, label);
+            }
+            Calendar::Order if !days_or_weeks => {
+                let message = format!(
+                    "{name} compares like with like, which only days and weeks are: periods as long as these all have days off"
+                );
+                let label = "use farrington_flexible, or period: week";
+                self.error("rule::impossible", calendar.clone(), message, label);
+            }
+            Calendar::Order | Calendar::Term => {}
         }
     }
 

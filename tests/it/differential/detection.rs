@@ -9,7 +9,10 @@ use std::{
     ops::Range,
 };
 
-use forewarn::detect::{Judgement, Series, catalogue, ratio::multiplicity};
+use forewarn::{
+    detect::{Judgement, Series, catalogue, ratio::multiplicity},
+    model::reference::calendar::{self, Holiday},
+};
 use jiff::tz::TimeZone;
 use proptest::{strategy::Strategy, test_runner::TestCaseError};
 use serde_json::{Map, Value, json};
@@ -38,6 +41,8 @@ struct Detection {
     reach: usize,
     /// Level, and the key columns that a family ranges over.
     control: Option<(f64, &'static [&'static str])>,
+    /// Whether days off are taken into account: by a term, or by like periods.
+    calendar: Option<ByCalendar>,
     /// Days from the log's beginning that are no part of a baseline.
     exclude: Option<(i64, i64)>,
 }
@@ -47,44 +52,76 @@ struct Detection {
 enum Periods {
     /// So many days, judged every day.
     Days(i64),
+    /// A week from Monday.
+    Weeks,
     /// A month, judged where one of the calendar ends, or at the beginning of each day or Monday.
     Months(Option<&'static str>),
+    /// Holidays with so many days around each.
+    Holidays(i64),
 }
 
 impl Periods {
     fn text(self) -> String {
         match self {
             Self::Days(width) => format!("period: {width}d, every: 1d"),
+            Self::Weeks => "period: week".into(),
             Self::Months(None) => "period: month".into(),
             Self::Months(Some(every)) => format!("period: month, every: {every}"),
+            Self::Holidays(around) => format!("period: holiday, around: {around}d"),
         }
     }
 
     fn per_year(self) -> usize {
-        if matches!(self, Self::Months(_)) { 12 } else { 365 }
+        match self {
+            Self::Days(_) => 365,
+            Self::Weeks => 52,
+            Self::Months(_) => 12,
+            Self::Holidays(_) => 1,
+        }
     }
 
     fn ends_at(self, day: i64) -> bool {
         match self {
             Self::Months(None) => date_of(day).day() == 1,
-            Self::Months(Some("7d")) => date_of(day).weekday() == jiff::civil::Weekday::Monday,
+            Self::Holidays(_) => self.before(day, 0).is_some(),
+            Self::Weeks | Self::Months(Some("7d")) => {
+                date_of(day).weekday() == jiff::civil::Weekday::Monday
+            }
             _ => true,
         }
     }
 
     /// The period that lies `back` before the one that ends at `end`.
-    fn before(self, end: i64, back: i64) -> Range<i64> {
+    fn before(self, end: i64, back: i64) -> Option<Range<i64>> {
         let months = |n: i64| day_number(date_of(end) - jiff::Span::new().months(n));
-        match self {
-            Self::Days(width) => end - (back + 1) * width..end - back * width,
+        let spans = |width: i64| end - (back + 1) * width..end - back * width;
+        Some(match self {
+            Self::Days(width) => spans(width),
+            Self::Weeks => spans(7),
             Self::Months(_) => months(back + 1)..months(back),
-        }
+            Self::Holidays(around) => {
+                let of =
+                    |h: &Holiday| i64::from(h.days.start) - around..i64::from(h.days.end) + around;
+                let name = calendar::holidays().iter().find(|h| of(h).end == end)?.name;
+                let same = calendar::holidays().iter().filter(|h| h.name == name);
+                same.map(of).filter(|days| days.end <= end).rev().nth(back as usize)?
+            }
+        })
+    }
+
+    /// The day on which a detector sees a period.
+    fn date(self, period: &Range<i64>) -> jiff::civil::Date {
+        let first = date_of(period.start);
+        let capped = matches!(self, Self::Months(_)) && first.day() > 28;
+        if capped { first.with().day(28).build().unwrap() } else { first }
     }
 
     /// Ends of the periods that hold a day.
     fn ends_of(self, day: i64) -> impl Iterator<Item = i64> {
-        let holds = move |end: &i64| self.ends_at(*end) && self.before(*end, 0).contains(&day);
-        (day + 1..=day + 31).filter(holds)
+        let holds = move |end: &i64| {
+            self.ends_at(*end) && self.before(*end, 0).is_some_and(|days| days.contains(&day))
+        };
+        (day + 1..=day + 40).filter(holds)
     }
 }
 
@@ -94,6 +131,22 @@ fn day_number(date: jiff::civil::Date) -> i64 {
 
 fn date_of(day: i64) -> jiff::civil::Date {
     jiff::civil::Date::constant(1970, 1, 1) + jiff::Span::new().days(day)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum ByCalendar {
+    Term,
+    Like,
+}
+
+/// 0 for a day at work or a week without a holiday, 1 for another day off, 2 for a holiday.
+fn kind_of(period: &Range<i64>) -> u8 {
+    let mut days = period.clone().map(|day| i32::try_from(day).unwrap());
+    if days.clone().any(|day| calendar::holiday(day).is_some()) {
+        2
+    } else {
+        u8::from(days.len() == 1 && !days.all(calendar::is_workday))
+    }
 }
 
 /// A key's period: value and population, and what its detector says of it.
@@ -113,6 +166,7 @@ impl Default for Detection {
             chart: None,
             reach: 0,
             control: None,
+            calendar: None,
             exclude: None,
         }
     }
@@ -180,6 +234,52 @@ fn detections() -> Vec<Detection> {
             detector: bayes(2),
             ..Detection::default()
         },
+        Detection {
+            id: "d8",
+            calendar: Some(ByCalendar::Like),
+            detector: bayes(3),
+            ..Detection::default()
+        },
+    ]
+}
+
+/// Rules over holidays, and over weeks with and without.
+fn detections_of_holidays() -> Vec<Detection> {
+    let bayes = |history: u32| ("bayes_predictive", json!({"history": history, "alpha": 0.3}));
+    let farrington = json!({
+        "years": 1, "half_window": 2, "periods": 4, "exclude_recent": 2, "alpha": 0.3,
+        "min_cases": {"cases": 1, "periods": 1},
+    });
+    vec![
+        Detection {
+            id: "h0",
+            periods: Periods::Holidays(5),
+            detector: bayes(2),
+            fallback: Some(bayes(1)),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h1",
+            periods: Periods::Holidays(10),
+            detector: bayes(1),
+            reach: 1,
+            control: Some((0.6, &[])),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h2",
+            periods: Periods::Weeks,
+            calendar: Some(ByCalendar::Like),
+            detector: bayes(3),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h3",
+            periods: Periods::Weeks,
+            calendar: Some(ByCalendar::Term),
+            detector: ("farrington_flexible", farrington),
+            ..Detection::default()
+        },
     ]
 }
 
@@ -222,8 +322,9 @@ impl Detection {
         );
         let chart = self.chart.map(|(baseline, run)| format!(", baseline: {baseline}, run: {run}"));
         text += &format!(
-            "series: {{{series}, {}{}}}\n",
+            "series: {{{series}, {}{}{}}}\n",
             self.periods.text(),
+            if self.calendar.is_some() { ", calendar: cn" } else { "" },
             chart.unwrap_or_default()
         );
         if let Some(fallback) = &self.fallback {
@@ -254,9 +355,22 @@ impl Detection {
         &self,
         (name, parameters): &(&str, Value),
         chart: Option<(usize, usize)>,
+        periods: &[Range<i64>],
         values: &[f64],
         population: Option<&[f64]>,
     ) -> Option<Judgement> {
+        let last = periods.last().unwrap();
+        let alike =
+            |p: &Range<i64>| self.calendar != Some(ByCalendar::Like) || kind_of(p) == kind_of(last);
+        let given: Vec<usize> = (0..periods.len()).filter(|i| alike(&periods[*i])).collect();
+        let of = |all: &[f64]| given.iter().map(|i| all[*i]).collect::<Vec<f64>>();
+        let (values, population) = (of(values), population.map(of));
+        let dates: Vec<_> = given.iter().map(|i| self.periods.date(&periods[*i])).collect();
+        let off = |i: &usize| {
+            let days = periods[*i].clone().map(|day| i32::try_from(day).unwrap());
+            days.filter(|day| !calendar::is_workday(*day)).count() as f64
+        };
+        let days_off: Vec<f64> = given.iter().map(off).collect();
         let Value::Object(parameters) = parameters.clone() else { panic!("an object") };
         let detector = catalogue::of_series(name, parameters).unwrap();
         let now = values.len() - 1;
@@ -269,7 +383,9 @@ impl Detection {
             }
         };
         let series = Series {
-            population: population.map(|p| &p[from..]),
+            population: population.as_ref().map(|p| &p[from..]),
+            dates: Some(&dates[from..]),
+            days_off: self.calendar.map(|_| &days_off[from..]),
             periods_per_year: self.periods.per_year(),
             ..Series::new(&values[from..])
         };
@@ -301,10 +417,12 @@ impl Detection {
             let holds = |(a, b)| begins + a < period.end && period.start <= begins + b;
             self.exclude.is_some_and(holds)
         };
+        let starts = |end, back| periods.before(end, back).filter(|p| p.start >= first);
         let mut lines = Vec::new();
-        for end in all.into_iter().filter(|end| periods.before(*end, 0).start >= first) {
-            let now = periods.before(end, 0);
-            let known = (1..).take_while(|back| periods.before(end, *back).start >= first).count();
+        for end in all.into_iter().filter(|end| starts(*end, 0).is_some()) {
+            let mut series: Vec<Range<i64>> = (0..).map_while(|back| starts(end, back)).collect();
+            let (now, known) = (series[0].clone(), series.len() - 1);
+            series.reverse();
             let mut told: Vec<Told<'_>> = Vec::new();
             let mut quiet: Vec<&Vec<&str>> = Vec::new();
             for (key, of_key) in &days {
@@ -313,14 +431,12 @@ impl Detection {
                     in_it.reduce(|a, b| (a.0 + b.0, a.1 + b.1))
                 };
                 let Some(cell) = sum(&now) else {
-                    let from = periods.before(end, self.reach as i64).start.max(first);
-                    if known >= self.reach && of_key.range(from..now.start).next().is_some() {
+                    let mut baseline = series[..known].iter().rev().take(self.reach);
+                    if known >= self.reach && baseline.any(|p| sum(p).is_some()) {
                         quiet.push(key);
                     }
                     continue;
                 };
-                let series = (0..=known as i64).rev().map(|back| periods.before(end, back));
-                let series: Vec<Range<i64>> = series.collect();
                 let at = |p: &Range<i64>| sum(p).unwrap_or_default();
                 let value = |p: &Range<i64>| match *p != now && excluded(p) {
                     true => f64::NAN,
@@ -328,10 +444,16 @@ impl Detection {
                 };
                 let values: Vec<f64> = series.iter().map(value).collect();
                 let people: Vec<f64> = series.iter().map(|p| at(p).1).collect();
-                let people = self.population.map(|_| people.as_slice());
-                let own = self.ask(&self.detector, self.chart, &values, people);
+                // A holiday's days are what stands behind its count.
+                let days: Vec<f64> = series.iter().map(|p| (p.end - p.start) as f64).collect();
+                let people = match (self.population, periods) {
+                    (Some(_), _) => Some(people.as_slice()),
+                    (None, Periods::Holidays(_)) => Some(days.as_slice()),
+                    (None, _) => None,
+                };
+                let own = self.ask(&self.detector, self.chart, &series, &values, people);
                 let judged = own.or_else(|| {
-                    self.fallback.as_ref().and_then(|f| self.ask(f, None, &values, people))
+                    self.fallback.as_ref().and_then(|f| self.ask(f, None, &series, &values, people))
                 });
                 told.push((key, cell, judged));
             }
@@ -433,7 +555,12 @@ fn a_detect_rule_is_its_detector_on_the_final_series() {
 
 #[test]
 fn months_too_are_judged_by_their_detector_on_the_final_series() {
-    are_their_detectors(long_cases(260, 30..220), 24, detections_of_months);
+    are_their_detectors(long_cases((260, 0), 30..220), 24, detections_of_months);
+}
+
+#[test]
+fn holidays_too_are_judged_by_their_detector_on_the_final_series() {
+    are_their_detectors(long_cases((900, 4), 60..260), 24, detections_of_holidays);
 }
 
 fn are_their_detectors(
@@ -468,7 +595,12 @@ fn nothing_about_the_run_shows_in_what_detectors_say() {
 
 #[test]
 fn nothing_about_the_run_shows_in_what_is_said_of_months() {
-    nothing_shows(long_cases(260, 30..220), 8, detections_of_months);
+    nothing_shows(long_cases((260, 0), 30..220), 8, detections_of_months);
+}
+
+#[test]
+fn nothing_about_the_run_shows_in_what_is_said_of_holidays() {
+    nothing_shows(long_cases((900, 4), 60..260), 8, detections_of_holidays);
 }
 
 fn nothing_shows(

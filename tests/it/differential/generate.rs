@@ -172,12 +172,15 @@ pub(super) fn cases(
     rows: std::ops::Range<usize>,
     rules: std::ops::Range<usize>,
 ) -> impl Strategy<Value = Case> {
-    with(DAYS, rows, vec(rules::rules(), rules), false)
+    with((DAYS, 0), rows, vec(rules::rules(), rules), false)
 }
 
-/// Logs that span so many days, without rules.
-pub(super) fn long_cases(days: u32, rows: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
-    with(days, rows, vec(rules::rules(), 0..1), false)
+/// Logs that span so many days and begin some years earlier, without rules.
+pub(super) fn long_cases(
+    (days, years): (u32, i16),
+    rows: std::ops::Range<usize>,
+) -> impl Strategy<Value = Case> {
+    with((days, years), rows, vec(rules::rules(), 0..1), false)
 }
 
 /// Logs with rules of all kinds, sessions and single records included, and with versions that contradict each other.
@@ -185,18 +188,19 @@ pub(super) fn wild_cases(
     rows: std::ops::Range<usize>,
     rules: std::ops::Range<usize>,
 ) -> impl Strategy<Value = Case> {
-    with(DAYS, rows, vec(rules::all_rules(), rules), true)
+    with((DAYS, 0), rows, vec(rules::all_rules(), rules), true)
 }
 
 fn with(
-    days: u32,
+    (days, years): (u32, i16),
     rows: std::ops::Range<usize>,
     rules: impl Strategy<Value = Vec<Rule>>,
     conflicts: bool,
 ) -> impl Strategy<Value = Case> {
     let zones = prop::sample::select(vec!["Asia/Shanghai", "Europe/Berlin", "America/St_Johns"]);
     (zones, settings(), vec(row_seeds(conflicts, days), rows), rules).prop_map(
-        |(zone, settings, seeds, mut rules)| {
+        move |(zone, mut settings, seeds, mut rules)| {
+            settings.start = settings.start - jiff::Span::new().years(years);
             for (i, rule) in rules.iter_mut().enumerate() {
                 rule.id = format!("r{i:02}");
             }
