@@ -50,7 +50,7 @@ pub(super) struct Feed {
     /// Pieces are looked through again when the watermark has come this far.
     next_forget_ms: i64,
     /// (every, origin, delay) of the windows that read the feed.
-    grids: Vec<(i64, i64, i64)>,
+    grids: Vec<(Step, i64)>,
     /// Instant of the next window end that the watermark will pass.
     next_cut_ms: i64,
     /// Rows before this instant change the past.
@@ -371,7 +371,7 @@ fn grids(feed: usize, plan: &Plan) -> Vec<(Step, i64)> {
     for rule in plan.rules.iter().filter(|r| r.feeds.contains(&feed)) {
         let grid = match rule.window {
             // Sessions end where their rows end; hours are near enough to look.
-            Some(window) => (window.step().unwrap_or(span(HOUR_MS)), rule.delay_ms),
+            Some(window) => (window.step().unwrap_or(span(HOUR_MS)), rule.wait_ms),
             None => (span(DAY_MS), 0),
         };
         if !out.contains(&grid) {

@@ -106,7 +106,8 @@ impl Shard {
         let final_to = self.rules[r].final_to;
         let mut ends = Vec::new();
         for row in correction.rows() {
-            for s in slices_of(rule) {
+            let beside = rule.beside.iter().map(|beside| beside.slice);
+            for s in slices_of(rule).into_iter().chain(beside) {
                 let slice = &self.plan.panes.slices[s];
                 if slice.feed != row.rows.feed || !row.rows.bits.passes(0, slice.filter) {
                     continue;
@@ -358,7 +359,8 @@ impl Shard {
     fn touched_keys(&self, rule: &RulePlan, correction: &Correction) -> Vec<u32> {
         let mut keys = Vec::new();
         for row in correction.rows() {
-            for s in &rule.slices {
+            let beside = rule.beside.iter().map(|beside| &beside.slice);
+            for s in rule.slices.iter().chain(beside) {
                 keys.extend(self.key_in(*s, row));
             }
             for compare in &rule.compares {

@@ -10,7 +10,7 @@ use crate::{
         time::{DAY_MS, Zone},
         window::{Step, WindowSpec},
     },
-    rule::plan::{Plan, RulePlan},
+    rule::plan::{Beside, Plan, RulePlan},
 };
 
 /// Window rules whose feeds have rows, and the local time up to which their windows are complete.
@@ -18,7 +18,7 @@ pub(super) fn due(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Vec<(usize, i64)>
     let due = |(r, rule): (usize, &RulePlan)| {
         rule.window?;
         let watermark = reached(rule, feeds)?;
-        Some((r, zone.to_local(watermark.saturating_sub(rule.delay_ms))))
+        Some((r, zone.to_local(watermark.saturating_sub(rule.wait_ms))))
     };
     plan.rules.iter().enumerate().filter_map(due).collect()
 }
@@ -43,7 +43,8 @@ pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
     for (rule, reached) in plan.rules.iter().zip(&reached).filter(|(rule, _)| rule.window.is_some())
     {
         let to = reached.map(|ms| zone.to_local(ms - rule.delay_ms));
-        slices_of(rule).into_iter().for_each(|s| slices[s] = slices[s].min(to));
+        let beside = rule.beside.iter().map(|beside| beside.slice);
+        slices_of(rule).into_iter().chain(beside).for_each(|s| slices[s] = slices[s].min(to));
         rule.feeds.iter().for_each(|f| rows[*f] = rows[*f].min(*reached));
     }
     rows.iter_mut().zip(feeds).for_each(|(ms, f)| *ms = ms.map(|ms| ms - f.rows_keep_ms));
@@ -59,9 +60,11 @@ pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
 pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed]) {
     for (r, to) in due {
         let closed = plan.rules[*r].step().map_or(*to, |step| step.last_end(*to));
-        for s in slices_of(&plan.rules[*r]) {
-            let slice = &plan.panes.slices[s];
-            feeds[slice.feed].close_lane(slice.lane, slice.grid, closed);
+        let rule = &plan.rules[*r];
+        let own = slices_of(rule).into_iter().map(|slice| Beside { slice, after_ms: 0 });
+        for Beside { slice, after_ms } in own.chain(rule.beside.iter().copied()) {
+            let slice = &plan.panes.slices[slice];
+            feeds[slice.feed].close_lane(slice.lane, slice.grid, closed - after_ms);
         }
     }
 }

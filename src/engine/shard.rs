@@ -19,7 +19,6 @@ use crate::{
         signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         time::Zone,
         value::value_at,
-        window::WindowSpec,
     },
     pane::{
         kept::{Found, Piece},

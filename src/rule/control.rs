@@ -25,9 +25,6 @@ use crate::{
     model::hash::HashedMap,
 };
 
-/// Behind them until families are put together: the key's family; then its q-value.
-const FAMILY: usize = TOLD.len();
-
 impl Evaluator<'_> {
     /// What is told of every key that was tested in the period `window`, by the key's hash; `keys` have rows in it.
     pub fn tested(&mut self, keys: &[u32], window: &Range<i64>) -> PeerValues {
@@ -93,11 +90,13 @@ impl Evaluator<'_> {
 pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
     let Some((_, control)) = controlled(rule) else { return tested };
     let (rows, mut columns) = tested.into_parts();
-    if columns.len() <= FAMILY {
+    // The last is the key's family, until families are put together; then its q-value.
+    let family = columns.len().saturating_sub(1);
+    if family < TOLD.len() {
         return PeerValues::new(rows, columns);
     }
     let p = columns[P_VALUE].as_primitive::<Float64Type>();
-    let families = columns[FAMILY].as_string::<i32>();
+    let families = columns[family].as_string::<i32>();
     let mut of_family: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for row in (0..p.len()).filter(|row| p.is_valid(*row)) {
         of_family.entry(families.value(row)).or_default().push(row);
@@ -114,7 +113,7 @@ pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
     };
     let alarms: BooleanArray = alarm.iter().zip(&q).map(stands).collect();
     columns[ALARM] = Arc::new(alarms);
-    columns[FAMILY] = Arc::new(Float64Array::from(q));
+    columns[family] = Arc::new(Float64Array::from(q));
     PeerValues::new(rows, columns)
 }
 

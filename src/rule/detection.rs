@@ -19,11 +19,14 @@ use super::{
     detector::{ControlFile, DetectFile, MethodFile},
     evaluate::Evaluator,
     file::RuleFile,
+    nowcast::NowcastPlan,
     period::{Like, Period, days_off},
     plan::{Aggregate, Read},
 };
 use crate::{
-    detect::{self, Calendar, Judgement, Looks, Series, SeriesDetector, Verdict},
+    detect::{
+        self, Calendar, Judgement, Looks, Series, SeriesDetector, Verdict, outbreak::Estimate,
+    },
     model::time::DAY_MS,
 };
 
@@ -47,6 +50,8 @@ pub struct DetectPlan {
     population: bool,
     /// Whether a period without rows has the value 0; else it has none.
     fill_zero: bool,
+    /// What the newest periods will be; set when its slices are known.
+    pub nowcast: Option<NowcastPlan>,
     /// Whether days off are taken into account.
     calendar: bool,
     /// Local times that are no part of a baseline.
@@ -109,6 +114,7 @@ impl DetectPlan {
             methods: std::iter::once(&file.detector).chain(&file.fallback).map(method).collect(),
             population: file.population.is_some(),
             fill_zero: file.fill_zero,
+            nowcast: None,
             calendar: file.calendar.is_some(),
             exclude: file.exclude.iter().map(|(from, to)| day(*from)..day(*to + 1)).collect(),
             control: rule.alert.control.as_ref().map(control),
@@ -303,15 +309,29 @@ impl Evaluator<'_> {
     ) -> Told {
         let course = Course::new(plan, window, self.history_from);
         let n = course.periods.len();
+        let mut nowcasts: Vec<Option<Estimate>> = vec![None; keys.len()];
         let mut rows: Vec<Option<Judgement>> = Vec::with_capacity(keys.len());
         let mut failures = 0;
         if n == 0 {
             rows.resize(keys.len(), None);
         }
         for chunk in keys.chunks(KEYS_AT_ONCE).filter(|_| n > 0) {
-            let (values, population) = self.baseline(plan, chunk, &course.periods);
-            for i in 0..chunk.len() {
+            let (mut values, population) = self.baseline(plan, chunk, &course.periods);
+            for (i, key) in chunk.iter().enumerate() {
                 let of_key = i * n..(i + 1) * n;
+                if let Some(nowcast) = &plan.nowcast {
+                    let newest = self.complete(nowcast, *key, &course.periods);
+                    nowcasts[rows.len()] = newest.as_ref().map(|newest| newest.now);
+                    let of_key = values[of_key.clone()].iter_mut().rev();
+                    match newest {
+                        Some(newest) => of_key.zip(newest.values).for_each(|(v, new)| {
+                            if !v.is_nan() {
+                                *v = new
+                            }
+                        }),
+                        None => of_key.take(1).for_each(|v| *v = f64::NAN),
+                    }
+                }
                 let population = population.as_ref().map(|p| &p[of_key.clone()]);
                 let judged = course.judge(plan, &values[of_key.clone()], population);
                 rows.push(judged.unwrap_or_else(|_| {
@@ -321,7 +341,14 @@ impl Evaluator<'_> {
             }
         }
         let unanswered = rows.iter().filter(|row| row.is_none()).count() as u64;
-        Told { columns: columns(&rows), unanswered, failures }
+        let mut columns = columns(&rows);
+        if plan.nowcast.is_some() {
+            let figure = |of: fn(&Estimate) -> Option<f64>| -> ArrayRef {
+                Arc::new(nowcasts.iter().map(|n| n.as_ref().and_then(of)).collect::<Float64Array>())
+            };
+            columns.extend([figure(|n| n.median), figure(|n| n.lower), figure(|n| n.upper)]);
+        }
+        Told { columns, unanswered, failures }
     }
 
     /// Whether keys with rows before `window` alone were tested too.
@@ -342,6 +369,10 @@ impl Evaluator<'_> {
         figures.resize(1 + usize::from(plan.population), vec![0.0; keys.len() * n]);
         let mut others = Vec::new();
         for (measure, out) in figures.iter_mut().enumerate() {
+            if let Some(nowcast) = plan.nowcast.as_ref().filter(|_| measure == 0) {
+                self.count(nowcast.all(), keys, periods, out);
+                continue;
+            }
             let bare = self.rule.measures[measure].value.column();
             match bare.map(|c| &self.rule.aggregates[c]) {
                 Some(Aggregate { slice, read: Read::Rows, .. }) => {

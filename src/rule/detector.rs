@@ -8,12 +8,13 @@ use std::{ops::Range, sync::Arc};
 
 use serde_json::Map;
 
-use super::{file::MeasureFile, period::Period};
+use super::{file::MeasureFile, nowcast::NowcastFile, period::Period};
 use crate::{
     detect::{self, SeriesDetector, catalogue},
     model::{
         diagnostic::{Diagnostic, did_you_mean},
         time::days_from_civil,
+        window::PaneGrid,
         yaml::{Node, Spanned},
     },
 };
@@ -45,8 +46,18 @@ pub struct DetectFile {
     pub detector: MethodFile,
     /// `fallback`: who judges while the detector has no answer.
     pub fallback: Option<MethodFile>,
+    /// `nowcast`: what the newest periods will be.
+    pub nowcast: Option<NowcastFile>,
     /// `exclude`: first and last local day of periods that are no part of any baseline.
     pub exclude: Vec<(i32, i32)>,
+}
+
+impl DetectFile {
+    /// The grid of the periods, where they are as long as each other and judged once.
+    #[must_use]
+    pub fn periods(&self) -> Option<PaneGrid> {
+        self.period.value.grid()
+    }
 }
 
 /// A detector with its name.
@@ -90,6 +101,9 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
     let period = period(series, findings);
     let detector = root.get("detector").and_then(|node| method(node, "detector", findings));
     let fallback = root.get("fallback").and_then(|node| method(node, "fallback", findings));
+    let periods = period.as_ref().and_then(|period| period.value.grid());
+    let nowcast = root.get("nowcast");
+    let nowcast = nowcast.and_then(|node| NowcastFile::read(node, periods, findings));
     let exclude = root.get("exclude").map_or(&[][..], Node::items);
     let exclude = exclude.iter().filter_map(|node| excluded(node, findings)).collect();
     let count = |name: &str| {
@@ -120,6 +134,7 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
         run: count("run"),
         detector: detector?,
         fallback,
+        nowcast,
         exclude,
     })
 }

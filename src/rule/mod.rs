@@ -15,6 +15,7 @@ pub mod growth;
 pub mod house;
 pub mod load;
 pub mod message;
+pub mod nowcast;
 pub mod peers;
 pub mod period;
 pub mod plan;

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use crate::model::{
     reference::calendar::{self, holidays},
     time::{DAY_MS, add_months, days_in_months, parse_span},
-    window::{MONDAY_ORIGIN_MS, Step, WindowSpec},
+    window::{MONDAY_ORIGIN_MS, PaneGrid, Step, WindowSpec},
 };
 
 /// A February.
@@ -104,6 +104,17 @@ impl Period {
     #[must_use]
     pub fn window(self) -> WindowSpec {
         self.windows
+    }
+
+    /// The grid that they are, where they are as long as each other and judged once.
+    #[must_use]
+    pub fn grid(self) -> Option<PaneGrid> {
+        match self.windows {
+            WindowSpec::Sliding { width_ms, every_ms, origin_ms } if width_ms == every_ms => {
+                Some(PaneGrid { len_ms: width_ms, origin_ms: origin_ms.rem_euclid(width_ms) })
+            }
+            _ => None,
+        }
     }
 
     /// Whether it is a week from some day.

@@ -57,6 +57,11 @@ pub struct RulePlan {
     pub feeds: Vec<usize>,
     /// Longest delay of a time column in use: the rule's watermark lags that much.
     pub delay_ms: i64,
+    /// How far the watermark must be behind a window's end before the window closes: the delay, unless a nowcast makes up
+    /// for what is reported later.
+    pub wait_ms: i64,
+    /// Slices beside its own whose rows change what is said of windows: those that a nowcast reads.
+    pub beside: Vec<Beside>,
     /// Aggregates, by position.
     pub aggregates: Vec<Aggregate>,
     /// Schema of the aggregates' values.
@@ -91,6 +96,15 @@ pub struct RulePlan {
     pub detect: Option<DetectPlan>,
     /// What becomes of signals.
     pub alert: AlertPlan,
+}
+
+/// A slice that a nowcast reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// The slice.
+    pub slice: usize,
+    /// How far behind its own window's end the first window ends that counts a row of it.
+    pub after_ms: i64,
 }
 
 /// One aggregate of a rule.

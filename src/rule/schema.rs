@@ -170,6 +170,31 @@ const SERIES: Shape = Shape::Map(&[
     ),
 ]);
 
+const NOWCAST: Shape = Shape::Map(&[
+    Field::optional(
+        "max_delay",
+        Shape::Span,
+        "Longest delay of a report, like 14d; longer ones count as this long; 14 periods where left out.",
+    ),
+    Field::optional(
+        "window",
+        Shape::Span,
+        "The last periods from which delays are learnt; 60 periods where left out.",
+    ),
+    Field::optional(
+        "wait",
+        Shape::Span,
+        "How long after its end a period is judged, with what is reported by then; at once where left out.",
+    ),
+    Field::optional("method", Shape::Any, "bnb, lawless or bayes; bnb where left out."),
+    Field::optional("alpha", Shape::Number, "Two-sided level of the limits; 0.05 where left out."),
+    Field::optional(
+        "kappa",
+        Shape::Number,
+        "Weight of the prior of each delay; 0.1 where left out.",
+    ),
+]);
+
 const EXCLUDE: Shape = Shape::Map(&[
     Field::required("from", Shape::Text, "First day, like 2026-02-17."),
     Field::required("to", Shape::Text, "Last day."),
@@ -320,6 +345,11 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                     "fallback",
                     DETECTORS,
                     "Who judges where the detector has no answer, like while history is short.",
+                ),
+                Field::optional(
+                    "nowcast",
+                    NOWCAST,
+                    "The newest periods as they will be once all is reported, for rules whose time is before the feed's.",
                 ),
                 Field::optional(
                     "exclude",

@@ -9,6 +9,7 @@ use crate::{
     rule::{
         detector::{ADJUSTED, DetectFile, MethodFile, TOLD},
         expr,
+        nowcast::NOWCAST,
         scope::Resolved,
     },
 };
@@ -22,6 +23,7 @@ impl Judge<'_> {
             self.method(detect, method);
         }
         self.lengths(detect);
+        self.nowcast(detect, resolved);
         self.fallback(detect);
         self.control(detect);
         self.asks_the_detector(resolved);
@@ -40,7 +42,8 @@ impl Judge<'_> {
         }
         for measure in &self.rule.measures {
             let name = measure.name.value.as_str();
-            if TOLD.contains(&name) || name == ADJUSTED {
+            let told = TOLD.contains(&name) || name == ADJUSTED;
+            if told || (detect.nowcast.is_some() && NOWCAST.contains(&name)) {
                 let message = format!("measure {name:?} has the name of what the detector tells");
                 let at = measure.name.span.clone();
                 self.error("rule::name_taken", at, message, "give it another name");
@@ -93,6 +96,28 @@ impl Judge<'_> {
                 message,
                 format!("at least {needs}"),
             );
+        }
+    }
+
+    /// A nowcast needs a time before the feed's own.
+    fn nowcast(&mut self, detect: &DetectFile, resolved: &Resolved) {
+        let Some(nowcast) = &detect.nowcast else { return };
+        let feed = self.feeds[resolved.feed].schema;
+        let event_time = &feed.columns[feed.event_time].name;
+        if self.rule.time.as_ref().is_none_or(|time| time.value == *event_time) {
+            let message = format!(
+                "the nowcast has no delay to make up for: records count at {event_time}, when they become known"
+            );
+            let label = "write time: with the column of when it happened";
+            self.error("rule::no_effect", nowcast.span.clone(), message, label);
+        }
+        if detect.population.is_some() {
+            let message = "a nowcast corrects one number of records, the series has two";
+            self.error("rule::impossible", nowcast.span.clone(), message, "write value: count(*)");
+        }
+        if !detect.fill_zero {
+            let message = "a period without records would have no value, and no nowcast";
+            self.error("rule::impossible", nowcast.span.clone(), message, "write fill: zero");
         }
     }
 

@@ -7,6 +7,7 @@ use std::f64::consts::TAU;
 use super::Farrington;
 use crate::detect::{
     Compat, Series,
+    math::glm::Design,
     outbreak::reference::{part_of_year, years_before},
 };
 
