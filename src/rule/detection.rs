@@ -19,7 +19,7 @@ use super::{
     detector::{ControlFile, DetectFile, MethodFile},
     evaluate::Evaluator,
     file::RuleFile,
-    nowcast::NowcastPlan,
+    nowcast::{NowcastFile, NowcastPlan},
     period::{Like, Period, days_off},
     plan::{Aggregate, Read},
 };
@@ -52,6 +52,8 @@ pub struct DetectPlan {
     fill_zero: bool,
     /// What the newest periods will be; set when its slices are known.
     pub nowcast: Option<NowcastPlan>,
+    /// Periods before the one judged from which a nowcast learns.
+    learnt: usize,
     /// Whether days off are taken into account.
     calendar: bool,
     /// Local times that are no part of a baseline.
@@ -115,6 +117,7 @@ impl DetectPlan {
             population: file.population.is_some(),
             fill_zero: file.fill_zero,
             nowcast: None,
+            learnt: file.nowcast.as_ref().map_or(0, NowcastFile::reach),
             calendar: file.calendar.is_some(),
             exclude: file.exclude.iter().map(|(from, to)| day(*from)..day(*to + 1)).collect(),
             control: rule.alert.control.as_ref().map(control),
@@ -124,7 +127,7 @@ impl DetectPlan {
     /// Periods before the one judged that can matter.
     #[must_use]
     pub fn lookback(&self) -> usize {
-        self.methods.iter().map(|m| m.among).max().unwrap_or(0)
+        self.methods.iter().map(|m| m.among).max().unwrap_or(0).max(self.learnt)
     }
 
     /// Where the earliest period begins that can matter to the one that ends at the local time `end`.
@@ -163,12 +166,14 @@ impl DetectPlan {
     /// Times in which a key with rows was part of the baseline of the period `window`, from the local time `from` on.
     #[must_use]
     pub fn baselines(&self, window: &Range<i64>, from: i64) -> Vec<Range<i64>> {
-        if self.period.is_holiday() {
-            let mut periods = self.periods(window.end, from);
-            periods.pop();
-            return periods;
+        let mut periods = self.periods(window.end, from);
+        periods.pop();
+        if !self.period.is_holiday() {
+            // One behind the other, and what lies before the first whole one.
+            periods.clear();
+            periods.push(self.reaches(window.end).max(from)..window.start);
         }
-        vec![self.reaches(window.end).max(from)..window.start]
+        periods
     }
 
     fn is_excluded(&self, period: &Range<i64>) -> bool {

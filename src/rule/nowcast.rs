@@ -32,6 +32,12 @@ pub struct NowcastFile {
 }
 
 impl NowcastFile {
+    /// Periods before the one judged from which delays are learnt.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        self.method.window.unwrap_or(0).max(self.method.max_delay) - self.wait
+    }
+
     /// `nowcast:` of a rule whose periods are `periods`; what is wrong with it goes to `findings`.
     pub(super) fn read(
         node: &Node,
@@ -96,6 +102,7 @@ impl NowcastFile {
 pub struct NowcastPlan {
     method: Nowcast,
     wait: usize,
+    reach: usize,
     periods: PaneGrid,
     /// The slice of all rows, for periods of which all is reported.
     all: usize,
@@ -115,7 +122,14 @@ impl NowcastPlan {
     /// The plan of what `file` says, over these slices.
     #[must_use]
     pub fn new(file: &NowcastFile, periods: PaneGrid, all: usize, by_delay: Vec<usize>) -> Self {
-        Self { method: file.method.clone(), wait: file.wait, periods, all, by_delay }
+        Self {
+            method: file.method.clone(),
+            wait: file.wait,
+            reach: file.reach(),
+            periods,
+            all,
+            by_delay,
+        }
     }
 
     /// How far behind its end a window closes, local milliseconds.
@@ -154,8 +168,7 @@ impl Evaluator<'_> {
         periods: &[Range<i64>],
     ) -> Option<Complete> {
         let longest = plan.method.max_delay;
-        let learnt = plan.method.window.unwrap_or(usize::MAX).max(longest).saturating_add(1);
-        let known = periods.len().min(learnt.saturating_sub(plan.wait));
+        let known = periods.len().min(plan.reach + 1);
         let none = vec![0.0; longest + 1];
         let mut counts = Vec::with_capacity(known + plan.wait);
         for back in (0..known).rev() {

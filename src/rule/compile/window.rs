@@ -219,7 +219,7 @@ impl Builder<'_> {
     fn reported(
         &mut self,
         file: &RuleFile,
-        plan: DetectPlan,
+        mut plan: DetectPlan,
         gathered: &Gathered,
         ask: &Ask,
     ) -> Result<DetectPlan, Findings> {
@@ -239,16 +239,17 @@ impl Builder<'_> {
             self.slice(feed, filter, keying, Clock { time, reported }, ask)
         };
         let all = of(None, ask);
-        let learnt = nowcast.method.window.unwrap_or(0).max(nowcast.method.max_delay) + 1;
-        let back = i64::try_from(learnt).unwrap_or(i64::MAX).saturating_mul(periods.len_ms);
-        let ask = Ask { beyond_ms: ask.beyond_ms.min(plan.lookback_ms()).max(back), ..ask.clone() };
+        let explained = ask.beyond_ms - plan.lookback_ms();
+        let back = nowcast.reach() as i64 * periods.len_ms;
+        let ask = Ask { beyond_ms: back + explained, ..ask.clone() };
         let by_delay = (0..=longest).map(|delay| {
             let to = if delay == longest { i32::MAX } else { delay };
             of(Some(Reported { periods, from: delay, to }), &ask)
         });
         let by_delay = by_delay.collect();
         let nowcast = NowcastPlan::new(nowcast, periods, all, by_delay);
-        Ok(DetectPlan { nowcast: Some(nowcast), ..plan })
+        plan.nowcast = Some(nowcast);
+        Ok(plan)
     }
 
     /// The measures over the schema of all aggregates.

@@ -527,7 +527,7 @@ impl Detection {
 }
 
 /// Of each record the version that counts.
-fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+pub(super) fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
     let mut best: BTreeMap<&str, &Row> = BTreeMap::new();
     for row in rows {
         let known = best.entry(&row.id).or_insert(row);
@@ -631,4 +631,87 @@ fn nothing_shows(
         }
         Ok(())
     });
+}
+
+/// The alerts of one rule over `reports` in UTC, as they ended: the same for a replay and for live runs.
+fn alerts(rule: &str, rows: &[(&str, String)]) -> Vec<Value> {
+    let feed = "feed: reports\ntitle: {zh: 报告, en: Reports}\nrecord_id: id\nevent_time: at\ncolumns:\n  id: text\n  \
+                at: {type: timestamp, required: true}\n  firm: text\n";
+    let rule = format!(
+        "rule: r\ntitle: {{zh: 规则, en: Rule}}\nkind: detect\nfeed: reports\nkey: [firm]\n\
+         detector: {{bayes_predictive: {{history: 5, alpha: 0.01}}}}\nwhen: alarm\nseverity: low\n{rule}\n"
+    );
+    let line = |(i, (firm, at)): (usize, &(&str, String))| {
+        format!("{}\n", json!({"id": format!("n{i}"), "at": at, "firm": firm}))
+    };
+    let lines: String = rows.iter().enumerate().map(line).collect();
+    let world = World::of("UTC", &[("reports", feed.to_owned())], &[rule], &[lines]);
+    let plain = world.replay(How::default()).alerts;
+    for batch_rows in [1, 7] {
+        let live = How { batch_rows, eager: true, ..How::default() };
+        assert_eq!(world.replay(live).alerts, plain, "{batch_rows} rows at once");
+    }
+    plain.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// So many records of firm `f` in each of some days or months, written up to the day or month.
+fn counted(counts: &[(&str, u32)]) -> Vec<(&'static str, String)> {
+    let of = |(day, n): &(&str, u32)| {
+        let day = if day.len() == 7 { format!("{day}-03") } else { (*day).to_owned() };
+        let at = move |i| ("f", format!("{day}T{:02}:{:02}:00Z", i / 60, i % 60));
+        (0..*n).map(at).collect::<Vec<_>>()
+    };
+    counts.iter().flat_map(of).collect()
+}
+
+#[test]
+fn a_detector_s_alert_is_kept_and_raised_again() {
+    let day = |d: u32| format!("2026-03-{d:02}");
+    let days: Vec<String> = (1..=18).map(day).collect();
+    let count = |d: usize| match d {
+        11 => 10,
+        12 => 14,
+        13 => 25,
+        _ => 2,
+    };
+    let counts: Vec<(&str, u32)> = (1..=18).map(|d| (days[d - 1].as_str(), count(d))).collect();
+    let mut rows = counted(&counts);
+    rows.push(("g", "2026-03-20T00:00:00Z".to_owned()));
+    let rule = "series: {value: count(*), period: day}\n\
+                alert: {keep_for: 2d, reraise: value >= 1.5 * last.value}";
+    let alerts = alerts(rule, &rows);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let alert = &alerts[0];
+    let told = ["state", "fired_at", "resolved_at", "reraised"].map(|field| alert[field].clone());
+    // 14 is less than half as many again as 10; the first quiet day ends on the 15th.
+    let expected = json!(["resolved", "2026-03-12T00:00:00Z", "2026-03-17T00:00:00Z", 1]);
+    assert_eq!(json!(told), expected, "{alert}");
+    assert_eq!(
+        (&alert["fired_values"]["value"], &alert["values"]["value"]),
+        (&json!(10), &json!(25))
+    );
+}
+
+#[test]
+fn a_month_s_alert_ends_with_the_next_quiet_month() {
+    let months = ["2026-10", "2026-11", "2026-12", "2027-01", "2027-02"];
+    let mut counts: Vec<(&str, u32)> = months.iter().map(|m| (*m, 2)).collect();
+    counts.push(("2027-03", 10));
+    let mut rows = counted(&counts);
+    rows.push(("g", "2027-06-10T00:00:00Z".to_owned()));
+    let alerts = alerts("series: {value: count(*), period: month}", &rows);
+    // The history begins within October, so November is the first whole month.
+    assert_eq!(alerts, Vec::<Value>::new());
+    let mut counts = vec![("2026-09", 2)];
+    counts.extend(months.iter().map(|m| (*m, 2)));
+    counts.push(("2027-03", 10));
+    let mut rows = counted(&counts);
+    rows.push(("g", "2027-06-10T00:00:00Z".to_owned()));
+    let alerts = self::alerts("series: {value: count(*), period: month}", &rows);
+    let told = |alert: &Value| {
+        json!(["state", "fired_at", "resolved_at"].map(|field| alert[field].clone()))
+    };
+    let told: Vec<Value> = alerts.iter().map(told).collect();
+    let expected = json!(["resolved", "2027-04-01T00:00:00Z", "2027-05-01T00:00:00Z"]);
+    assert_eq!(told, [expected], "{alerts:?}");
 }
