@@ -145,7 +145,7 @@ fn kind_of(period: &Range<i64>) -> u8 {
     if days.clone().any(|day| calendar::holiday(day).is_some()) {
         2
     } else {
-        u8::from(days.len() == 1 && !days.all(calendar::is_workday))
+        u8::from(period.end - period.start == 1 && !days.all(calendar::is_workday))
     }
 }
 
