@@ -18,6 +18,7 @@ use crate::{
     rule::{
         detector::{ADJUSTED, TOLD},
         file::{Kind, RuleFile, TestCase},
+        nowcast::NOWCAST,
     },
 };
 
@@ -112,7 +113,7 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
         );
     }
     if rule.kind.value == Kind::Detect {
-        names.extend(TOLD.iter().chain(&[ADJUSTED]).map(|name| (*name).to_owned()));
+        names.extend(TOLD.iter().chain(&[ADJUSTED]).chain(&NOWCAST).map(|name| (*name).to_owned()));
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);

@@ -152,6 +152,8 @@ impl<'a> Builder<'a> {
             slices: Vec::new(),
             feeds: Vec::new(),
             delay_ms: 0,
+            wait_ms: 0,
+            beside: Vec::new(),
             aggregates: Vec::new(),
             aggregate_schema: Arc::new(Schema::empty()),
             measures: Vec::new(),
@@ -242,7 +244,10 @@ impl<'a> Builder<'a> {
             } else {
                 PaneGrid::of(&s.windows, &s.shifts)
             };
-            let lane = position_or_push(&mut lanes[s.feed], Lane { time: s.time, grid });
+            let lane = position_or_push(
+                &mut lanes[s.feed],
+                Lane { time: s.clock.time, grid, reported: s.clock.reported },
+            );
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;
