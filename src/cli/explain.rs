@@ -234,12 +234,14 @@ fn show_periods(
 ) {
     let plan = pipeline.plan().clone();
     let Some(detect) = &plan.rules[0].detect else { return };
-    let (period, end) = (detect.period.ms(), zone.to_local(inspection.window.end_ms));
-    let ends: Vec<i64> = (0..=detect.explained() as i64).rev().map(|i| end - i * period).collect();
+    let end = zone.to_local(inspection.window.end_ms);
+    let periods = (0..=detect.explained()).rev().filter_map(|back| detect.period.before(end, back));
+    let periods: Vec<_> = periods.collect();
+    let ends: Vec<i64> = periods.iter().map(|period| period.end).collect();
     let Some(course) = pipeline.course(0, key, &ends) else { return };
     out.push_str("\nperiod        value   expected  upper_bound  alarm\n");
-    for (row, end) in ends.iter().enumerate() {
-        let start = zone.format(zone.to_utc(end - period));
+    for (row, period) in periods.iter().enumerate() {
+        let start = zone.format(zone.to_utc(period.start));
         let cell = |name: &str| match course.values.column_by_name(name) {
             Some(column) => match value_at(column, row) {
                 Value::Number(n) if n.is_f64() => format!("{:.2}", n.as_f64().unwrap_or(0.0)),

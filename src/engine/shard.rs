@@ -20,7 +20,6 @@ use crate::{
         signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         time::Zone,
         value::value_at,
-        window::WindowSpec,
     },
     pane::{
         kept::{Found, Piece},
@@ -244,7 +243,9 @@ impl Shard {
         let revisions = self.lifecycle.update_all(spec, outcomes);
         for mut alert in revisions {
             self.render(rule, &mut alert);
-            if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
+            if self.eager
+                || !matches!(alert.state, State::Firing | State::Pending | State::Suppressed)
+            {
                 self.prove_now(rule, key, &mut alert);
             } else {
                 self.prove_later(rule, key, &alert);
@@ -420,19 +421,11 @@ pub(super) fn signals_of(
 
 /// The window that ends at the local time `end`, as instants.
 pub(super) fn window_span(rule: &RulePlan, end: i64, zone: &Zone) -> Span {
-    match rule.window {
-        Some(WindowSpec::Sliding { width_ms, .. }) => {
-            Span { start_ms: zone.to_utc(end - width_ms), end_ms: zone.to_utc(end) }
-        }
-        _ => Span { start_ms: zone.to_utc(end), end_ms: zone.to_utc(end) },
-    }
+    let start = rule.repeating().map_or(end, |window| window.ending(end).start);
+    Span { start_ms: zone.to_utc(start), end_ms: zone.to_utc(end) }
 }
 
 fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
-    let every_ms = match rule.window {
-        Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-        _ => 0,
-    };
     AlertSpec {
         rule: i,
         rule_id: rule.id.clone(),
@@ -440,7 +433,8 @@ fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
         live: rule.status != Status::Shadow,
         hold_ms: rule.alert.hold_ms,
         keep_ms: rule.alert.keep_ms,
-        every_ms,
+        step: rule.step(),
+        exceptions: rule.alert.exceptions.clone(),
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Alert {
     pub evidence_total: u64,
     /// Of a sequence the steps in the rule's order.
     pub steps: Vec<StepMet>,
+    /// The exception that covers it, where it is suppressed.
+    pub exception: Option<Arc<str>>,
     /// Rendered message, zh and en.
     pub message: (String, String),
     /// Arrival number of the record that caused this revision.
@@ -149,6 +151,9 @@ impl Alert {
         }
         put("episode", json!(self.episode));
         put("state", json!(self.state));
+        if let Some(exception) = &self.exception {
+            put("exception", json!(**exception));
+        }
         put("severity", json!(self.severity));
         put("began_at", at(self.began_ms));
         put("fired_at", at(self.fired_ms));

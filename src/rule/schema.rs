@@ -133,11 +133,25 @@ const SERIES: Shape = Shape::Map(&[
     Field::optional("numerator", MEASURE, "What is judged, where it is part of a denominator."),
     Field::optional("denominator", MEASURE, "What the numerator is part of, like samples taken."),
     Field::optional("exposure", MEASURE, "The population behind the value, like visits made."),
-    Field::required("period", Shape::Text, "day, week from Monday, or whole days like 28d."),
+    Field::required(
+        "period",
+        Shape::Text,
+        "day, week from Monday, month of the calendar, holiday (each behind the same of the years before), or whole days like 28d.",
+    ),
     Field::optional(
         "every",
         Shape::Span,
         "How often a long period that ends is judged, like 7d; where left out, when the next begins.",
+    ),
+    Field::optional(
+        "around",
+        Shape::Span,
+        "Of period: holiday, what lies before its first day off and behind its last and is part of it, like 3d.",
+    ),
+    Field::optional(
+        "calendar",
+        Shape::Word(&["cn"]),
+        "Whose days off are expected: like is compared with like, or the regression has a term for them.",
     ),
     Field::optional(
         "fill",
@@ -153,6 +167,31 @@ const SERIES: Shape = Shape::Map(&[
         "run",
         Shape::Int(1),
         "Periods that a chart is drawn over; half a year where left out.",
+    ),
+]);
+
+const NOWCAST: Shape = Shape::Map(&[
+    Field::optional(
+        "max_delay",
+        Shape::Span,
+        "Longest delay of a report, like 14d; longer ones count as this long; 14 periods where left out.",
+    ),
+    Field::optional(
+        "window",
+        Shape::Span,
+        "The last periods from which delays are learnt; 60 periods where left out.",
+    ),
+    Field::optional(
+        "wait",
+        Shape::Span,
+        "How long after its end a period is judged, with what is reported by then; at once where left out.",
+    ),
+    Field::optional("method", Shape::Any, "bnb, lawless or bayes; bnb where left out."),
+    Field::optional("alpha", Shape::Number, "Two-sided level of the limits; 0.05 where left out."),
+    Field::optional(
+        "kappa",
+        Shape::Number,
+        "Weight of the prior of each delay; 0.1 where left out.",
     ),
 ]);
 
@@ -342,6 +381,11 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                     "fallback",
                     DETECTORS,
                     "Who judges where the detector has no answer, like while history is short.",
+                ),
+                Field::optional(
+                    "nowcast",
+                    NOWCAST,
+                    "The newest periods as they will be once all is reported, for rules whose time is before the feed's.",
                 ),
                 Field::optional(
                     "exclude",

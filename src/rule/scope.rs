@@ -17,6 +17,7 @@ use super::{
     detector::{ADJUSTED, TOLD},
     expr::{Compiler, Growth, TIME, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
+    nowcast::NOWCAST,
     sequence::{
         file::StepFile,
         resolve::{ResolvedStep, fields_of, values_of},
@@ -434,7 +435,13 @@ impl Work<'_> {
 pub(super) fn told_fields(rule: &RuleFile) -> Vec<Field> {
     let kind = |name: &str| if name == "alarm" { DataType::Boolean } else { DataType::Float64 };
     let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
-    TOLD.into_iter().chain(adjusted).map(|name| Field::new(name, kind(name), true)).collect()
+    let nowcast = rule.detect.as_ref().is_some_and(|d| d.nowcast.is_some());
+    let nowcast = NOWCAST.into_iter().filter(|_| nowcast);
+    TOLD.into_iter()
+        .chain(nowcast)
+        .chain(adjusted)
+        .map(|name| Field::new(name, kind(name), true))
+        .collect()
 }
 
 /// What an expression is evaluated over.

@@ -21,6 +21,7 @@ mod golden;
 mod house;
 mod http;
 mod lateness;
+mod lists;
 mod live;
 mod parts;
 mod readme;

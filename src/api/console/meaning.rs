@@ -127,6 +127,9 @@ fn window(window: Option<WindowRow>, l: Language) -> String {
     let word = match window.kind {
         WindowKind::Sliding => words::MEANING_SLIDING,
         WindowKind::Tumbling => words::MEANING_TUMBLING,
+        WindowKind::Month if window.every_seconds == window.width_seconds => words::MEANING_MONTH,
+        WindowKind::Month => words::MEANING_MONTH_EVERY,
+        WindowKind::Holiday => words::MEANING_HOLIDAY,
         WindowKind::Session => words::MEANING_SESSION,
     };
     word.with(l, &[("width", &width), ("every", &every)])

@@ -279,6 +279,9 @@ words! {
     MEANING_SINGLE: "逐条判断记录", "Each record by itself";
     MEANING_SLIDING: "最近 {width}，每 {every} 看一次", "The last {width}, every {every}";
     MEANING_TUMBLING: "每 {width} 一个窗口，首尾相接", "One window after the other, {width} each";
+    MEANING_MONTH: "每个自然月一个窗口", "One window a calendar month";
+    MEANING_MONTH_EVERY: "一个月的滑动窗口，每 {every} 一次", "A month that slides by {every}";
+    MEANING_HOLIDAY: "每个法定节假日一个窗口，前后各延 {every}", "One window a public holiday, with {every} before and behind";
     MEANING_SESSION: "从首条记录到静默 {every} 为止，最长 {width}", "From the first record until {every} of silence, {width} at most";
     MEANING_MEASURES: "度量", "Measures";
     MEANING_COUNT: "记录数", "number of records";

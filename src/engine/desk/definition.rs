@@ -6,7 +6,11 @@ use crate::{
         CompareRow, Comparison, Definition, DetectorRow, GradeRow, KeyRow, MeasureRow, SequenceRow,
         StepSaid, WindowKind, WindowRow,
     },
-    model::{time::SECOND_MS, window::WindowSpec, yaml::Sql},
+    model::{
+        time::SECOND_MS,
+        window::{Step, WindowSpec},
+        yaml::Sql,
+    },
     rule::{
         file::{Compare, HistoryOf, MissingKey, RuleFile},
         sequence::file::{SequenceFile, StepFile},
@@ -65,6 +69,11 @@ fn window(spec: WindowSpec) -> WindowRow {
             (WindowKind::Tumbling, width_ms, every_ms)
         }
         WindowSpec::Sliding { width_ms, every_ms, .. } => (WindowKind::Sliding, width_ms, every_ms),
+        WindowSpec::Month { step } => {
+            let days = Step::Month.longest_ms();
+            (WindowKind::Month, days, if step == Step::Month { days } else { step.longest_ms() })
+        }
+        WindowSpec::Holiday { around_ms } => (WindowKind::Holiday, spec.width_max(), around_ms),
         WindowSpec::Session { gap_ms, max_ms } => (WindowKind::Session, max_ms, gap_ms),
     };
     WindowRow { kind, width_seconds: width_ms / SECOND_MS, every_seconds: every_ms / SECOND_MS }

@@ -18,6 +18,7 @@ use crate::{
     rule::{
         detector::{ADJUSTED, TOLD},
         file::{Kind, RuleFile, TestCase},
+        nowcast::NOWCAST,
         sequence::seen::{AT, COUNT, DUE},
     },
 };
@@ -113,7 +114,7 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
         );
     }
     if rule.kind.value == Kind::Detect {
-        names.extend(TOLD.iter().chain(&[ADJUSTED]).map(|name| (*name).to_owned()));
+        names.extend(TOLD.iter().chain(&[ADJUSTED]).chain(&NOWCAST).map(|name| (*name).to_owned()));
     }
     for step in rule.sequence.iter().flat_map(|s| &s.steps) {
         let feed = feeds.iter().find(|f| f.schema.feed == step.feed.value);

@@ -196,9 +196,9 @@ pub struct KeyRow {
 pub struct WindowRow {
     /// How windows follow each other.
     pub kind: WindowKind,
-    /// Its length, of a session the longest, seconds.
+    /// Its length, of a month or session the longest, seconds.
     pub width_seconds: i64,
-    /// From one window's end to the next, of a session the silence that ends it, seconds.
+    /// From one window's end to the next, of a session the silence that ends it, of a holiday how much around it, seconds.
     pub every_seconds: i64,
 }
 
@@ -210,6 +210,10 @@ pub enum WindowKind {
     Sliding,
     /// One begins where the one before ends.
     Tumbling,
+    /// A month; of the calendar where the next begins as far behind as it is long.
+    Month,
+    /// The holidays of the calendar.
+    Holiday,
     /// From a key's first row until it was silent.
     Session,
 }

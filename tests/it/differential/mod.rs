@@ -7,6 +7,7 @@
 mod detection;
 mod found;
 mod generate;
+mod nowcast;
 mod partitions;
 mod rules;
 mod sequence;
