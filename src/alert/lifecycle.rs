@@ -519,6 +519,7 @@ impl View {
             exception: self.exception.clone(),
             evidence: Vec::new(),
             evidence_total: 0,
+            steps: Vec::new(),
             message: (String::new(), String::new()),
             changed_by: 0,
         }

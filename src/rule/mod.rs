@@ -24,6 +24,7 @@ pub mod plan;
 mod read;
 mod schema;
 pub mod scope;
+pub mod sequence;
 mod sql;
 pub mod statistics;
 mod syntax;

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{
     detection::DetectPlan,
     file::{HistoryOf, Kind, Status},
+    sequence::SequencePlan,
 };
 use crate::{
     model::{
@@ -50,7 +51,7 @@ pub struct RulePlan {
     pub key_names: Vec<String>,
     /// The key space.
     pub space: usize,
-    /// The window; instant rules have none.
+    /// The window; instant rules and sequences have none.
     pub window: Option<WindowSpec>,
     /// Slices the rule reads of its own key, each once.
     pub slices: Vec<usize>,
@@ -95,6 +96,8 @@ pub struct RulePlan {
     pub instant: Option<InstantPlan>,
     /// Detect rules: who judges the series.
     pub detect: Option<DetectPlan>,
+    /// Sequences: what runs go by.
+    pub sequence: Option<SequencePlan>,
     /// What becomes of signals.
     pub alert: AlertPlan,
 }

@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod instant;
+mod sequence;
 mod shared;
 mod slices;
 mod window;
@@ -130,6 +131,7 @@ impl<'a> Builder<'a> {
                 let mut plan = match file.kind.value {
                     Kind::Instant => self.instant(file, &meant),
                     Kind::Window | Kind::Detect => self.window(file, &meant),
+                    Kind::Sequence => self.sequence(file, &meant),
                 }?;
                 plan.alert.exceptions = exceptions;
                 Ok(plan)
@@ -170,6 +172,7 @@ impl<'a> Builder<'a> {
             bounds: Vec::new(),
             instant: None,
             detect: None,
+            sequence: None,
             alert: self.alert(file, feed),
         }
     }
