@@ -213,7 +213,7 @@ fn explain_and_pages_say_which_record_met_which_step() {
         (
             "/rules/fined_then_complaints".to_owned(),
             "en",
-            vec!["within 30 days from the first record", "at least 2 records"],
+            vec!["within 30 d from the first record", "at least 2 records"],
         ),
     ] {
         let accept = format!("Accept-Language: {language}");
