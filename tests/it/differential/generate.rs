@@ -200,7 +200,7 @@ fn with(
     let zones = prop::sample::select(vec!["Asia/Shanghai", "Europe/Berlin", "America/St_Johns"]);
     (zones, settings(), vec(row_seeds(conflicts, days), rows), rules).prop_map(
         move |(zone, mut settings, seeds, mut rules)| {
-            settings.start = settings.start - jiff::Span::new().years(years);
+            settings.start -= jiff::Span::new().years(years);
             for (i, rule) in rules.iter_mut().enumerate() {
                 rule.id = format!("r{i:02}");
             }
