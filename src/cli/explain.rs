@@ -1,6 +1,7 @@
 //! `forewarn explain`: why an alert fired, term by term, and that the log says the same today.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -13,7 +14,7 @@ use forewarn::{
         pipeline::{Options, Pipeline},
         recount::recount,
     },
-    model::{signal::Truth, time::Zone, value::value_at},
+    model::{alert::Alert, signal::Truth, time::Zone, value::value_at},
     rule::file::{RuleFile, Status},
     store::alerts::AlertReader,
 };
@@ -89,6 +90,9 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
         Some(i) => {
             show(&mut out, &i, &pipeline, &zone);
             show_periods(&mut out, &key, &i, &mut pipeline, &zone);
+        }
+        None if pipeline.plan().rules[0].sequence.is_some() => {
+            show_steps(&mut out, &key, at_ms, &revisions, &zone);
         }
         None if told.as_ref().is_some_and(|a| a.get("record").is_some()) => {
             out.push_str(&format!(
@@ -182,6 +186,41 @@ fn show(out: &mut String, i: &Inspection, pipeline: &Pipeline, zone: &Zone) {
     }
     if i.records.len() > 20 {
         out.push_str(&format!("  … and {} more\n", i.records.len() - 20));
+    }
+}
+
+/// The sequences of a key that hold an instant, as they were told last: which records met which step, in order of time.
+fn show_steps(out: &mut String, key: &str, at_ms: i64, revisions: &[Alert], zone: &Zone) {
+    let mut latest: BTreeMap<&str, &Alert> = BTreeMap::new();
+    let here = |a: &&Alert| {
+        *a.key.canonical == *key && a.window.start_ms <= at_ms && at_ms <= a.window.end_ms
+    };
+    latest.extend(revisions.iter().filter(here).map(|a| (a.id.as_str(), a)));
+    if latest.is_empty() {
+        out.push_str("no sequence of this key came about around that time\n");
+    }
+    for alert in latest.values() {
+        let (start, end) = (zone.format(alert.window.start_ms), zone.format(alert.window.end_ms));
+        out.push_str(&format!("sequence from {start} to {end}, {}\n\n", alert.state.word()));
+        for step in &alert.steps {
+            let (name, feed) = (&step.name, &step.feed);
+            match (step.absent_until_ms, step.at_ms) {
+                (Some(until), _) => out.push_str(&format!(
+                    "  {name:<16} nothing of {feed} until {}\n",
+                    zone.format(until)
+                )),
+                (None, at_ms) => out.push_str(&format!(
+                    "  {name:<16} {}  {feed}  {}\n",
+                    at_ms.map_or_else(String::new, |ms| zone.format(ms)),
+                    step.records.join(", ")
+                )),
+            }
+        }
+        out.push('\n');
+        for (name, value) in &alert.values {
+            out.push_str(&format!("  {name:<24} {value}\n"));
+        }
+        out.push_str(&format!("\n=> severity {}\n", alert.severity.word()));
     }
 }
 

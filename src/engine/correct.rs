@@ -78,6 +78,7 @@ impl Shard {
         if let Some((piece, prepared)) = &correction.new {
             self.add(piece, prepared);
         }
+        self.correct_sequences(correction);
     }
 
     /// Reads the evidence of alerts of a row's keys while the row is still there.

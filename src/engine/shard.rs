@@ -3,14 +3,15 @@
 //! In: admitted pieces, corrections, and how far each rule's windows are closed. Out: new revisions of alerts and signals
 //! that became final. Shards share nothing but the plan; what one does depends on the order of its calls alone.
 //! The steps live in files of their own: `windows` (closing), `open` (what fires before), `correct` (late rows, corrections,
-//! withdrawals), `instant` (rules over single records), `evidence` (the records behind an alert).
+//! withdrawals), `instant` (rules over single records), `sequence` (records in an order), `evidence` (the records behind an
+//! alert).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
-use super::evidence::Unproven;
+use super::{evidence::Unproven, runs::RuleRuns};
 use crate::{
     alert::lifecycle::{AlertSpec, Lifecycle},
     model::{
@@ -83,6 +84,8 @@ pub(super) struct RuleState {
     pub(super) sessions: BTreeMap<u32, Vec<super::sessions::Session>>,
     /// Instant signals that can still change, by event time and record.
     pub(super) records: BTreeMap<(i64, Arc<str>), Signals>,
+    /// Of a sequence rule what is held of its keys.
+    pub(super) runs: RuleRuns,
 }
 
 /// A signal that can still change.
@@ -209,6 +212,11 @@ impl Shard {
         {
             self.finals.push(entry.remove());
         }
+        if rule.sequence.is_some() {
+            self.finalise_sequence(r, rule, before_ms);
+            // A record at that very instant can still change.
+            return self.lifecycle.forget(r, before_ms - 1);
+        }
         self.lifecycle.forget(r, before_ms);
         self.forget_sessions(r, rule, local);
     }
@@ -218,6 +226,7 @@ impl Shard {
         let plan = self.plan.clone();
         self.prove_before(i64::MAX);
         for (r, rule) in plan.rules.iter().enumerate() {
+            self.finish_sequence(r, rule);
             self.finalise(r, rule, i64::MAX / 4, true);
         }
     }
@@ -234,7 +243,9 @@ impl Shard {
         let revisions = self.lifecycle.update_all(spec, outcomes);
         for mut alert in revisions {
             self.render(rule, &mut alert);
-            if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
+            if self.eager
+                || !matches!(alert.state, State::Firing | State::Pending | State::Suppressed)
+            {
                 self.prove_now(rule, key, &mut alert);
             } else {
                 self.prove_later(rule, key, &alert);
@@ -423,6 +434,7 @@ fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
         hold_ms: rule.alert.hold_ms,
         keep_ms: rule.alert.keep_ms,
         step: rule.step(),
+        exceptions: rule.alert.exceptions.clone(),
     }
 }
 

@@ -10,9 +10,11 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{
     detection::DetectPlan,
     file::{HistoryOf, Kind, Status},
+    sequence::SequencePlan,
 };
 use crate::{
     model::{
+        exception::Exception,
         expression::Expression,
         schema::FeedSchema,
         signal::Severity,
@@ -49,7 +51,7 @@ pub struct RulePlan {
     pub key_names: Vec<String>,
     /// The key space.
     pub space: usize,
-    /// The window; instant rules have none.
+    /// The window; instant rules and sequences have none.
     pub window: Option<WindowSpec>,
     /// Slices the rule reads of its own key, each once.
     pub slices: Vec<usize>,
@@ -94,6 +96,8 @@ pub struct RulePlan {
     pub instant: Option<InstantPlan>,
     /// Detect rules: who judges the series.
     pub detect: Option<DetectPlan>,
+    /// Sequences: what runs go by.
+    pub sequence: Option<SequencePlan>,
     /// What becomes of signals.
     pub alert: AlertPlan,
 }
@@ -211,6 +215,8 @@ pub struct AlertPlan {
     pub keep_ms: i64,
     /// Feed and columns of the record that fired to keep beside the alert: `group` and what messages name.
     pub context: Option<(usize, Vec<ContextColumn>)>,
+    /// Exceptions from the rule, in the order of their file.
+    pub exceptions: Vec<Exception>,
     /// Message templates, zh and en.
     pub messages: (Option<super::message::Template>, Option<super::message::Template>),
 }

@@ -214,6 +214,38 @@ const CONTROL: Shape = Shape::Map(&[
     ),
 ]);
 
+const STEP: Shape = Shape::Map(&[
+    Field::required(
+        "as",
+        Shape::Name,
+        "The step's name; its values are name.column, name.at, name.count.",
+    ),
+    Field::required("feed", Shape::Name, "The feed whose records meet it."),
+    Field::optional("where", Shape::Sql, "Which of them."),
+    Field::optional("time", Shape::Name, "Another time column of the feed, one with a delay."),
+    Field::optional("at_least", Shape::Int(1), "How many records meet it; 1 where left out."),
+    Field::optional(
+        "distinct",
+        Shape::Sql,
+        "Of records with equal values of this only the first counts.",
+    ),
+    Field::optional(
+        "match",
+        Shape::Sql,
+        "What a record must have in common with those of earlier steps, like paid.case_no = fined.case_no.",
+    ),
+    Field::optional(
+        "absent_for",
+        Shape::Text,
+        "The last step: no such record for so long after the step before, like 30d or 20wd (working days).",
+    ),
+    Field::optional(
+        "wait",
+        Shape::Text,
+        "How much longer its feed is waited for, where records are published late, like 20wd.",
+    ),
+]);
+
 const ASSIGN: Shape = Shape::Map(&[
     Field::optional("department", Shape::Text, "The department that handles the alert."),
     Field::optional("level", Shape::Text, "Its level: county, city, province, upper."),
@@ -264,7 +296,7 @@ const TEST: Shape = Shape::Map(&[
 /// A rule file.
 pub(super) static RULE: Shape = Shape::Switch(&Switch {
     field: "kind",
-    doc: "What the rule looks at: one record, aggregates over a window, or a series and a detector.",
+    doc: "What the rule looks at: one record, aggregates over a window, a series and a detector, or records in an order.",
     common: &[
         Field::required("rule", Shape::Name, "The rule's id: the file's name, never changed."),
         Field::optional(
@@ -282,8 +314,6 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         Field::optional("owner", Shape::Text, "Who answers for it."),
         Field::optional("tags", Shape::OneOrMore(&Shape::Text), "Words to find it by."),
         Field::required("kind", Shape::Any, ""),
-        Field::required("feed", Shape::Name, "The feed whose records it looks at."),
-        Field::optional("where", Shape::Sql, "Which records count."),
         Field::optional(
             "missing_key",
             Shape::Word(&["drop", "group_null"]),
@@ -299,6 +329,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "instant",
             &[
+                FEED,
+                WHERE,
                 Field::optional("key", KEY, KEY_DOC),
                 Field::optional(
                     "when",
@@ -310,6 +342,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "window",
             &[
+                FEED,
+                WHERE,
                 Field::required("key", KEY, KEY_DOC),
                 Field::required("window", WINDOW, "The span of event time the measures look at."),
                 Field::required(
@@ -333,6 +367,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "detect",
             &[
+                FEED,
+                WHERE,
                 Field::required("key", KEY, KEY_DOC),
                 Field::required("series", SERIES, "One value a period and key."),
                 Field::optional(
@@ -364,17 +400,31 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                 ),
             ],
         ),
+        (
+            "sequence",
+            &[
+                Field::required("key", KEY, KEY_DOC),
+                Field::required("steps", Shape::List(&STEP), "What must happen, in this order."),
+                Field::optional(
+                    "within",
+                    Shape::Span,
+                    "How long after its first record a sequence may go on, like 30d.",
+                ),
+                Field::optional(
+                    "runs",
+                    Shape::Word(&["first", "each"]),
+                    "first: a sequence takes along those that began before it ended; each: every record of the first step begins one that is told. first where left out.",
+                ),
+            ],
+        ),
     ],
     later: (
-        &["sequence", "first_seen", "coverage", "score"],
+        &["first_seen", "coverage", "score"],
         &[
             "join",
             "inner",
             "exceptions",
             "overrides",
-            "within",
-            "steps",
-            "runs",
             "history",
             "learn_for",
             "at_least",
@@ -390,6 +440,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
     ),
 });
 
+const FEED: Field = Field::required("feed", Shape::Name, "The feed whose records it looks at.");
+const WHERE: Field = Field::optional("where", Shape::Sql, "Which records count.");
 const KEY: Shape = Shape::List(&Shape::Sql);
 const KEY_DOC: &str = "What records are grouped by: columns, or expressions with a name: \"left(region, 4) as city\".";
 

@@ -5,7 +5,7 @@ In: a directory made by the yardstick's `gen.py`. Out: one line a job on stdout,
 answer differs. Needs a Python with duckdb 2.0.0 and pyarrow, and a release build of forewarn. Machines are noisy: look at
 the ratio, and repeat.
 
-usage: yardstick.py --data /tmp/bench/1m [--jobs j1,j2,j3,j5] [--sets 10,100,1000] [--repeat 3] [--format ndjson|parquet]
+usage: yardstick.py --data /tmp/bench/1m [--jobs j1,j2,j3,j4,j5] [--sets 10,100,1000] [--repeat 3] [--format ndjson|parquet]
 """
 import argparse
 import glob
@@ -36,7 +36,7 @@ def best(command, repeat, **more):
 
 
 def feeds_of(job):
-    return ["complaints", "sampling"] if job == "j2" else ["complaints"]
+    return ["complaints", "sampling"] if job in ("j2", "j4") else ["complaints"]
 
 
 def replay(a, job, rules, out):
@@ -50,7 +50,7 @@ def replay(a, job, rules, out):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", required=True)
-    ap.add_argument("--jobs", default="j1,j2,j3")
+    ap.add_argument("--jobs", default="j1,j2,j3,j4")
     ap.add_argument("--sets", default="", help="sizes of gen_rules.py rule sets to run as well: 10,100,1000")
     ap.add_argument("--format", default="ndjson", choices=["ndjson", "parquet"])
     ap.add_argument("--repeat", type=int, default=1)

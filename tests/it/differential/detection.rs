@@ -487,6 +487,7 @@ impl Detection {
                     rule: self.id.into(),
                     key: Value::Object(columns.collect()).to_string(),
                     window: (instant(&tz, now.start * DAY_MS), end),
+                    record: String::new(),
                     severity: if judged.score.is_some_and(|s| s > 1.0) { "high" } else { "low" }
                         .into(),
                     open: end > last_ms,

@@ -127,6 +127,7 @@ fn expected(case: &Case, (id, wait): (&str, usize)) -> Vec<Line> {
                 rule: id.into(),
                 key: Value::Object(key).to_string(),
                 window: (instant(&tz, day * DAY_MS), end),
+                record: String::new(),
                 severity: "low".into(),
                 open: closes > last_ms,
                 values,
