@@ -30,8 +30,14 @@ enum Command {
     Health(cli::health::Health),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
+    /// Write a commented first rule with two tests, for an author to change
+    New(cli::new::New),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// Replay history for a grid of values of one parameter: alerts a week, keys, confirmed incidents kept and lost
+    Tune(cli::tune::Tune),
+    /// Look a rule set over: rules that are silent, noisy, overlapping, ownerless, untested or left behind
+    Hygiene(cli::hygiene::Hygiene),
     /// Explain an alert: every term with its value, the records behind it, and a recount from the log
     Explain(cli::explain::Explain),
     /// Propose a feed file from a sample of an office's data
@@ -65,7 +71,10 @@ fn main() -> ExitCode {
         Command::Replay(args) => cli::replay::run(args),
         Command::Health(args) => cli::health::run(&args),
         Command::Check(args) => cli::check::run(&args),
+        Command::New(args) => cli::new::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::Tune(args) => cli::tune::run(&args),
+        Command::Hygiene(args) => cli::hygiene::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::Feeds(args) => cli::feeds::run(&args),

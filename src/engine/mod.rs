@@ -2,15 +2,18 @@
 
 mod admit;
 pub mod clock;
+pub mod collect;
 pub mod config;
 pub mod correct;
 pub mod delays;
 pub mod demo;
 pub mod desk;
+pub mod difference;
 pub mod disorder;
 mod due;
 mod evidence;
 pub mod handle;
+pub mod hygiene;
 mod incoming;
 pub mod index;
 pub mod inspect;
@@ -42,5 +45,6 @@ pub mod step;
 pub mod stream;
 mod take;
 mod tell;
+pub mod tune;
 pub mod view;
 pub mod windows;

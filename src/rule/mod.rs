@@ -21,6 +21,7 @@ pub mod plan;
 mod read;
 mod schema;
 pub mod scope;
+pub mod skeleton;
 mod sql;
 pub mod statistics;
 mod syntax;

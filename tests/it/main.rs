@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod author_tools;
 mod broken_files;
 mod compose;
 mod console;
@@ -22,7 +23,9 @@ mod house;
 mod http;
 mod lateness;
 mod live;
+mod new_rule;
 mod parts;
+mod program;
 mod readme;
 mod real;
 mod real_detect;
