@@ -1,6 +1,7 @@
 //! `forewarn replay`: files through the engine, results into a directory.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -340,6 +341,10 @@ fn summary(
         }
         rules.insert(rule.id.clone(), line);
     }
+    let mut suppressed: BTreeMap<&str, u64> = BTreeMap::new();
+    for id in out.found.alerts().into_iter().filter_map(|a| a.exception.as_deref()) {
+        *suppressed.entry(id).or_default() += 1;
+    }
     let sizes = pipeline.sizes();
     let (records, record_bytes) =
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
@@ -354,6 +359,7 @@ fn summary(
         "until": done.until_ms.map(|ms| zone.format(ms)),
         "feeds": feeds,
         "rules": rules,
+        "suppressed_by_exception": suppressed,
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),

@@ -235,7 +235,9 @@ impl Shard {
         let revisions = self.lifecycle.update_all(spec, outcomes);
         for mut alert in revisions {
             self.render(rule, &mut alert);
-            if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
+            if self.eager
+                || !matches!(alert.state, State::Firing | State::Pending | State::Suppressed)
+            {
                 self.prove_now(rule, key, &mut alert);
             } else {
                 self.prove_later(rule, key, &alert);
@@ -432,6 +434,7 @@ fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
         hold_ms: rule.alert.hold_ms,
         keep_ms: rule.alert.keep_ms,
         every_ms,
+        exceptions: rule.alert.exceptions.clone(),
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Alert {
     pub evidence: Vec<String>,
     /// How many records there are in all.
     pub evidence_total: u64,
+    /// The exception that covers it, where it is suppressed.
+    pub exception: Option<Arc<str>>,
     /// Rendered message, zh and en.
     pub message: (String, String),
     /// Arrival number of the record that caused this revision.
@@ -116,6 +118,9 @@ impl Alert {
         }
         put("episode", json!(self.episode));
         put("state", json!(self.state));
+        if let Some(exception) = &self.exception {
+            put("exception", json!(**exception));
+        }
         put("severity", json!(self.severity));
         put("began_at", at(self.began_ms));
         put("fired_at", at(self.fired_ms));

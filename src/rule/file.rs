@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     detector::{ControlFile, DetectFile},
+    exceptions::Exceptions,
     lists::Lists,
     read,
 };
@@ -35,6 +36,8 @@ pub struct RuleFile {
     pub source: Arc<str>,
     /// The reference lists beside it; none where it was not read from a directory.
     pub lists: Arc<Lists>,
+    /// The exceptions beside it.
+    pub exceptions: Arc<Exceptions>,
     /// `rule:`
     pub id: Spanned<String>,
     /// `version:`, raised when the meaning changes; 1 where left out.

@@ -9,6 +9,7 @@ pub mod control;
 pub mod detection;
 pub mod detector;
 pub mod evaluate;
+pub mod exceptions;
 pub mod expr;
 pub mod file;
 pub mod growth;

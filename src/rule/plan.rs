@@ -12,7 +12,10 @@ use super::{
     file::{HistoryOf, Kind, Status},
 };
 use crate::{
-    model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
+    model::{
+        exception::Exception, expression::Expression, schema::FeedSchema, signal::Severity,
+        window::WindowSpec,
+    },
     pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
 };
 
@@ -192,6 +195,8 @@ pub struct AlertPlan {
     pub keep_ms: i64,
     /// Feed and columns of the record that fired to keep beside the alert: `group` and what messages name.
     pub context: Option<(usize, Vec<ContextColumn>)>,
+    /// Exceptions from the rule, in the order of their file.
+    pub exceptions: Vec<Exception>,
     /// Message templates, zh and en.
     pub messages: (Option<super::message::Template>, Option<super::message::Template>),
 }

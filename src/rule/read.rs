@@ -106,6 +106,7 @@ impl Reader<'_> {
         Some(RuleFile {
             path: path.to_owned(),
             lists: lists::none(),
+            exceptions: Arc::default(),
             version: root
                 .get("version")
                 .and_then(Node::int)

@@ -22,6 +22,7 @@ mod golden;
 mod house;
 mod http;
 mod lateness;
+mod lists;
 mod live;
 mod new_rule;
 mod parts;

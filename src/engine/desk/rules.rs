@@ -89,6 +89,7 @@ impl Desk {
         if let Some(mut rule) = rule {
             if let Some(other) = self.rules.first() {
                 rule.lists = other.lists.clone();
+                rule.exceptions = other.exceptions.clone();
             }
             let mut rules: Vec<RuleFile> =
                 self.rules.iter().filter(|r| r.id.value != id).cloned().collect();

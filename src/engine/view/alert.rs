@@ -69,6 +69,9 @@ pub struct AlertRow {
     /// The severity now.
     #[schema(schema_with = severities)]
     pub severity: Severity,
+    /// The exception that covers it, where it is suppressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
     /// Start of the first window that fired.
     pub began_at: String,
     /// When the condition became true.

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use self::twins::Seen;
 use super::{
+    exceptions::{self, Exceptions},
     expr::Compilers,
     file::{Kind, RuleFile, Status},
     scope::{Resolved, resolve},
@@ -63,6 +64,8 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
         judge.file();
         if let Some(resolved) = &resolved {
             judge.meaning(resolved);
+            let exceptions = exceptions::of_rule(&compiler, rule, resolved, &Zone::utc());
+            judge.findings.extend(exceptions.err().into_iter().flatten());
             judge.findings.extend(seen.duplicate(rule, resolved));
         }
         // Those about a test in a file of its own say so already.
@@ -70,6 +73,12 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
             true => Diagnostic { file: rule.path.clone(), ..d },
             false => d,
         }));
+    }
+    let mut files: Vec<&Exceptions> = rules.iter().map(|r| &*r.exceptions).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    for file in files {
+        findings.extend(exceptions::unknown_rules(file, &ids));
     }
     sort(&mut findings);
     findings

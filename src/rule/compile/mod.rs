@@ -19,6 +19,7 @@ use datafusion::{common::DFSchema, logical_expr::Expr, sql::unparser::expr_to_sq
 use self::{shared::FeedBuilder, slices::SliceBuilder};
 use super::{
     compiled::Compiled,
+    exceptions,
     expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
     lists,
@@ -71,7 +72,9 @@ pub fn compile(
         match builder.rule(file) {
             Ok(rule) => rules.push(rule),
             Err(mut found) => {
-                found.iter_mut().for_each(|d| d.file.clone_from(&file.path));
+                // Those about an exception say their file.
+                let own = |d: &&mut Diagnostic| d.file.as_os_str().is_empty();
+                found.iter_mut().filter(own).for_each(|d| d.file.clone_from(&file.path));
                 findings.append(&mut found);
             }
         }
@@ -84,6 +87,7 @@ type Findings = Vec<Diagnostic>;
 /// Everything shared, while rules are added to it.
 struct Builder<'a> {
     compilers: Compilers,
+    zone: Zone,
     /// Over the lists of the rule in work.
     compiler: Arc<Compiler>,
     contexts: &'a [FeedContext],
@@ -102,6 +106,7 @@ impl<'a> Builder<'a> {
         Self {
             compiler: compilers.of(&lists::none()),
             compilers,
+            zone: zone.clone(),
             contexts,
             schemas: contexts.iter().map(|f| &*f.schema).collect(),
             rows: contexts.iter().map(|f| rows_of(&f.schema)).collect(),
@@ -120,10 +125,15 @@ impl<'a> Builder<'a> {
             findings.push(Diagnostic::error("rule::unreadable", file.id.span.clone(), message));
         }
         match meant {
-            Some(meant) if findings.is_empty() => match file.kind.value {
-                Kind::Instant => self.instant(file, &meant),
-                Kind::Window | Kind::Detect => self.window(file, &meant),
-            },
+            Some(meant) if findings.is_empty() => {
+                let exceptions = exceptions::of_rule(&self.compiler, file, &meant, &self.zone)?;
+                let mut plan = match file.kind.value {
+                    Kind::Instant => self.instant(file, &meant),
+                    Kind::Window | Kind::Detect => self.window(file, &meant),
+                }?;
+                plan.alert.exceptions = exceptions;
+                Ok(plan)
+            }
             _ => Err(findings),
         }
     }
