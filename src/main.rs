@@ -50,6 +50,8 @@ enum Command {
     DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write a made-up province's feeds as files, with incidents planted in them and the truth about them
     Simulate(cli::simulate::Simulate),
+    /// Check and complete rule files in an editor: a language server on standard input and output
+    Lsp(cli::lsp::Lsp),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
 }
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => cli::detect::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
+        Command::Lsp(args) => cli::lsp::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
     };
     match result {

@@ -70,9 +70,7 @@ pub(crate) fn run(args: &Hygiene) -> anyhow::Result<ExitCode> {
         stale_days: args.stale_days,
         overlap: f64::from(args.overlap) / 100.0,
     };
-    let mut findings =
-        hygiene::inspect(&rules, &super::facts(&specs), past.as_ref(), &limits, &zone);
-    findings.extend(hygiene::exceptions(&args.rules, &rules, limits.now_ms, &zone));
+    let findings = hygiene::inspect(&rules, &super::facts(&specs), past.as_ref(), &limits, &zone);
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut report = report::render(&findings, rules.len(), args.format, colour);
     if let (Format::Human, Some(past)) = (args.format, &past) {

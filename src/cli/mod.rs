@@ -11,6 +11,7 @@ pub(crate) mod feed;
 pub(crate) mod feeds;
 pub(crate) mod health;
 pub(crate) mod hygiene;
+pub(crate) mod lsp;
 pub(crate) mod new;
 mod recovery;
 pub(crate) mod replay;

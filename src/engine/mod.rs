@@ -11,6 +11,7 @@ pub mod desk;
 pub mod difference;
 pub mod disorder;
 mod due;
+pub mod editor;
 mod evidence;
 pub mod handle;
 pub mod hygiene;

@@ -28,4 +28,4 @@ pub mod statistics;
 mod syntax;
 
 pub use load::{is_of, load, load_dir, rule_paths};
-pub use schema::json_schema;
+pub use schema::{json_schema, shape};

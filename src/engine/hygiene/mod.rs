@@ -3,8 +3,8 @@
 //! In: the rules of a directory, and perhaps a past: a finished replay, or the alerts an engine has kept. Out: findings like
 //! those of `check`, each with its file and how to mend it; they say what a rule set has become, not that it is wrong, so
 //! all are warnings. Codes: `hygiene::no_owner`, `hygiene::no_test`, `hygiene::stale`, `hygiene::silent`,
-//! `hygiene::never_ready`, `hygiene::noisy`, `hygiene::flapping`, `hygiene::overlap`, `hygiene::expired`,
-//! `hygiene::unknown_rule`, and `rule::duplicate_of`.
+//! `hygiene::never_ready`, `hygiene::noisy`, `hygiene::flapping`, `hygiene::overlap`, `hygiene::expired`
+//! and `rule::duplicate_of`.
 
 mod exceptions;
 mod past;
@@ -23,7 +23,6 @@ use crate::{
     },
 };
 
-pub use exceptions::exceptions;
 pub use past::{Error, Past, PastAlert, Told};
 
 /// From where on something is worth a word.
@@ -59,6 +58,7 @@ pub fn inspect(
     if let Some(past) = past {
         findings.extend(telling::overlaps(rules, past, limits));
     }
+    findings.extend(exceptions::expired(rules, limits.now_ms, zone));
     check::sort(&mut findings);
     findings
 }

@@ -7,7 +7,11 @@ use super::{
 
 pub(super) fn body(example: &Example<'_>) -> Result<Body, Missing> {
     let key = example.key().ok();
-    let question = example.question(key)?;
+    // Where only the key is left to ask about, every record stands for itself.
+    let (key, question) = match example.question(key) {
+        Ok(question) => (key, question),
+        Err(_) => (None, example.question(None)?),
+    };
     let (asked, sql, params) = (&question.column.name, plain(&question.sql), &question.params);
     let mut fields = String::new();
     let mut subject = String::new();
