@@ -28,7 +28,8 @@ pub(crate) struct New {
     /// The rule's id, like many_complaints_one_shop; the file is named after it
     #[arg(value_name = "RULE")]
     id: String,
-    /// What the rule looks at: instant (one record), window (aggregates over days), detect (a series and a detector)
+    /// What the rule looks at: instant (one record), window (aggregates over days), detect (a series and a detector),
+    /// sequence (one thing after another, or its absence)
     #[arg(long, value_name = "KIND")]
     kind: String,
     /// The feed whose records it looks at; may be left out where there is only one

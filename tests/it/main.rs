@@ -35,4 +35,5 @@ mod replay_options;
 mod rule_guide;
 mod rule_tests;
 mod samples;
+mod sequences;
 mod simulate;

@@ -88,7 +88,7 @@ fn values(beside: &Beside<'_>, text: &str, path: &[&str], written: &str) -> Vec<
             beside.feed(feed).and_then(|f| f.schema.columns.iter().find(|c| c.name == *column));
         return column.map(names::codes).unwrap_or_default().into_iter().map(value_item).collect();
     }
-    if let ["feed"] | ["measures", _, "feed"] = path {
+    if let ["feed"] | ["measures", _, "feed"] | ["steps", "feed"] = path {
         return beside.feeds.iter().map(|f| feed_item(f, false)).collect();
     }
     let shapes = fields::shapes(path, kind(text));

@@ -50,7 +50,7 @@ fn of_key(beside: &Beside<'_>, text: &str, path: &[&str], name: &str) -> Option<
 
 fn of_value(beside: &Beside<'_>, text: &str, path: &[&str], name: &str) -> Option<String> {
     match path {
-        ["feed"] | ["measures", _, "feed"] => of_feed(beside, name),
+        ["feed"] | ["measures", _, "feed"] | ["steps", "feed"] => of_feed(beside, name),
         _ => of_name(beside, text, path, name)
             .or_else(|| {
                 let f = function(name)?;

@@ -106,11 +106,30 @@ impl<'a> Beside<'a> {
         self.feeds.iter().find(|f| f.name() == name)
     }
 
+    /// The columns of the feeds that a sequence reads, each once.
+    fn step_columns(&self) -> Vec<Name> {
+        let mut out: Vec<Name> = Vec::new();
+        for step in self.rule.iter().filter_map(|r| r.sequence.as_ref()).flat_map(|s| &s.steps) {
+            for name in self.feed(&step.feed.value).map(names::columns).unwrap_or_default() {
+                if out.iter().all(|known| known.name != name.name) {
+                    out.push(name);
+                }
+            }
+        }
+        out
+    }
+
     /// Names that the expression behind these keys may use.
     fn names(&self, text: &str, path: &[&str]) -> Vec<Name> {
         let rule_feed = scalar(text, "feed").and_then(|name| self.feed(&name));
-        let columns = || rule_feed.map(names::columns).unwrap_or_default();
-        let values = || self.rule.map(names::values).unwrap_or_default();
+        let columns = || rule_feed.map_or_else(|| self.step_columns(), names::columns);
+        let feed = |name: &str| self.feed(name);
+        let steps = || self.rule.map(|rule| names::steps(rule, feed)).unwrap_or_default();
+        let values = || match self.rule {
+            Some(rule) if rule.kind.value == Kind::Sequence => names::steps(rule, feed),
+            Some(rule) => names::values(rule),
+            None => Vec::new(),
+        };
         let instant = kind(text) == Some(Kind::Instant);
         let mut out = match path {
             // A measure may read a feed of its own.
@@ -122,6 +141,9 @@ impl<'a> Beside<'a> {
                 own.map_or_else(columns, names::columns)
             }
             ["where" | "key", ..] => columns(),
+            // Which step it is the lines do not tell: the columns of all their feeds.
+            ["steps", "match"] => steps(),
+            ["steps", "where" | "distinct"] => self.step_columns(),
             ["alert", "group"] => columns(),
             ["alert", "show" | "message", ..] => [values(), columns()].concat(),
             ["when" | "clear" | "severity" | "alert", ..] if instant => columns(),

@@ -116,3 +116,22 @@ pub(super) fn values(rule: &RuleFile) -> Vec<Name> {
     }
     out
 }
+
+/// What the steps of a sequence offer, as `step.column`; `feed` finds the feed of a name.
+pub(super) fn steps<'a>(rule: &RuleFile, feed: impl Fn(&str) -> Option<&'a FeedSpec>) -> Vec<Name> {
+    let mut out = Vec::new();
+    for step in rule.sequence.iter().flat_map(|s| &s.steps) {
+        let count = Name {
+            name: format!("{}.count", step.name.value),
+            what: What::Measure,
+            detail: "step".to_owned(),
+            doc: "How many records the step has.".to_owned(),
+        };
+        let columns = feed(&step.feed.value).map(columns).unwrap_or_default();
+        let own = columns
+            .into_iter()
+            .map(|c| Name { name: format!("{}.{}", step.name.value, c.name), ..c });
+        out.extend(std::iter::once(count).chain(own));
+    }
+    out
+}

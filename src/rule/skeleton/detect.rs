@@ -24,6 +24,7 @@ pub(super) fn body(example: &Example<'_>) -> Result<Body, Missing> {
         Ok([history.clone(), example.rows(0, count, 11, &subject)?].concat())
     };
     Ok(Body {
+        one_feed: true,
         fields,
         alert: "  # 不再满足后多久才解除。 How long it must be clear before the alert resolves.\n  keep_for: 7d\n",
         message: (

@@ -37,6 +37,7 @@ pub(super) fn body(example: &Example<'_>) -> Result<Body, Missing> {
         None => state.to_owned(),
     };
     Ok(Body {
+        one_feed: true,
         fields,
         alert: "",
         message: (

@@ -7,6 +7,7 @@
 mod detect;
 mod example;
 mod instant;
+mod sequence;
 mod window;
 
 use std::fmt::Write as _;
@@ -25,8 +26,12 @@ const WIDTH: usize = 110;
 /// What a kind writes for an example.
 type Write = fn(&Example<'_>) -> Result<Body, Missing>;
 
-const KINDS: &[(Kind, Write)] =
-    &[(Kind::Instant, instant::body), (Kind::Window, window::body), (Kind::Detect, detect::body)];
+const KINDS: &[(Kind, Write)] = &[
+    (Kind::Instant, instant::body),
+    (Kind::Window, window::body),
+    (Kind::Detect, detect::body),
+    (Kind::Sequence, sequence::body),
+];
 
 /// Why there is no skeleton of a kind over a feed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +56,8 @@ pub enum Missing {
 
 /// What a kind writes.
 struct Body {
+    /// Whether the rule names its feed once, not in each step.
+    one_feed: bool,
     /// From `key:` to `severity:`, with comments.
     fields: String,
     /// Lines of `alert:` before the message.
@@ -103,10 +110,12 @@ pub fn skeleton(
          # about: >-\n\
          # 责任部门或人。 Who answers for it.\n\
          # owner: market_regulation\n\
-         kind: {}\nfeed: {}",
-        kind.word(),
-        feed.feed
+         kind: {}",
+        kind.word()
     );
+    if body.one_feed {
+        let _ = writeln!(out, "feed: {}", feed.feed);
+    }
     columns(&mut out, feed);
     out.push_str(&body.fields);
     let (zh, en) = &body.message;

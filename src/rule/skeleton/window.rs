@@ -40,6 +40,7 @@ pub(super) fn body(example: &Example<'_>) -> Result<Body, Missing> {
          severity: {{high: n >= 4 * $min_n, else: medium}}\n"
     );
     Ok(Body {
+        one_feed: true,
         fields,
         alert: "  # 不再满足后多久才解除。 How long it must be clear before the alert resolves.\n  keep_for: 3d\n",
         message: (
