@@ -150,9 +150,6 @@ fn in_quotes(beside: &Beside<'_>, text: &str, written: &str, at: usize) -> Vec<I
     let call = before.rsplit(['(', ')']).nth(1).unwrap_or_default();
     let function =
         call.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    if before.ends_with('(') && function.is_empty() {
-        return Vec::new();
-    }
     let words = match (function, before.chars().last()) {
         ("in_list", Some('(')) => Some(false),
         ("contains_any", Some(',')) => Some(true),
