@@ -114,6 +114,20 @@ impl<'a> Example<'a> {
         })
     }
 
+    /// Which records might count: those of one code where the feed has codes, else those with a key.
+    pub(super) fn filter(&self, key: &Column) -> String {
+        let coded = self
+            .free()
+            .map(|(_, c)| c)
+            .find(|c| c.kind == ColumnType::Text && c.name != key.name && values(c).len() > 1);
+        match coded.and_then(|c| Some((c, *values(c).first()?))) {
+            Some((column, value)) => {
+                plain(&format!("{} = '{}'", column.name, value.replace('\'', "''")))
+            }
+            None => format!("{} is not null", key.name),
+        }
+    }
+
     /// A value of a column, as YAML.
     pub(super) fn value(&self, column: &Column) -> String {
         match column.kind {

@@ -1,24 +1,12 @@
 //! `kind: window`: many records of one key within days, against what is usual for it.
 
-use super::{
-    Body, Missing, Test,
-    example::{Example, plain},
-};
+use super::{Body, Missing, Test, example::Example};
 
 pub(super) fn body(example: &Example<'_>) -> Result<Body, Missing> {
     let key = example.key()?;
     let (name, called) = (&key.name, example.called(key));
     let subject = format!("{name}: {}", example.value(key));
-    let filter = example.question(Some(key)).map_or_else(
-        |_| format!("{name} is not null"),
-        |q| {
-            if q.params.is_empty() {
-                plain(&q.sql)
-            } else {
-                format!("{} is not null", q.column.name)
-            }
-        },
-    );
+    let filter = example.filter(key);
     let fields = format!(
         "# 只算哪些记录(SQL 条件);不写则全算。 Which records count (an SQL condition); all without it.\n\
          # where: {filter}\n\
