@@ -1,13 +1,17 @@
 //! `forewarn lsp`: the checker of `forewarn check` in an editor, over standard input and output.
 //!
 //! Findings as one writes, completion of fields, columns, measures, parameters, functions, lists and values, and what a word
-//! means under the cursor. Framing and handshake are `lsp_server`'s; of the protocol's messages we use nine, so their
-//! shapes are written here.
+//! means under the cursor. Of the protocol's messages we use a dozen, so their shapes are written here: a crate for it would
+//! bring more types than this file has lines, and have everything below DataFusion compiled anew.
 
 mod position;
+mod wire;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, BufRead, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use forewarn::{
@@ -17,7 +21,6 @@ use forewarn::{
         time::Zone,
     },
 };
-use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -74,14 +77,27 @@ struct Closed {
     text_document: Named,
 }
 
+/// Numbers of the protocol's errors.
+const INVALID_PARAMS: i32 = -32_602;
+const METHOD_NOT_FOUND: i32 = -32_601;
+
+/// A message of the editor: a request where it has an id.
+#[derive(Debug, Deserialize)]
+struct Message {
+    id: Option<Value>,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+/// Exit code 0 where the editor said goodbye, 1 where it only went.
 pub(crate) fn run(args: &Lsp) -> anyhow::Result<ExitCode> {
     let zone = Zone::parse(&args.zone)?;
-    let (connection, threads) = Connection::stdio();
-    connection.initialize(capabilities()).context("the editor did not say hello")?;
-    serve(&connection, Workspace::new(zone))?;
-    drop(connection);
-    threads.join().context("the connection to the editor broke")?;
-    Ok(ExitCode::SUCCESS)
+    let (input, output) = (io::stdin().lock(), io::stdout().lock());
+    let goodbye =
+        serve(input, output, Workspace::new(zone)).context("the connection to the editor broke")?;
+    Ok(if goodbye { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn capabilities() -> Value {
@@ -94,45 +110,57 @@ fn capabilities() -> Value {
     })
 }
 
-/// Answers until the editor says goodbye.
-fn serve(connection: &Connection, mut workspace: Workspace) -> anyhow::Result<()> {
-    for message in &connection.receiver {
-        match message {
-            Message::Request(request) => {
-                if connection.handle_shutdown(&request)? {
-                    return Ok(());
-                }
-                connection.sender.send(answer(request, &mut workspace).into())?;
+/// Answers until the editor goes; returns whether it said goodbye before.
+fn serve(
+    mut input: impl BufRead,
+    mut output: impl Write,
+    mut workspace: Workspace,
+) -> io::Result<bool> {
+    let mut goodbye = false;
+    while let Some(message) = wire::read(&mut input)? {
+        let message: Message = serde_json::from_value(message)?;
+        let Message { id, method, params } = message;
+        let Some(id) = id else {
+            if method == "exit" {
+                break;
             }
-            Message::Notification(note) => {
-                for uri in noted(note, &mut workspace) {
-                    connection.sender.send(published(&uri, &mut workspace).into())?;
-                }
+            for uri in noted(&method, params, &mut workspace) {
+                wire::write(&mut output, &published(&uri, &mut workspace))?;
             }
-            // Nothing is asked of the editor.
-            Message::Response(_) => {}
+            continue;
+        };
+        // Nothing is asked of the editor, so a message without a method answers nothing.
+        if method.is_empty() {
+            continue;
         }
+        goodbye |= method == "shutdown";
+        let mut reply = json!({"jsonrpc": "2.0", "id": id});
+        match answer(&method, params, &mut workspace) {
+            Ok(result) => reply["result"] = result,
+            Err((code, message)) => reply["error"] = json!({"code": code, "message": message}),
+        }
+        wire::write(&mut output, &reply)?;
     }
-    Ok(())
+    Ok(goodbye)
 }
 
-fn answer(request: Request, workspace: &mut Workspace) -> Response {
-    let known = ["textDocument/completion", "textDocument/hover"];
-    let id = request.id.clone();
-    if !known.contains(&request.method.as_str()) {
-        let message = format!("{} is not answered here", request.method);
-        return Response::new_err(id, ErrorCode::MethodNotFound as i32, message);
-    }
-    let at: At = match serde_json::from_value(request.params) {
-        Ok(at) => at,
-        Err(e) => {
-            let code = ErrorCode::InvalidParams as i32;
-            return Response::new_err(id, code, format!("{}: {e}", request.method));
+fn answer(method: &str, params: Value, workspace: &mut Workspace) -> Result<Value, (i32, String)> {
+    match method {
+        "initialize" => {
+            return Ok(json!({
+                "capabilities": capabilities(),
+                "serverInfo": {"name": "forewarn", "version": env!("CARGO_PKG_VERSION")},
+            }));
         }
-    };
+        "shutdown" => return Ok(Value::Null),
+        "textDocument/completion" | "textDocument/hover" => {}
+        _ => return Err((METHOD_NOT_FOUND, format!("{method} is not answered here"))),
+    }
+    let at: At =
+        serde_json::from_value(params).map_err(|e| (INVALID_PARAMS, format!("{method}: {e}")))?;
     let found = workspace.beside(&at.text_document.uri, |beside, text| {
         let offset = position::offset(text, at.position);
-        if request.method == known[0] {
+        if method == "textDocument/completion" {
             return completions(&beside.complete(text, offset), text);
         }
         let hover = beside.hover(text, offset);
@@ -143,16 +171,15 @@ fn answer(request: Request, workspace: &mut Workspace) -> Response {
             })
         })
     });
-    Response::new_ok(id, found.unwrap_or(Value::Null))
+    Ok(found.unwrap_or(Value::Null))
 }
 
 /// Takes what the editor tells; returns the files whose findings may have changed.
-fn noted(note: Notification, workspace: &mut Workspace) -> Vec<String> {
-    let method = note.method.as_str();
+fn noted(method: &str, params: Value, workspace: &mut Workspace) -> Vec<String> {
     match method {
         "textDocument/didOpen" | "textDocument/didChange" => {
             // What cannot be read is no text of ours.
-            let Ok(changed) = serde_json::from_value::<Changed>(note.params) else {
+            let Ok(changed) = serde_json::from_value::<Changed>(params) else {
                 tracing::warn!(method, "a message that cannot be read");
                 return Vec::new();
             };
@@ -167,7 +194,7 @@ fn noted(note: Notification, workspace: &mut Workspace) -> Vec<String> {
             workspace.uris()
         }
         "textDocument/didClose" => {
-            let Ok(closed) = serde_json::from_value::<Closed>(note.params) else {
+            let Ok(closed) = serde_json::from_value::<Closed>(params) else {
                 tracing::warn!(method, "a message that cannot be read");
                 return Vec::new();
             };
@@ -179,14 +206,17 @@ fn noted(note: Notification, workspace: &mut Workspace) -> Vec<String> {
 }
 
 /// The findings about a file; none for one that was closed.
-fn published(uri: &str, workspace: &mut Workspace) -> Notification {
+fn published(uri: &str, workspace: &mut Workspace) -> Value {
     let findings = workspace.findings(uri);
     let shown: Vec<Value> = workspace
         .document(uri)
         .map(|document| findings.iter().map(|d| diagnostic(d, document)).collect())
         .unwrap_or_default();
-    let params = json!({"uri": uri, "diagnostics": shown});
-    Notification::new("textDocument/publishDiagnostics".to_owned(), params)
+    json!({
+        "jsonrpc": "2.0",
+        "method": "textDocument/publishDiagnostics",
+        "params": {"uri": uri, "diagnostics": shown},
+    })
 }
 
 fn diagnostic(finding: &Diagnostic, document: &Document) -> Value {
