@@ -2,15 +2,19 @@
 
 mod admit;
 pub mod clock;
+pub mod collect;
 pub mod config;
 pub mod correct;
 pub mod delays;
 pub mod demo;
 pub mod desk;
+pub mod difference;
 pub mod disorder;
 mod due;
+pub mod editor;
 mod evidence;
 pub mod handle;
+pub mod hygiene;
 mod incoming;
 pub mod index;
 pub mod inspect;
@@ -44,5 +48,6 @@ pub mod step;
 pub mod stream;
 mod take;
 mod tell;
+pub mod tune;
 pub mod view;
 pub mod windows;

@@ -100,6 +100,8 @@ pub struct Replayed {
     pub counts: Vec<FeedCounts>,
     /// Where the watermarks ended.
     pub until_ms: Option<i64>,
+    /// The first event time.
+    pub first_event_ms: Option<i64>,
     /// The last event time.
     pub last_event_ms: Option<i64>,
 }
@@ -247,6 +249,8 @@ fn merge(
                     order.push((b, part.row as u32));
                     arrived.push(if part.arrived.is_some() { at } else { clock });
                     if event_ms <= options.now_ms {
+                        let first_ms = done.first_event_ms.unwrap_or(event_ms);
+                        done.first_event_ms = Some(first_ms.min(event_ms));
                         done.last_event_ms = done.last_event_ms.max(Some(event_ms));
                     }
                 }

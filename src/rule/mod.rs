@@ -25,9 +25,10 @@ mod read;
 mod schema;
 pub mod scope;
 pub mod sequence;
+pub mod skeleton;
 mod sql;
 pub mod statistics;
 mod syntax;
 
 pub use load::{is_of, load, load_dir, rule_paths};
-pub use schema::json_schema;
+pub use schema::{json_schema, shape};

@@ -13,6 +13,12 @@ pub fn json_schema() -> Value {
     RULE.json_schema(SCHEMA_ID, "forewarn rule")
 }
 
+/// The shape of rule files.
+#[must_use]
+pub fn shape() -> &'static Shape {
+    &RULE
+}
+
 const BILINGUAL: Shape = Shape::OneOf(&[
     Shape::Text,
     Shape::Map(&[
