@@ -1,4 +1,4 @@
-//! Instant rules: every record that matches is an alert of its own.
+//! Instant rules and sequences: every record that matches, or that a sequence began with, is an alert of its own.
 //!
 //! The alert fires once and stays firing; with `keep_for` it resolves that long after the record's event time, when
 //! the engine says the time has come. A correction revises it, or retracts it where the record no longer matches.
@@ -58,6 +58,7 @@ impl Instants {
         if fires {
             let content = Content::of(outcome);
             instant.view.severity = outcome.severity;
+            instant.view.window = outcome.window;
             instant.view.first = Arc::clone(&content);
             instant.view.last = content;
             if was_gone {

@@ -20,6 +20,7 @@ use crate::model::{
     alert::{Alert, State},
     exception::{self, Exception},
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 /// What the lifecycle needs to know of a rule.
@@ -37,9 +38,9 @@ pub struct AlertSpec {
     pub hold_ms: i64,
     /// `keep_for`: resolves only after it was clear this long, ms.
     pub keep_ms: i64,
-    /// Distance between the ends of two neighbouring windows; 0 for sessions and instant rules. With it a window of
-    /// which nothing was ever said counts as clear.
-    pub every_ms: i64,
+    /// Where windows end; `None` for sessions and instant rules. With it a window of which nothing was ever said counts as
+    /// clear.
+    pub step: Option<Step>,
     /// Exceptions from the rule, in the order of their file.
     pub exceptions: Vec<Exception>,
 }
@@ -360,7 +361,7 @@ impl Life {
             Truth::Hold => outcome.closed,
             // Without a fact the window is clear all the same, where the distance of windows is known.
             Truth::Clear => {
-                outcome.closed && (!appended || self.tip.is_some() || timing.every_ms <= 0)
+                outcome.closed && (!appended || self.tip.is_some() || timing.step.is_none())
             }
         };
         if !matters {
@@ -518,6 +519,7 @@ impl View {
             exception: self.exception.clone(),
             evidence: Vec::new(),
             evidence_total: 0,
+            steps: Vec::new(),
             message: (String::new(), String::new()),
             changed_by: 0,
         }

@@ -15,10 +15,12 @@ use crate::model::{
     alert::{Alert, State},
     exception::Exception,
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 fn spec(hold_ms: i64, keep_ms: i64) -> AlertSpec {
     let rule_id = "many_complaints".to_owned();
+    let step = Some(Step::Span { every_ms: 10, origin_ms: 0 });
     AlertSpec {
         rule: 0,
         rule_id,
@@ -26,7 +28,7 @@ fn spec(hold_ms: i64, keep_ms: i64) -> AlertSpec {
         live: true,
         hold_ms,
         keep_ms,
-        every_ms: 10,
+        step,
         exceptions: vec![],
     }
 }

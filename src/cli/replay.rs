@@ -15,6 +15,7 @@ use forewarn::{
         labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        runs::RunSize,
         score::{Raised, Score},
     },
     feed::FeedSpec,
@@ -300,6 +301,7 @@ fn summary(
         );
     }
     let troubles = pipeline.troubles();
+    let runs = pipeline.run_sizes();
     let mut rules = Map::new();
     for (i, (rule, signals, alerts)) in out.found.by_rule().into_iter().enumerate() {
         let (failures, not_ready) = troubles[i];
@@ -309,6 +311,9 @@ fn summary(
         }
         if not_ready > 0 {
             line["not_ready"] = not_ready.into();
+        }
+        if runs[i].late > 0 {
+            line["late_rows"] = runs[i].late.into();
         }
         rules.insert(rule.id.clone(), line);
     }
@@ -321,6 +326,7 @@ fn summary(
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    let held = runs.into_iter().fold(RunSize::default(), RunSize::plus);
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,
@@ -333,6 +339,7 @@ fn summary(
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+            "sequence_keys": held.keys, "sequence_runs": held.runs, "sequence_rows": held.rows, "sequence_bytes": held.bytes,
             "remembered_records": records, "remembered_record_bytes": record_bytes,
         },
         "peak_memory_bytes": super::peak_memory_bytes(),

@@ -150,7 +150,7 @@ fn exceptions_are_checked_where_they_stand() {
         "did you mean \"often\"?",
         "rule::unknown_column",
         "did you mean \"firm\"?",
-        "exceptions.yaml:2:22",
+        "exceptions.yaml:2:24",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

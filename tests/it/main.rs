@@ -30,4 +30,5 @@ mod real_detect;
 mod replay_options;
 mod rule_tests;
 mod samples;
+mod sequences;
 mod simulate;

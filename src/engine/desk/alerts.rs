@@ -10,7 +10,7 @@ use super::{Desk, Error, text_of};
 use crate::{
     engine::view::{
         AlertDetail, AlertPage, AlertRow, Business, Facet, Facets, Measured, Note, NoteKind,
-        Revision, TermRow, Text, Window,
+        Revision, StepRow, TermRow, Text, Window,
     },
     model::{
         alert::State,
@@ -79,6 +79,8 @@ struct Rest {
     fired_values: Map<String, Value>,
     context: Map<String, Value>,
     evidence: Vec<String>,
+    #[serde(default)]
+    steps: Vec<StepRow>,
     known_by: u64,
     changed_by: u64,
 }
@@ -190,6 +192,7 @@ impl Desk {
         Ok(Some(AlertDetail {
             episode: rest.episode,
             terms,
+            steps: rest.steps,
             measures: measures(file, &alert.values),
             params: file.map_or_else(Map::new, params),
             fired_values: rest.fired_values,

@@ -8,6 +8,7 @@ mod conditions;
 mod detection;
 mod file;
 mod names;
+mod sequence;
 mod twins;
 mod windows;
 
@@ -149,12 +150,17 @@ impl Judge<'_> {
     fn meaning(&mut self, resolved: &Resolved) {
         let facts = self.feeds[resolved.feed];
         self.key(resolved, facts.schema);
-        self.time(facts.schema);
+        if self.rule.kind.value != Kind::Sequence {
+            self.time(facts.schema);
+        }
         self.constant_conditions(resolved);
         self.code_lists(resolved);
         self.whole_number_divisions(resolved);
-        self.messages(resolved, facts.schema);
-        self.shown(resolved, facts.schema);
+        // Of a sequence whose first feed is not there nobody knows what can be shown.
+        if self.rule.feed.value == facts.schema.feed {
+            self.messages(resolved, facts.schema);
+            self.shown(resolved, facts.schema);
+        }
         self.ladder(resolved);
         if self.rule.kind.value == Kind::Window {
             self.names();
@@ -171,6 +177,7 @@ impl Judge<'_> {
             self.sketches(resolved);
             self.detection(resolved);
         }
+        self.sequence(resolved);
         self.unused();
     }
 }

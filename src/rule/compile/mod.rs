@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod instant;
+mod sequence;
 mod shared;
 mod slices;
 mod window;
@@ -130,6 +131,7 @@ impl<'a> Builder<'a> {
                 let mut plan = match file.kind.value {
                     Kind::Instant => self.instant(file, &meant),
                     Kind::Window | Kind::Detect => self.window(file, &meant),
+                    Kind::Sequence => self.sequence(file, &meant),
                 }?;
                 plan.alert.exceptions = exceptions;
                 Ok(plan)
@@ -152,6 +154,8 @@ impl<'a> Builder<'a> {
             slices: Vec::new(),
             feeds: Vec::new(),
             delay_ms: 0,
+            wait_ms: 0,
+            beside: Vec::new(),
             aggregates: Vec::new(),
             aggregate_schema: Arc::new(Schema::empty()),
             measures: Vec::new(),
@@ -168,6 +172,7 @@ impl<'a> Builder<'a> {
             bounds: Vec::new(),
             instant: None,
             detect: None,
+            sequence: None,
             alert: self.alert(file, feed),
         }
     }
@@ -242,7 +247,10 @@ impl<'a> Builder<'a> {
             } else {
                 PaneGrid::of(&s.windows, &s.shifts)
             };
-            let lane = position_or_push(&mut lanes[s.feed], Lane { time: s.time, grid });
+            let lane = position_or_push(
+                &mut lanes[s.feed],
+                Lane { time: s.clock.time, grid, reported: s.clock.reported },
+            );
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;
