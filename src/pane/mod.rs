@@ -10,6 +10,7 @@ pub mod cold;
 pub mod filter;
 pub mod intern;
 pub mod kept;
+mod passing;
 pub mod plan;
 pub mod prepare;
 pub mod series;

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Puts a row into the words of its entry; `words` goes on with the entries behind it, whose running totals grow too.
+/// Puts rows into the words of their entry; `words` goes on with the entries behind it, whose running totals grow too.
 #[inline]
 pub(super) fn add_slots(
     slots: &[Slot],
@@ -25,22 +25,27 @@ pub(super) fn add_slots(
     stride: usize,
     sets: &mut Sets,
     p: &Prepared,
-    row: usize,
+    rows: &[u32],
 ) {
+    let rows = || rows.iter().map(|row| *row as usize);
     for slot in slots {
         let part = slot.offset..slot.offset + slot.kind.words();
         match (slot.kind, &p.args[slot.arg]) {
             (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
-                if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                for row in rows().filter(|row| nulls.as_ref().is_none_or(|n| n.is_valid(*row))) {
                     sets.add(&mut words[slot.offset], values[row]);
                 }
             }
             (kind, args) if kind.carries() => {
                 for words in words.chunks_exact_mut(stride) {
+                    kernel::add_all(kind, &mut words[part.clone()], args, rows());
+                }
+            }
+            (kind, args) => {
+                for row in rows() {
                     kernel::add(kind, &mut words[part.clone()], args, row, || moment(p, row));
                 }
             }
-            (kind, args) => kernel::add(kind, &mut words[part], args, row, || moment(p, row)),
         }
     }
 }
@@ -113,9 +118,7 @@ pub(super) fn rebuild_slots(
         words[slot.offset..slot.offset + slot.kind.words()].fill(0);
     }
     for (p, rows) in parts {
-        for row in rows {
-            add_slots(&slots, words, plan.stride, sets, p, *row as usize);
-        }
+        add_slots(&slots, words, plan.stride, sets, p, rows);
     }
 }
 

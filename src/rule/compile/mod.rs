@@ -151,6 +151,7 @@ impl<'a> Builder<'a> {
             reraise: None,
             early: false,
             bounds: Vec::new(),
+            least: None,
             instant: None,
             detect: None,
             alert: self.alert(file, feed),
