@@ -80,7 +80,7 @@ impl Pipeline {
             .iter()
             .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.correctable_ms() })
             .collect();
-        Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
+        Ok(Self::new(specs, compile(rules, &contexts, &options.zone)?, options))
     }
 
     /// A pipeline of these feeds and this plan, which was compiled for them in the same order.

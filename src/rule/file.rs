@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     detector::{ControlFile, DetectFile},
+    lists::Lists,
     read,
 };
 use crate::model::{
@@ -32,6 +33,8 @@ pub struct RuleFile {
     pub path: PathBuf,
     /// Its text.
     pub source: Arc<str>,
+    /// The reference lists beside it; none where it was not read from a directory.
+    pub lists: Arc<Lists>,
     /// `rule:`
     pub id: Spanned<String>,
     /// `version:`, raised when the meaning changes; 1 where left out.

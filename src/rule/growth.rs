@@ -210,7 +210,7 @@ mod tests {
         };
         let fields: Vec<Field> = names.iter().map(|n| Field::new(*n, kind(n), true)).collect();
         let schema = DFSchema::try_from(Schema::new(fields)).expect("ok");
-        Compiler::new().boolean(&Sql::bare(text), &schema, &[]).expect(text)
+        Compiler::default().boolean(&Sql::bare(text), &schema, &[]).expect(text)
     }
 
     #[test]

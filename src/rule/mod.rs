@@ -13,6 +13,7 @@ pub mod expr;
 pub mod file;
 pub mod growth;
 pub mod house;
+pub mod lists;
 pub mod load;
 pub mod message;
 pub mod peers;

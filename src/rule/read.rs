@@ -12,6 +12,7 @@ use super::{
         AlertFile, Bilingual, Compare, CompareFile, HistoryOf, KeyColumn, Kind, MeasureFile,
         MissingKey, Rows, RuleFile, Status, TestCase, Unread, WEEKDAYS,
     },
+    lists,
     schema::RULE,
     syntax::split_alias,
 };
@@ -104,6 +105,7 @@ impl Reader<'_> {
         measures.extend(named.iter().filter_map(measure));
         Some(RuleFile {
             path: path.to_owned(),
+            lists: lists::none(),
             version: root
                 .get("version")
                 .and_then(Node::int)

@@ -15,7 +15,7 @@ use datafusion::{
 
 use super::{
     detector::{ADJUSTED, TOLD},
-    expr::{Compiler, Growth, aggregate_column, literal, monotone_value},
+    expr::{Compiler, Growth, TIME, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
 };
 use crate::model::{
@@ -99,9 +99,21 @@ pub fn rows_of(feed: &FeedSchema) -> DFSchema {
     schema_of(feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect())
 }
 
+/// The columns of a feed as the expressions of a rule see them: dated lists are asked about the day of the rule's time.
+fn timed_rows(feed: &FeedSchema, rule: &RuleFile) -> DFSchema {
+    let own = rule.time.as_ref().and_then(|t| feed.position(&t.value));
+    let time = &feed.columns[own.unwrap_or(feed.event_time)].name;
+    let fields = feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect();
+    schema_with(fields, HashMap::from([(TIME.to_owned(), time.clone())]))
+}
+
 /// A schema of these columns; names may hold dots.
 #[must_use]
 pub fn schema_of(fields: Vec<Field>) -> DFSchema {
+    schema_with(fields, HashMap::new())
+}
+
+fn schema_with(fields: Vec<Field>, metadata: HashMap<String, String>) -> DFSchema {
     // Unqualified fields with equal names are the only error; the first of them wins.
     let mut distinct: Vec<Field> = Vec::with_capacity(fields.len());
     for field in fields {
@@ -109,7 +121,7 @@ pub fn schema_of(fields: Vec<Field>) -> DFSchema {
             distinct.push(field);
         }
     }
-    DFSchema::from_unqualified_fields(distinct.into(), HashMap::new())
+    DFSchema::from_unqualified_fields(distinct.into(), metadata)
         .unwrap_or_else(|_| DFSchema::empty())
 }
 
@@ -125,7 +137,7 @@ impl Work<'_> {
     fn rule(&mut self) -> Option<Resolved> {
         let rule = self.rule;
         let feed = self.feed(&rule.feed)?;
-        let rows = rows_of(self.feeds[feed]);
+        let rows = timed_rows(self.feeds[feed], rule);
         let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
         let key: Vec<_> = rule
             .key
@@ -224,7 +236,7 @@ impl Work<'_> {
             let Some(feed) = self.feed(name) else { return out };
             out.feed = feed;
             if feed != own {
-                rows = rows_of(self.feeds[feed]);
+                rows = timed_rows(self.feeds[feed], self.rule);
                 out.key = self.key_over(name, &rows);
             }
         }
@@ -419,7 +431,7 @@ mod tests {
         let rule = rule.unwrap_or_else(|| panic!("{findings:?}"));
         let feeds = feeds();
         let feeds: Vec<&FeedSchema> = feeds.iter().collect();
-        let (resolved, more) = resolve(&Compiler::new(), &rule, &feeds);
+        let (resolved, more) = resolve(&Compiler::default(), &rule, &feeds);
         let line = |d: &Diagnostic| format!("{} {}", d.code, &source[d.span.clone()]);
         (resolved, findings.iter().chain(&more).map(line).collect())
     }

@@ -86,7 +86,10 @@ impl Desk {
             .iter()
             .map(|f| FeedFacts { allowed_lateness_ms: facts(f), ..FeedFacts::new(&f.schema) })
             .collect();
-        if let Some(rule) = rule {
+        if let Some(mut rule) = rule {
+            if let Some(other) = self.rules.first() {
+                rule.lists = other.lists.clone();
+            }
             let mut rules: Vec<RuleFile> =
                 self.rules.iter().filter(|r| r.id.value != id).cloned().collect();
             rules.push(rule);

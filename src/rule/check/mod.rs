@@ -15,14 +15,14 @@ use std::ops::Range;
 
 use self::twins::Seen;
 use super::{
-    expr::Compiler,
+    expr::Compilers,
     file::{Kind, RuleFile, Status},
     scope::{Resolved, resolve},
 };
 use crate::model::{
     diagnostic::{Diagnostic, Level, did_you_mean},
     schema::FeedSchema,
-    time::DAY_MS,
+    time::{DAY_MS, Zone},
 };
 
 /// How far back windows and their compares may look, where a feed says nothing else: ten years.
@@ -50,12 +50,13 @@ impl<'a> FeedFacts<'a> {
 /// All findings about `rules` beyond their structure.
 #[must_use]
 pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
-    let compiler = Compiler::new();
+    let mut compilers = Compilers::new(Zone::utc());
     let schemas: Vec<&FeedSchema> = feeds.iter().map(|f| f.schema).collect();
     let mut findings = Vec::new();
     let mut seen = Seen::default();
     let ids: Vec<&str> = rules.iter().map(|r| r.id.value.as_str()).collect();
     for rule in rules {
+        let compiler = compilers.of(&rule.lists);
         let (resolved, found) = resolve(&compiler, rule, &schemas);
         findings.extend(found);
         let mut judge = Judge { rule, feeds, ids: &ids, findings: Vec::new() };

@@ -19,8 +19,9 @@ use datafusion::{common::DFSchema, logical_expr::Expr, sql::unparser::expr_to_sq
 use self::{shared::FeedBuilder, slices::SliceBuilder};
 use super::{
     compiled::Compiled,
-    expr::Compiler,
+    expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
+    lists,
     plan::{Plan, RulePlan, Term},
     scope::{Resolved, resolve, rows_of},
 };
@@ -30,7 +31,7 @@ use crate::{
         expression::Expression,
         schema::FeedSchema,
         signal::Severity,
-        time::{DAY_MS, SECOND_MS},
+        time::{DAY_MS, SECOND_MS, Zone},
         window::PaneGrid,
         yaml::Sql,
     },
@@ -46,21 +47,20 @@ pub struct FeedContext {
     pub lateness_ms: i64,
 }
 
-/// Compiles the rules that run (shadow and live, and drafts where `drafts` is set).
+/// Compiles the rules that run, shadow and live; days are those of the zone.
 ///
 /// # Errors
 /// All findings of all rules.
 pub fn compile(
     files: &[RuleFile],
     feeds: &[FeedContext],
-    drafts: bool,
+    zone: &Zone,
 ) -> Result<Plan, Vec<Diagnostic>> {
-    let mut builder = Builder::new(feeds);
+    let mut builder = Builder::new(feeds, zone);
     let mut files: Vec<&RuleFile> = files
         .iter()
         .filter(|f| match f.status.value {
-            Status::Draft => drafts,
-            Status::Retired => false,
+            Status::Draft | Status::Retired => false,
             Status::Shadow | Status::Live => true,
         })
         .collect();
@@ -83,7 +83,9 @@ type Findings = Vec<Diagnostic>;
 
 /// Everything shared, while rules are added to it.
 struct Builder<'a> {
-    compiler: Compiler,
+    compilers: Compilers,
+    /// Over the lists of the rule in work.
+    compiler: Arc<Compiler>,
     contexts: &'a [FeedContext],
     schemas: Vec<&'a FeedSchema>,
     /// The rows of each feed as expressions see them.
@@ -95,9 +97,11 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(contexts: &'a [FeedContext]) -> Self {
+    fn new(contexts: &'a [FeedContext], zone: &Zone) -> Self {
+        let mut compilers = Compilers::new(zone.clone());
         Self {
-            compiler: Compiler::new(),
+            compiler: compilers.of(&lists::none()),
+            compilers,
             contexts,
             schemas: contexts.iter().map(|f| &*f.schema).collect(),
             rows: contexts.iter().map(|f| rows_of(&f.schema)).collect(),
@@ -109,6 +113,7 @@ impl<'a> Builder<'a> {
     }
 
     fn rule(&mut self, file: &RuleFile) -> Result<RulePlan, Findings> {
+        self.compiler = self.compilers.of(&file.lists);
         let (meant, mut findings) = resolve(&self.compiler, file, &self.schemas);
         if findings.is_empty() && file.unread.any() {
             let message = "parts of the rule could not be read, see its other findings";
