@@ -49,13 +49,6 @@ impl Bits {
         set.0.iter().any(|(i, word)| words[*i] & word != 0)
     }
 
-    /// 64 filters of row `row`, from filter 64 × `word` on.
-    #[inline]
-    #[must_use]
-    pub fn word(&self, row: usize, word: usize) -> u64 {
-        self.bits[row * self.words + word]
-    }
-
     /// Calls `each` with every filter of a set that row `row` passes.
     #[inline]
     pub fn passed(&self, row: usize, set: &FilterSet, mut each: impl FnMut(usize)) {
@@ -82,33 +75,6 @@ impl FilterSet {
             self.0.len() - 1
         });
         self.0[at].1 |= 1 << (filter % 64);
-    }
-}
-
-impl FilterSet {
-    /// How many filters it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.iter().map(|(_, word)| word.count_ones() as usize).sum()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Its words, each with its position among those of all filters.
-    #[must_use]
-    pub fn words(&self) -> &[(usize, u64)] {
-        &self.0
-    }
-
-    /// Position of a filter of the set, 64 for each word.
-    #[must_use]
-    pub fn position(&self, filter: usize) -> usize {
-        let word = self.0.iter().position(|(i, _)| *i == filter / 64).unwrap_or(0);
-        word * 64 + filter % 64
     }
 }
 

@@ -10,7 +10,6 @@ pub mod cold;
 pub mod filter;
 pub mod intern;
 pub mod kept;
-mod passing;
 pub mod plan;
 pub mod prepare;
 pub mod series;

@@ -7,10 +7,9 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     cold::ColdKeys,
-    filter::FilterSet,
+    filter::{Bits, FilterSet},
     intern::Interner,
     kept::{Found, KeptRows, Piece, rows_batch},
-    passing::{Passing, by_key},
     plan::PanePlan,
     prepare::{NO_PANE, Prepared},
     slice::{Asked, NO_KEY, Selection, Slice},
@@ -37,7 +36,7 @@ pub struct Store {
     /// By feed and keying: which filters' rows need the key at all.
     needed: Vec<Vec<FilterSet>>,
     /// By filter: the rows that pass, while they are added.
-    passing: Passing,
+    lists: Vec<Vec<u32>>,
     /// Latest event time seen, for numbers at rest.
     latest_ms: i64,
 }
@@ -50,10 +49,6 @@ struct Taker {
     cold: Option<usize>,
     slices: Vec<usize>,
     filters: FilterSet,
-    /// By slice: position of its filter in the set.
-    positions: Vec<usize>,
-    /// The lane of the first slice: of most of them.
-    lane: usize,
 }
 
 /// The shard that holds a key.
@@ -69,22 +64,11 @@ fn takers(plan: &PanePlan, feed: usize, waiting: &[Option<usize>]) -> Vec<Taker>
         let (keying, cold) = (plan.slices[*s].keying, waiting[*s]);
         let found = takers.iter().position(|t| (t.keying, t.cold) == (keying, cold));
         let at = found.unwrap_or_else(|| {
-            takers.push(Taker {
-                keying,
-                cold,
-                slices: Vec::new(),
-                filters: FilterSet::default(),
-                positions: Vec::new(),
-                lane: plan.slices[*s].lane,
-            });
+            takers.push(Taker { keying, cold, slices: Vec::new(), filters: FilterSet::default() });
             takers.len() - 1
         });
         takers[at].slices.push(*s);
         takers[at].filters.insert(plan.slices[*s].filter);
-    }
-    for taker in &mut takers {
-        let of = |s: &usize| taker.filters.position(plan.slices[*s].filter);
-        taker.positions = taker.slices.iter().map(of).collect();
     }
     takers
 }
@@ -139,7 +123,7 @@ impl Store {
             cold,
             takers: feeds.map(|feed| takers(&plan, feed, &waiting)).collect(),
             waiting,
-            passing: Passing::new(filters),
+            lists: vec![Vec::new(); filters],
             latest_ms: i64::MIN,
             plan,
         }
@@ -185,16 +169,14 @@ impl Store {
             let cold = taker.cold.map(|group| &self.cold[piece.rows.feed][group]);
             let space = feed.keyings[taker.keying].space;
             let numbers = cold.map_or_else(|| self.interners[space].numbers(), ColdKeys::numbers);
-            let by_key = by_key(&taker.filters);
-            let from = piece.from;
-            let selection = Selection { prepared, panes: &panes, from, keys, numbers, by_key };
-            self.passing.look(&prepared.rows.bits, &taker.filters, selection, taker.lane);
-            for (s, position) in taker.slices.iter().zip(&taker.positions) {
+            let selection = Selection { prepared, panes: &panes, from: piece.from, keys, numbers };
+            pass(&prepared.rows.bits, &taker.filters, selection, &mut self.lists);
+            for s in &taker.slices {
                 let slice = &plan.slices[*s];
-                let rows = self.passing.rows(by_key, slice.filter, *position);
                 let interner = taker.cold.is_none().then_some(&mut self.interners[space]);
-                self.slices[*s].add(slice, selection, rows, interner);
+                self.slices[*s].add(slice, selection, &self.lists[slice.filter], interner);
             }
+            taker.slices.iter().for_each(|s| self.lists[plan.slices[*s].filter].clear());
         }
         for (space, key) in fresh {
             self.interners[space].forget_unused(key, self.latest_ms);
@@ -254,17 +236,15 @@ impl Store {
                 again(Batch { feed, partition: "".into(), rows: batch, lines, raw: None });
             let panes = vec![None; prepared.rows.panes.len()];
             let (prepared, numbers) = (&prepared, cold.numbers());
+            let selection = Selection { prepared, panes: &panes, from: 0, keys: &keys, numbers };
             let group = Some(group);
             for taker in self.takers[feed].iter().filter(|t| t.cold == group) {
-                let by_key = by_key(&taker.filters);
-                let (panes, keys) = (&panes, keys.as_slice());
-                let selection = Selection { prepared, panes, from: 0, keys, numbers, by_key };
-                self.passing.look(&prepared.rows.bits, &taker.filters, selection, taker.lane);
-                for (s, position) in taker.slices.iter().zip(&taker.positions) {
-                    let slice = &plan.slices[*s];
-                    let rows = self.passing.rows(by_key, slice.filter, *position);
-                    self.slices[*s].add(slice, selection, rows, None);
+                pass(&prepared.rows.bits, &taker.filters, selection, &mut self.lists);
+                for s in &taker.slices {
+                    let list = &mut self.lists[plan.slices[*s].filter];
+                    self.slices[*s].add(&plan.slices[*s], selection, list, None);
                 }
+                taker.slices.iter().for_each(|s| self.lists[plan.slices[*s].filter].clear());
             }
         }
     }
@@ -444,6 +424,15 @@ impl Store {
             size.key_bytes += i.bytes();
         }
         size
+    }
+}
+
+/// Puts the rows of a selection into the lists of those filters of `set` that they pass.
+fn pass(bits: &Bits, set: &FilterSet, selection: Selection<'_>, lists: &mut [Vec<u32>]) {
+    for (row, key) in (selection.from..).zip(selection.keys) {
+        if *key != NO_KEY {
+            bits.passed(row as usize, set, |filter| lists[filter].push(row));
+        }
     }
 }
 

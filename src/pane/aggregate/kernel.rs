@@ -27,30 +27,6 @@ pub struct Moment {
 /// First word of `first` and `last` where the row is there and its value is NULL.
 const NULL_SEEN: i64 = 2;
 
-/// Puts the values of rows into `words`; only for kernels that carry.
-#[inline]
-pub fn add_all(
-    kind: Kernel,
-    words: &mut [i64],
-    args: &ArgValues,
-    rows: impl Iterator<Item = usize>,
-) {
-    match (kind, args) {
-        (Kernel::NonNull, ArgValues::Presence(nulls)) => {
-            words[0] += rows.filter(|row| valid(nulls.as_ref(), *row)).count() as i64;
-        }
-        (Kernel::Sum | Kernel::WholeSum, ArgValues::Fixed(values, nulls)) => {
-            let (mut sum, mut n) = load(kind, words);
-            for row in rows.filter(|row| valid(nulls.as_ref(), *row)) {
-                sum = sum.wrapping_add(values[row]);
-                n += 1;
-            }
-            store(kind, words, (sum, n));
-        }
-        _ => {}
-    }
-}
-
 /// Puts the value of row `row` into `words`; only `first` and `last` ask for its moment.
 #[inline]
 pub fn add(
@@ -61,7 +37,15 @@ pub fn add(
     moment: impl FnOnce() -> Moment,
 ) {
     match (kind, args) {
-        _ if kind.carries() => add_all(kind, words, args, std::iter::once(row)),
+        (Kernel::NonNull, ArgValues::Presence(nulls)) => {
+            words[0] += i64::from(nulls.as_ref().is_none_or(|n| n.is_valid(row)));
+        }
+        (Kernel::Sum | Kernel::WholeSum, ArgValues::Fixed(values, nulls))
+            if valid(nulls.as_ref(), row) =>
+        {
+            let (sum, n) = load(kind, words);
+            store(kind, words, (sum.wrapping_add(values[row]), n.wrapping_add(1)));
+        }
         (Kernel::Min, ArgValues::Order(values, nulls)) if valid(nulls.as_ref(), row) => {
             words[1] = if words[0] == 0 { values[row] } else { words[1].min(values[row]) };
             words[0] = 1;
@@ -106,7 +90,7 @@ pub fn take(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize) {
             if valid(nulls.as_ref(), row) =>
         {
             let (sum, n) = load(kind, words);
-            store(kind, words, (sum.wrapping_sub(values[row]), n - 1));
+            store(kind, words, (sum.wrapping_sub(values[row]), n.wrapping_sub(1)));
         }
         _ => {}
     }
@@ -328,7 +312,8 @@ mod tests {
             let mut before = vec![-1, -1, -1];
             before.truncate(kind.words());
             let mut last = before.clone();
-            add_all(kind, &mut last, &args, [0, 0, 1].into_iter());
+            let moment = || Moment { at_ms: 0, tie: 0 };
+            [0, 0, 1].iter().for_each(|row| add(kind, &mut last, &args, *row, moment));
             let mut window = vec![0; kind.words()];
             difference(kind, &mut window, &last, &before);
             assert_eq!(load(kind, &window), (2 * i128::from(i64::MAX) - 3, 3), "{kind:?}");

@@ -97,14 +97,15 @@ impl Dense {
         for (pane, run) in rows.runs().filter(|(_, run)| !run.is_empty()) {
             self.open(plan, pane, rows.of.numbers);
             for (i, line) in self.lines.range_mut(pane..).map(|(_, line)| line).enumerate() {
-                for (key, same) in rows.by_key(run) {
-                    let upto = &mut line.upto[key as usize];
-                    *upto = upto.wrapping_add(same.len() as u32);
+                for row in run {
+                    let upto = &mut line.upto[rows.key(*row) as usize];
+                    *upto = upto.wrapping_add(1);
                 }
                 for slot in plan.slots.iter().filter(|s| i == 0 || s.kind.carries()) {
-                    for (key, same) in rows.by_key(run) {
-                        let words = line.words_mut(key, plan.stride);
-                        add_slots(&[*slot], words, plan.stride, sets, rows.of.prepared, same);
+                    for row in run {
+                        let words = line.words_mut(rows.key(*row), plan.stride);
+                        let (prepared, row) = (rows.of.prepared, *row as usize);
+                        add_slots(&[*slot], words, plan.stride, sets, prepared, row);
                     }
                 }
             }

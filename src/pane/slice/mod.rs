@@ -51,8 +51,6 @@ pub struct Selection<'a> {
     pub keys: &'a [u32],
     /// Above every key.
     pub numbers: usize,
-    /// Rows of one key stand together, as far as they are in one pane.
-    pub by_key: bool,
 }
 
 /// State of one slice in one shard.
@@ -99,12 +97,6 @@ impl<'a> Rows<'a> {
         let runs = runs.map(move |run| (pane(&run[0]), run));
         let whole = one.map(|pane| (pane, list)).into_iter();
         whole.chain(runs).filter(move |(pane, _)| *pane != NO_PANE && *pane >= first_pane)
-    }
-
-    /// Rows of one key that stand together, and the key; where rows come in no order each stands alone.
-    fn by_key(self, run: &'a [u32]) -> impl Iterator<Item = (u32, &'a [u32])> {
-        let same = move |a: &u32, b: &u32| self.of.by_key && self.key(*a) == self.key(*b);
-        run.chunk_by(same).map(move |rows| (self.key(rows[0]), rows))
     }
 
     #[inline]

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Puts rows into the words of their entry; `words` goes on with the entries behind it, whose running totals grow too.
+/// Puts a row into the words of its entry; `words` goes on with the entries behind it, whose running totals grow too.
 #[inline]
 pub(super) fn add_slots(
     slots: &[Slot],
@@ -25,27 +25,22 @@ pub(super) fn add_slots(
     stride: usize,
     sets: &mut Sets,
     p: &Prepared,
-    rows: &[u32],
+    row: usize,
 ) {
-    let rows = || rows.iter().map(|row| *row as usize);
     for slot in slots {
         let part = slot.offset..slot.offset + slot.kind.words();
         match (slot.kind, &p.args[slot.arg]) {
             (Kernel::Distinct, ArgValues::Identity(values, nulls)) => {
-                for row in rows().filter(|row| nulls.as_ref().is_none_or(|n| n.is_valid(*row))) {
+                if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
                     sets.add(&mut words[slot.offset], values[row]);
                 }
             }
             (kind, args) if kind.carries() => {
                 for words in words.chunks_exact_mut(stride) {
-                    kernel::add_all(kind, &mut words[part.clone()], args, rows());
-                }
-            }
-            (kind, args) => {
-                for row in rows() {
                     kernel::add(kind, &mut words[part.clone()], args, row, || moment(p, row));
                 }
             }
+            (kind, args) => kernel::add(kind, &mut words[part], args, row, || moment(p, row)),
         }
     }
 }
@@ -118,7 +113,9 @@ pub(super) fn rebuild_slots(
         words[slot.offset..slot.offset + slot.kind.words()].fill(0);
     }
     for (p, rows) in parts {
-        add_slots(&slots, words, plan.stride, sets, p, rows);
+        for row in rows {
+            add_slots(&slots, words, plan.stride, sets, p, *row as usize);
+        }
     }
 }
 

@@ -44,7 +44,8 @@ impl Sparse {
         let mut touched = Pushes::default();
         let mut hot = Pushes::default();
         for (pane, run) in rows.runs() {
-            for (key, same) in rows.by_key(run) {
+            for row in run {
+                let key = rows.key(*row);
                 let place = match self.places.of(key) {
                     Some(place) => place,
                     None => {
@@ -56,8 +57,7 @@ impl Sparse {
                 };
                 let series = &mut self.slab.get_mut(place).series;
                 let (at, new) = series.entry(pane, &plan.carry);
-                let before = series.total();
-                series.add_rows(at, same.len() as u32);
+                series.add_rows(at, 1);
                 let total = series.total();
                 if new {
                     self.entries += 1;
@@ -66,7 +66,7 @@ impl Sparse {
                         hot.push(&mut self.hot, pane, place);
                     }
                 }
-                if before < plan.hot_at && total >= plan.hot_at {
+                if total == plan.hot_at {
                     // Now every window of the key is worth a look; also one that ends before this pane: rows out of order
                     // may still come into it and will not pass this point again.
                     for other in series.panes().filter(|p| !(new && *p == pane)) {
@@ -75,7 +75,7 @@ impl Sparse {
                 }
                 if !slots.is_empty() {
                     let words = series.words_from(at, plan.stride);
-                    add_slots(slots, words, plan.stride, sets, rows.of.prepared, same);
+                    add_slots(slots, words, plan.stride, sets, rows.of.prepared, *row as usize);
                 }
             }
         }
