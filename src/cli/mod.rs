@@ -85,13 +85,10 @@ pub(crate) fn checked(
     let mut all = rule::load(&others).0;
     let first = all.len();
     all.extend(named);
-    let ours: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let found = rule_check::check(&all, &facts(feeds));
-    // Of a rule or of a test beside it.
-    let of_these = |d: &Diagnostic| {
-        ours.contains(d.file.as_path()) || paths.iter().any(|rule| rule::is_of(&d.file, rule))
-    };
-    findings.extend(found.into_iter().filter(of_these));
+    // Not what is wrong with another rule or with a test beside it.
+    let others_have = |d: &Diagnostic| others.iter().any(|rule| rule::is_of(&d.file, rule));
+    findings.extend(found.into_iter().filter(|d| !others_have(d)));
     rule_check::sort(&mut findings);
     findings.dedup();
     (all.split_off(first), findings)

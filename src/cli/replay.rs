@@ -1,6 +1,7 @@
 //! `forewarn replay`: files through the engine, results into a directory.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -14,6 +15,7 @@ use forewarn::{
         labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        runs::RunSize,
         score::{Raised, Score},
     },
     feed::FeedSpec,
@@ -299,6 +301,7 @@ fn summary(
         );
     }
     let troubles = pipeline.troubles();
+    let runs = pipeline.run_sizes();
     let mut rules = Map::new();
     for (i, (rule, signals, alerts)) in out.found.by_rule().into_iter().enumerate() {
         let (failures, not_ready) = troubles[i];
@@ -309,13 +312,21 @@ fn summary(
         if not_ready > 0 {
             line["not_ready"] = not_ready.into();
         }
+        if runs[i].late > 0 {
+            line["late_rows"] = runs[i].late.into();
+        }
         rules.insert(rule.id.clone(), line);
+    }
+    let mut suppressed: BTreeMap<&str, u64> = BTreeMap::new();
+    for id in out.found.alerts().into_iter().filter_map(|a| a.exception.as_deref()) {
+        *suppressed.entry(id).or_default() += 1;
     }
     let sizes = pipeline.sizes();
     let (records, record_bytes) =
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    let held = runs.into_iter().fold(RunSize::default(), RunSize::plus);
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,
@@ -324,9 +335,11 @@ fn summary(
         "until": done.until_ms.map(|ms| zone.format(ms)),
         "feeds": feeds,
         "rules": rules,
+        "suppressed_by_exception": suppressed,
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+            "sequence_keys": held.keys, "sequence_runs": held.runs, "sequence_rows": held.rows, "sequence_bytes": held.bytes,
             "remembered_records": records, "remembered_record_bytes": record_bytes,
         },
         "peak_memory_bytes": super::peak_memory_bytes(),

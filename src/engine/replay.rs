@@ -189,9 +189,9 @@ pub fn replay(
     let until = options.to_ms.or(done.last_event_ms);
     if let Some(until) = until {
         done.until_ms = Some(until);
-        take(pipeline.advance(until), sink, &mut done)?;
+        take(pipeline.end(until), sink, &mut done)?;
         if options.close_open {
-            take(pipeline.advance(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
+            take(pipeline.end(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
         }
     }
     take(pipeline.finish(), sink, &mut done)?;

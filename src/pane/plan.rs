@@ -40,6 +40,29 @@ pub struct Lane {
     pub time: usize,
     /// The panes.
     pub grid: PaneGrid,
+    /// Which rows it takes by their reporting delay; `None`: all.
+    pub reported: Option<Reported>,
+}
+
+/// The rows whose reporting delay lies between two numbers of periods: from the period of the lane's time to that of the
+/// feed's event time, which is when the fact became known. A row that was known before it happened has no delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reported {
+    /// The periods.
+    pub periods: PaneGrid,
+    /// The shortest delay.
+    pub from: i32,
+    /// The longest.
+    pub to: i32,
+}
+
+impl Reported {
+    /// Whether a fact of the local time `at` that became known at `known` is one of them.
+    #[must_use]
+    pub fn holds(self, at: i64, known: i64) -> bool {
+        let delay = (self.periods.pane(known) - self.periods.pane(at)).max(0);
+        (self.from..=self.to).contains(&delay)
+    }
 }
 
 /// An argument of an aggregate and the form in which its kernel wants it.

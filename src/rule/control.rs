@@ -25,9 +25,6 @@ use crate::{
     model::hash::HashedMap,
 };
 
-/// Behind them until families are put together: the key's family; then its q-value.
-const FAMILY: usize = TOLD.len();
-
 impl Evaluator<'_> {
     /// What is told of every key that was tested in the period `window`, by the key's hash; `keys` have rows in it.
     pub fn tested(&mut self, keys: &[u32], window: &Range<i64>) -> PeerValues {
@@ -59,13 +56,13 @@ impl Evaluator<'_> {
 
     /// Keys without rows in `window` that have some in its baseline.
     fn quiet(&self, plan: &DetectPlan, keys: &[u32], window: &Range<i64>) -> Vec<u32> {
-        let from = window.start - plan.lookback() as i64 * plan.period.ms();
-        let baseline = from.max(self.history_from)..window.start;
+        let baselines = plan.baselines(window, self.history_from);
+        let had = |key: u32| baselines.iter().any(|times| self.has_rows(key, times));
         let mut all: Vec<u32> =
             self.rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         all.sort_unstable();
         all.dedup();
-        all.retain(|k| keys.binary_search(k).is_err() && self.has_rows(*k, &baseline));
+        all.retain(|k| keys.binary_search(k).is_err() && had(*k));
         all
     }
 
@@ -93,11 +90,13 @@ impl Evaluator<'_> {
 pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
     let Some((_, control)) = controlled(rule) else { return tested };
     let (rows, mut columns) = tested.into_parts();
-    if columns.len() <= FAMILY {
+    // The last is the key's family, until families are put together; then its q-value.
+    let family = columns.len().saturating_sub(1);
+    if family < TOLD.len() {
         return PeerValues::new(rows, columns);
     }
     let p = columns[P_VALUE].as_primitive::<Float64Type>();
-    let families = columns[FAMILY].as_string::<i32>();
+    let families = columns[family].as_string::<i32>();
     let mut of_family: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for row in (0..p.len()).filter(|row| p.is_valid(*row)) {
         of_family.entry(families.value(row)).or_default().push(row);
@@ -114,7 +113,7 @@ pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
     };
     let alarms: BooleanArray = alarm.iter().zip(&q).map(stands).collect();
     columns[ALARM] = Arc::new(alarms);
-    columns[FAMILY] = Arc::new(Float64Array::from(q));
+    columns[family] = Arc::new(Float64Array::from(q));
     PeerValues::new(rows, columns)
 }
 

@@ -21,7 +21,7 @@ use super::{
     detector::ALARM,
     file::HistoryOf,
     peers::PeerValues,
-    plan::{Aggregate, CompareWith, Plan, Read, RulePlan},
+    plan::{Aggregate, CompareWith, Measure, Plan, Read, RulePlan},
 };
 use crate::{
     model::{
@@ -292,15 +292,25 @@ impl Evaluator<'_> {
         found
     }
 
-    /// One measure of `keys` over `window`.
-    pub(super) fn measure_of(
+    /// Some measures of `keys` over `window`, from no other aggregates than theirs.
+    pub(super) fn measures_of(
         &mut self,
-        measure: usize,
+        measures: &[usize],
         keys: &[u32],
         window: &Range<i64>,
-    ) -> ArrayRef {
-        let batch = self.aggregates(keys, window);
-        self.measures(&batch, keys.len(), &mut 0)[measure].clone()
+    ) -> Vec<ArrayRef> {
+        let rule = self.rule;
+        let values = || measures.iter().map(|m| &rule.measures[*m]);
+        let column = |(c, aggregate): (usize, &Aggregate)| {
+            if values().any(|m| m.value.columns().contains(&c)) {
+                self.read(aggregate, keys, window)
+            } else {
+                new_null_array(&aggregate.data_type, keys.len())
+            }
+        };
+        let columns = rule.aggregates.iter().enumerate().map(column).collect();
+        let batch = aggregate_batch(rule, columns, keys.len());
+        values().map(|m| measure(m, &batch, keys.len(), &mut 0)).collect()
     }
 
     pub(super) fn panes(&self, slice: usize, window: &Range<i64>) -> Range<i32> {
@@ -418,15 +428,7 @@ impl Evaluator<'_> {
         n: usize,
         failures: &mut u64,
     ) -> Vec<ArrayRef> {
-        let measure = |m: &super::plan::Measure| match m.value.column() {
-            Some(c) => aggregates.column(c).clone(),
-            None => {
-                let (values, failed) = evaluate_rows(m.value.as_ref(), aggregates);
-                *failures += failed;
-                if values.len() == n { values } else { new_null_array(m.value.data_type(), n) }
-            }
-        };
-        self.rule.measures.iter().map(measure).collect()
+        self.rule.measures.iter().map(|m| measure(m, aggregates, n, failures)).collect()
     }
 
     fn compare_columns(
@@ -497,6 +499,16 @@ impl Evaluator<'_> {
             }
         }
     }
+}
+
+/// A measure over `n` rows of aggregates.
+fn measure(m: &Measure, aggregates: &RecordBatch, n: usize, failures: &mut u64) -> ArrayRef {
+    if let Some(column) = m.value.column() {
+        return aggregates.column(column).clone();
+    }
+    let (values, failed) = evaluate_rows(m.value.as_ref(), aggregates);
+    *failures += failed;
+    if values.len() == n { values } else { new_null_array(m.value.data_type(), n) }
 }
 
 /// What holds for each row of values.

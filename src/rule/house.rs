@@ -1,7 +1,8 @@
 //! House functions: what rule authors need beside SQL's own functions, as immutable DataFusion functions.
 //!
 //! `poisson_upper_p(n, mean)` · `wilson_lower(k, n[, confidence])` · `wilson_upper(…)` · `contains_any(text, words)` ·
-//! `region_at(code, level)` · `workdays_between(from, to)` · `in_list(list, value)`. NULL in, NULL out; values for which a
+//! `region_at(code, level)` · `workdays_between(from, to)` · `in_list(list, value)` ·
+//! `plain_name(name)`. NULL in, NULL out; values for which a
 //! function has no meaning (a negative mean, more hits than tries) give NULL too, never an error: one odd row must not stop
 //! a batch.
 
@@ -34,14 +35,14 @@ use super::{
 };
 use crate::model::{
     reference::{
-        calendar,
+        calendar, name,
         region::{self, Level},
     },
     time::{DAY_MS, Zone},
 };
 
 /// Names of the house functions, for messages.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "poisson_upper_p",
     "wilson_lower",
     "wilson_upper",
@@ -49,6 +50,7 @@ pub const NAMES: [&str; 7] = [
     "region_at",
     "workdays_between",
     "in_list",
+    "plain_name",
 ];
 
 /// All house functions, over these lists; days are those of the zone.
@@ -79,6 +81,11 @@ pub fn functions(lists: &Arc<Lists>, zone: &Zone) -> Vec<ScalarUDF> {
             Signature::user_defined(Volatility::Immutable),
             Body::InList(lists.clone(), zone.clone()),
         ),
+        House::new(
+            NAMES[7],
+            Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+            Body::PlainName,
+        ),
     ]
     .into_iter()
     .map(ScalarUDF::from)
@@ -103,6 +110,7 @@ enum Body {
     RegionAt,
     WorkdaysBetween,
     InList(Arc<Lists>, Zone),
+    PlainName,
 }
 
 impl House {
@@ -144,7 +152,7 @@ impl ScalarUDFImpl for House {
         Ok(match self.body {
             Body::Floats(_) => DataType::Float64,
             Body::ContainsAny(_) | Body::InList(..) => DataType::Boolean,
-            Body::RegionAt => DataType::Utf8,
+            Body::RegionAt | Body::PlainName => DataType::Utf8,
             Body::WorkdaysBetween => DataType::Int64,
         })
     }
@@ -204,6 +212,10 @@ impl ScalarUDFImpl for House {
             Body::RegionAt => Arc::new(region_at(arrays[0].as_string(), arrays[1].as_string())),
             Body::WorkdaysBetween => {
                 Arc::new(workdays(arrays[0].as_primitive(), arrays[1].as_primitive()))
+            }
+            Body::PlainName => {
+                let names = arrays[0].as_string::<i32>();
+                Arc::new(names.iter().map(|n| n.map(name::plain)).collect::<StringArray>())
             }
             Body::InList(ref lists, ref zone) => Arc::new(in_list(lists, zone, &arrays)),
         };

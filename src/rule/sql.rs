@@ -279,6 +279,10 @@ impl Resolve<'_> {
     }
 
     fn unknown_list(&mut self, name: &str, at: Range<usize>) {
+        if self.scope.lists.is_broken(name) {
+            let message = format!("list {name:?} cannot be used");
+            return self.find("rule::unknown_list", at, message, "see the findings about its file");
+        }
         let names = self.scope.lists.names();
         let label = match did_you_mean(name, names.iter().copied()) {
             Some(near) => format!("did you mean {near:?}?"),

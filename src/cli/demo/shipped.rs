@@ -9,7 +9,7 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: [(&str, &str); 29] = shipped![
+const FILES: [(&str, &str); 34] = shipped![
     "complaints/business_slow_drift.yaml",
     "complaints/category_week_surge.yaml",
     "complaints/chain_cross_region.yaml",
@@ -18,9 +18,13 @@ const FILES: [(&str, &str); 29] = shipped![
     "complaints/lift_trapping.yaml",
     "complaints/new_business_burst.yaml",
     "complaints/prepaid_keywords.yaml",
+    "complaints/prepaid_runaway.yaml",
     "complaints/report_multi_source.yaml",
+    "enforcement/abnormal_still_active.yaml",
+    "enforcement/commitment_breach.yaml",
     "enforcement/inspection_over_frequency.yaml",
     "enforcement/inspection_refusal.yaml",
+    "enforcement/penalty_no_recheck.yaml",
     "enforcement/problem_rate_outlier.yaml",
     "enforcement/severe_penalty.yaml",
     "feeds/abnormal.yaml",
@@ -35,6 +39,7 @@ const FILES: [(&str, &str); 29] = shipped![
     "feeds/sampling.yaml",
     "food/food_banned_substance.yaml",
     "food/food_fail_repeat.yaml",
+    "food/food_fail_then_complaints.yaml",
     "food/food_item_cluster.yaml",
     "food/sampling_failure_rate.yaml",
     "schema/feed.schema.json",

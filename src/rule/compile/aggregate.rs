@@ -11,7 +11,10 @@ use datafusion::{
     physical_expr::aggregate::LoweredAggregateBuilder,
 };
 
-use super::{Builder, Findings, planning, slices::Ask};
+use super::{
+    Builder, Findings, planning,
+    slices::{Ask, Clock},
+};
 use crate::{
     model::{diagnostic::Diagnostic, yaml::Sql},
     pane::{
@@ -30,8 +33,8 @@ pub(super) struct Source<'m> {
     pub(super) feed: usize,
     /// Keying and space.
     pub(super) key: (usize, usize),
-    /// Position of the time column.
-    pub(super) time: usize,
+    /// By what time they lie in panes.
+    pub(super) clock: Clock,
     /// Atoms that hold of the rows.
     pub(super) atoms: &'m [usize],
     pub(super) ask: &'m Ask,
@@ -59,7 +62,7 @@ impl Builder<'_> {
         let data_type = aggregate
             .get_type(&self.rows[feed])
             .map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
-        let slice = self.slice(feed, filter, source.key, source.time, source.ask);
+        let slice = self.slice(feed, filter, source.key, source.clock, source.ask);
         let (read, zero, grows) = self.read(feed, slice, function, sql)?;
         Ok((Aggregate { slice, read, data_type, zero }, grows))
     }

@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod instant;
+mod sequence;
 mod shared;
 mod slices;
 mod window;
@@ -19,6 +20,7 @@ use datafusion::{common::DFSchema, logical_expr::Expr, sql::unparser::expr_to_sq
 use self::{shared::FeedBuilder, slices::SliceBuilder};
 use super::{
     compiled::Compiled,
+    exceptions,
     expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
     lists,
@@ -71,7 +73,9 @@ pub fn compile(
         match builder.rule(file) {
             Ok(rule) => rules.push(rule),
             Err(mut found) => {
-                found.iter_mut().for_each(|d| d.file.clone_from(&file.path));
+                // Those about an exception say their file.
+                let own = |d: &&mut Diagnostic| d.file.as_os_str().is_empty();
+                found.iter_mut().filter(own).for_each(|d| d.file.clone_from(&file.path));
                 findings.append(&mut found);
             }
         }
@@ -84,6 +88,7 @@ type Findings = Vec<Diagnostic>;
 /// Everything shared, while rules are added to it.
 struct Builder<'a> {
     compilers: Compilers,
+    zone: Zone,
     /// Over the lists of the rule in work.
     compiler: Arc<Compiler>,
     contexts: &'a [FeedContext],
@@ -102,6 +107,7 @@ impl<'a> Builder<'a> {
         Self {
             compiler: compilers.of(&lists::none()),
             compilers,
+            zone: zone.clone(),
             contexts,
             schemas: contexts.iter().map(|f| &*f.schema).collect(),
             rows: contexts.iter().map(|f| rows_of(&f.schema)).collect(),
@@ -120,10 +126,16 @@ impl<'a> Builder<'a> {
             findings.push(Diagnostic::error("rule::unreadable", file.id.span.clone(), message));
         }
         match meant {
-            Some(meant) if findings.is_empty() => match file.kind.value {
-                Kind::Instant => self.instant(file, &meant),
-                Kind::Window | Kind::Detect => self.window(file, &meant),
-            },
+            Some(meant) if findings.is_empty() => {
+                let exceptions = exceptions::of_rule(&self.compiler, file, &meant, &self.zone)?;
+                let mut plan = match file.kind.value {
+                    Kind::Instant => self.instant(file, &meant),
+                    Kind::Window | Kind::Detect => self.window(file, &meant),
+                    Kind::Sequence => self.sequence(file, &meant),
+                }?;
+                plan.alert.exceptions = exceptions;
+                Ok(plan)
+            }
             _ => Err(findings),
         }
     }
@@ -142,6 +154,8 @@ impl<'a> Builder<'a> {
             slices: Vec::new(),
             feeds: Vec::new(),
             delay_ms: 0,
+            wait_ms: 0,
+            beside: Vec::new(),
             aggregates: Vec::new(),
             aggregate_schema: Arc::new(Schema::empty()),
             measures: Vec::new(),
@@ -159,6 +173,7 @@ impl<'a> Builder<'a> {
             least: None,
             instant: None,
             detect: None,
+            sequence: None,
             alert: self.alert(file, feed),
         }
     }
@@ -233,7 +248,10 @@ impl<'a> Builder<'a> {
             } else {
                 PaneGrid::of(&s.windows, &s.shifts)
             };
-            let lane = position_or_push(&mut lanes[s.feed], Lane { time: s.time, grid });
+            let lane = position_or_push(
+                &mut lanes[s.feed],
+                Lane { time: s.clock.time, grid, reported: s.clock.reported },
+            );
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;

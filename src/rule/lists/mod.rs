@@ -9,7 +9,10 @@
 mod read;
 mod words;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
@@ -22,6 +25,8 @@ pub use read::Cache;
 #[derive(Debug, Default)]
 pub struct Lists {
     by_name: HashMap<String, List>,
+    /// Lists whose files have errors.
+    broken: BTreeSet<String>,
     words: Words,
     version: u128,
 }
@@ -71,9 +76,8 @@ impl List {
 }
 
 impl Lists {
-    /// Of lists with their names.
-    #[must_use]
-    fn new(by_name: HashMap<String, List>) -> Self {
+    /// Of lists with their names; `broken` are names whose files could not be used.
+    fn new(by_name: HashMap<String, List>, broken: BTreeSet<String>) -> Self {
         let mut names: Vec<&String> = by_name.keys().collect();
         names.sort();
         let mut content = Vec::new();
@@ -97,13 +101,19 @@ impl Lists {
             }
         }
         let words = Words::new(&keywords);
-        Self { words, version: xxh3_128(&content), by_name }
+        Self { words, version: xxh3_128(&content), by_name, broken }
     }
 
     /// The list of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&List> {
         self.by_name.get(name)
+    }
+
+    /// Whether there is a file of that name that cannot be used.
+    #[must_use]
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
     }
 
     /// The names there are, sorted.

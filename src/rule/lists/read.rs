@@ -4,7 +4,7 @@
 //! file with an error is not used, and neither are the rules that name it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     io::Cursor,
     path::{Path, PathBuf},
@@ -72,7 +72,7 @@ fn nearest(rule: &Path) -> Option<PathBuf> {
 }
 
 fn read_dir(dir: &Path) -> (Lists, Vec<Diagnostic>) {
-    let (mut lists, mut findings) = (HashMap::new(), Vec::new());
+    let (mut lists, mut broken, mut findings) = (HashMap::new(), BTreeSet::new(), Vec::new());
     let mut paths: Vec<PathBuf> =
         fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
     paths.sort();
@@ -99,11 +99,14 @@ fn read_dir(dir: &Path) -> (Lists, Vec<Diagnostic>) {
                 lists.insert(name, list);
                 warnings
             }
-            Err(errors) => errors,
+            Err(errors) => {
+                broken.insert(name);
+                errors
+            }
         };
         findings.extend(found.into_iter().map(|d| Diagnostic { file: path.clone(), ..d }));
     }
-    (Lists::new(lists), findings)
+    (Lists::new(lists, broken), findings)
 }
 
 /// Whether a text can be the name of a list.
@@ -368,5 +371,24 @@ mod tests {
         assert_eq!(findings("word\n退\n关门\n"), ["list::short_word \"退\""]);
         assert_eq!(findings("word,valid_to\n关门,\n"), ["list::dated_words \"\""]);
         assert_eq!(findings("ucc\nA,B\n"), ["list::unreadable \"\""]);
+        assert_eq!(findings(""), ["list::empty \"\""]);
+        let long = format!("ucc\n{}\n", "1".repeat(VALUE_BYTES_MAX + 1));
+        assert!(findings(&long)[0].starts_with("list::too_large"));
+        let words = (0..WORDS_BYTES_MAX / 8 + 1).fold(String::from("word\n"), |mut text, i| {
+            text.push_str(&format!("{i:08}\n"));
+            text
+        });
+        assert_eq!(findings(&words), ["list::too_large \"\""]);
+    }
+
+    #[test]
+    fn a_list_has_one_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["a.csv", "a.parquet"] {
+            fs::write(dir.path().join(name), "ucc\nA\n").expect("written");
+        }
+        let (lists, findings) = read_dir(dir.path());
+        assert_eq!(findings.iter().map(|d| d.code).collect::<Vec<_>>(), ["list::twice"]);
+        assert!(lists.is_broken("a"));
     }
 }
