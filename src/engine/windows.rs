@@ -312,7 +312,9 @@ impl Shard {
         }
         let values = evaluator.values(keys, window);
         let mut verdicts = evaluator.judge(&values);
-        for (key, verdict) in keys.iter().zip(&mut verdicts) {
+        // What asks for at least 1 of something has rows where it fires.
+        let asks = evaluator.rule.least.is_some();
+        for (key, verdict) in keys.iter().zip(&mut verdicts).filter(|_| !asks) {
             if verdict.truth != Truth::Clear && !evaluator.has_rows(*key, window) {
                 verdict.truth = Truth::Clear;
             }

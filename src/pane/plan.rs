@@ -165,6 +165,8 @@ pub enum Kernel {
     NonNull,
     /// Sum of [`Form::Fixed`] values: two words, and a third with the number of values.
     Sum,
+    /// The same of 64-bit integers: 96 bits of the sum and 32 of the number of values in two words.
+    WholeSum,
     /// Smallest [`Form::Order`] value: flag and value.
     Min,
     /// Largest.
@@ -184,7 +186,7 @@ impl Kernel {
         match self {
             Self::NonNull | Self::Distinct => 1,
             Self::Sum => 3,
-            Self::Min | Self::Max => 2,
+            Self::WholeSum | Self::Min | Self::Max => 2,
             Self::First | Self::Last => 4,
         }
     }
@@ -192,13 +194,13 @@ impl Kernel {
     /// Whether entries hold running totals, so that a window is the difference of two.
     #[must_use]
     pub fn carries(self) -> bool {
-        matches!(self, Self::NonNull | Self::Sum)
+        matches!(self, Self::NonNull | Self::Sum | Self::WholeSum)
     }
 
     /// Whether a row can be taken off again; otherwise the entry is rebuilt from its rows.
     #[must_use]
     pub fn subtracts(self) -> bool {
-        matches!(self, Self::NonNull | Self::Sum | Self::Distinct)
+        self.carries() || self == Self::Distinct
     }
 }
 

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::model::{diagnostic::Diagnostic, time::Zone, yaml::Sql};
 
-pub use super::growth::{Growth, lower_bounds, monotone, monotone_value};
+pub use super::growth::{Growth, lower_bounds, monotone, monotone_value, whole_bounds};
 
 /// Name of the column that stands for the `i`-th aggregate of [`Compiler::aggregate`].
 #[must_use]

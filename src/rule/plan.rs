@@ -92,6 +92,9 @@ pub struct RulePlan {
     pub early: bool,
     /// Necessary for `when`: measure (a bare aggregate) ≥ number.
     pub bounds: Vec<(usize, f64)>,
+    /// Where `when` asks for whole numbers of measures as they are counted and for nothing else, nothing is compared and there
+    /// is one severity: by measure, the least that makes it true. One of them is at least 1.
+    pub least: Option<Vec<i64>>,
     /// Instant rules: the filter and keying of the feed, and values read from the row.
     pub instant: Option<InstantPlan>,
     /// Detect rules: who judges the series.

@@ -100,8 +100,10 @@ impl Builder<'_> {
             ("count", true, Some(_)) if p.args.len() == 1 => {
                 Some((Kernel::Distinct, Form::Identity))
             }
-            ("sum", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
-            ("avg", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
+            ("sum" | "avg", false, Some(_)) if arg_type == DataType::Int64 => {
+                Some((Kernel::WholeSum, Form::Fixed))
+            }
+            ("sum" | "avg", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
             ("min", _, Some(_)) if orders => Some((Kernel::Min, Form::Order)),
             ("max", _, Some(_)) if orders => Some((Kernel::Max, Form::Order)),
             ("first_value", false, Some(_)) if orders && by_event_time == Some(true) => {
@@ -127,7 +129,9 @@ impl Builder<'_> {
         let zero = matches!(kernel, Kernel::NonNull | Kernel::Distinct) || name == "sum";
         let grows = match kernel {
             Kernel::NonNull | Kernel::Distinct => true,
-            Kernel::Sum => name == "sum" && never_negative(arg, self.schemas[feed]),
+            Kernel::Sum | Kernel::WholeSum => {
+                name == "sum" && never_negative(arg, self.schemas[feed])
+            }
             _ => false,
         };
         Ok((read, zero, grows))

@@ -170,6 +170,7 @@ impl<'a> Builder<'a> {
             reraise: None,
             early: false,
             bounds: Vec::new(),
+            least: None,
             instant: None,
             detect: None,
             sequence: None,

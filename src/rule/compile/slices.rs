@@ -174,7 +174,7 @@ impl Builder<'_> {
         match slot.kind {
             // Distinct and present values are never more than rows.
             Kernel::Distinct | Kernel::NonNull => (bound >= WAIT_FROM).then_some(rows),
-            Kernel::Sum => {
+            Kernel::Sum | Kernel::WholeSum => {
                 let arg = &self.feeds[self.slices[slice].plan.feed].arg_list[slot.arg];
                 let unit = kernel::unit(arg.value.data_type());
                 Some(Weight { arg: Some(slot.arg), per: 1.0 / (bound * unit) })

@@ -30,7 +30,7 @@ use crate::{
     pane::plan::{Link, Reported},
     rule::{
         detection::DetectPlan,
-        expr::{Growth, aggregate_column, lower_bounds, monotone},
+        expr::{Growth, aggregate_column, lower_bounds, monotone, whole_bounds},
         file::{Compare, RuleFile},
         nowcast::NowcastPlan,
         plan::{Aggregate, ComparePlan, CompareWith, Measure, Read, RulePlan},
@@ -112,6 +112,12 @@ impl Builder<'_> {
         };
         let beside = detect.iter().flat_map(|d| &d.nowcast).flat_map(NowcastPlan::beside).collect();
         self.note_hot(&gathered.slices, &gathered.aggregates, &bounds);
+        let severity = self.ladder(file, meant, &over)?;
+        let plain = clear.is_none()
+            && detect.is_none()
+            && values.compares.is_empty()
+            && severity.first().is_none_or(|(_, condition)| condition.is_none());
+        let least = plain.then(|| least(when, &measures, &gathered.aggregates)).flatten();
         Ok(RulePlan {
             window: Some(window),
             slices: gathered.slices,
@@ -129,10 +135,11 @@ impl Builder<'_> {
             when: Some(self.bind(when, &over, when_sql)?),
             terms,
             clear,
-            severity: self.ladder(file, meant, &over)?,
+            severity,
             reraise,
             early,
             bounds,
+            least,
             detect,
             ..self.plain(file, meant.feed, space)
         })
@@ -352,6 +359,23 @@ impl Builder<'_> {
         let schema: SchemaRef = Arc::new(Schema::new(both));
         Ok((self.bind(expr, &df_schema(&schema)?, sql)?, schema))
     }
+}
+
+/// See [`RulePlan::least`]; nothing is known of `clear`, compares and severities here.
+fn least(when: &Expr, measures: &[Measure], aggregates: &[Aggregate]) -> Option<Vec<i64>> {
+    let bare: Option<Vec<&Aggregate>> =
+        measures.iter().map(|m| m.value.column().map(|a| &aggregates[a])).collect();
+    let bare = bare?;
+    let mut least = vec![i64::MIN; measures.len()];
+    for (name, bound) in whole_bounds(when)? {
+        let m = measures.iter().position(|m| m.name == name)?;
+        let kept = matches!(bare[m].read, Read::Rows | Read::Slot(_));
+        if !kept || bare[m].data_type != DataType::Int64 {
+            return None;
+        }
+        least[m] = least[m].max(bound);
+    }
+    least.iter().any(|n| *n >= 1).then_some(least)
 }
 
 /// Positions of the peers' key columns in the rule's key.

@@ -7,6 +7,7 @@
 mod detection;
 mod found;
 mod generate;
+mod many;
 mod nowcast;
 mod partitions;
 mod rules;
