@@ -9,8 +9,7 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: &[(&str, &str)] = &shipped![
-];
+const FILES: &[(&str, &str)] = &shipped![];
 
 /// Writes the files that are not there below `dir`; others may have been changed and stay.
 pub(super) fn write(dir: &Path) -> io::Result<()> {

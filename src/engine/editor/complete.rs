@@ -172,7 +172,8 @@ fn in_quotes(beside: &Beside<'_>, text: &str, written: &str, at: usize) -> Vec<I
     // `kind = '`, `kind in ('TS', '`
     let column = before.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty());
     let feed = super::scalar(text, "feed").and_then(|name| beside.feed(&name));
-    let known = column.filter_map(|w| feed?.schema.columns.iter().find(|c| c.name == w)).last();
+    let known =
+        column.filter_map(|w| feed?.schema.columns.iter().find(|c| c.name == w)).next_back();
     known.map(names::codes).unwrap_or_default().into_iter().map(value_item).collect()
 }
 
