@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Where to look: `province` its businesses, `calendar` and `volume` how much of what on a day, `record` what a record says,
-//! `delay` when it had happened, `incident` what is planted and `plant` its records, `spoil` bad rows, `write` files.
+//! `delay` when it had happened, `incident` what is planted and `plant` its records, `statistical` what only detectors find,
+//! `spoil` bad rows, `write` files.
 //! Not here: pacing a live run (`engine::demo`); judging alerts against the truth (`engine::score`).
 
 mod calendar;
@@ -28,6 +29,7 @@ mod province;
 mod record;
 mod sheet;
 mod spoil;
+mod statistical;
 mod volume;
 pub mod write;
 
@@ -154,6 +156,7 @@ impl Simulation {
             arriving::<product::Recall>(world, day, out);
             arriving::<product::Commitment>(world, day, out);
             plant::arriving(world, day, out);
+            statistical::arriving(world, day, out);
             spoil::arriving(world, day, out);
             sheet.sort();
         }
