@@ -72,7 +72,7 @@ impl Shard {
         let rule = &plan.rules[r];
         let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
         let windows: Vec<Range<i64>> = ends.iter().map(|end| end - width_ms..*end).collect();
-        if rule.is_controlled() {
+        if rule.is_joint() {
             let tested = |window: &Range<i64>| {
                 let mut keys = self.keys_in(rule, window);
                 keys.sort_unstable();

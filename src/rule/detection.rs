@@ -16,10 +16,12 @@ use arrow::{
 use jiff::civil::Date;
 
 use super::{
-    detector::{ControlFile, DetectFile, MethodFile, Period},
+    detector::{ControlFile, DetectFile, Method as MethodOf, MethodFile, Period},
     evaluate::Evaluator,
     file::RuleFile,
     plan::{Aggregate, Read},
+    scan::ScanPlan,
+    table::PairsPlan,
 };
 use crate::{
     detect::{self, Judgement, Looks, Series, SeriesDetector, Verdict},
@@ -40,8 +42,8 @@ const EXPLAINED_MAX: usize = 12;
 pub struct DetectPlan {
     /// The periods.
     pub period: Period,
-    /// The detector, then its fallback.
-    methods: Vec<Method>,
+    /// Who judges.
+    pub judge: Judge,
     /// Whether the second measure is the population behind the first.
     population: bool,
     /// Whether a period without rows has the value 0; else it has none.
@@ -50,6 +52,17 @@ pub struct DetectPlan {
     exclude: Vec<Range<i64>>,
     /// Control of false discoveries.
     pub control: Option<ControlPlan>,
+}
+
+/// Who judges, and what.
+#[derive(Debug)]
+pub enum Judge {
+    /// Each key's series by itself: the detector, then its fallback.
+    Series(Vec<Method>),
+    /// The keys of a period beside each other, as the pairs of a table.
+    Pairs(PairsPlan),
+    /// The same as places, with the periods before.
+    Scan(ScanPlan),
 }
 
 /// How false discoveries are controlled.
@@ -63,7 +76,7 @@ pub struct ControlPlan {
 
 /// A detector, and how much of a series it is given.
 #[derive(Debug)]
-struct Method {
+pub struct Method {
     detector: Arc<dyn SeriesDetector>,
     looks: Looks,
     /// Periods before the one judged, or before a chart begins.
@@ -87,7 +100,13 @@ impl DetectPlan {
     /// The plan of what `file` says.
     #[must_use]
     pub fn new(file: &DetectFile, rule: &RuleFile) -> Self {
-        let method = |m: &MethodFile| Method::new(m, file);
+        let method = |m: &MethodFile| Some(Method::new(m.series()?, file));
+        let series = || std::iter::once(&file.detector).chain(&file.fallback);
+        let judge = match &file.detector.method {
+            MethodOf::Series(_) => Judge::Series(series().filter_map(method).collect()),
+            MethodOf::Pairs(pairs) => Judge::Pairs(PairsPlan::new(pairs, rule.key_names())),
+            MethodOf::Scan(scan) => Judge::Scan(ScanPlan::new(scan, rule.key_names())),
+        };
         let day = |day: i32| i64::from(day) * DAY_MS;
         let control = |c: &ControlFile| ControlPlan {
             fdr: c.fdr,
@@ -99,7 +118,7 @@ impl DetectPlan {
         };
         Self {
             period: file.period.value,
-            methods: std::iter::once(&file.detector).chain(&file.fallback).map(method).collect(),
+            judge,
             population: file.population.is_some(),
             fill_zero: file.fill_zero,
             exclude: file.exclude.iter().map(|(from, to)| day(*from)..day(*to + 1)).collect(),
@@ -110,7 +129,35 @@ impl DetectPlan {
     /// Periods before the one judged that can matter.
     #[must_use]
     pub fn lookback(&self) -> usize {
-        self.methods.iter().map(Method::lookback).max().unwrap_or(0)
+        match &self.judge {
+            Judge::Series(methods) => methods.iter().map(Method::lookback).max().unwrap_or(0),
+            Judge::Pairs(_) => 0,
+            Judge::Scan(scan) => scan.history - 1,
+        }
+    }
+
+    /// Whether a key is judged beside others, so that the values of all are needed first.
+    #[must_use]
+    pub fn is_joint(&self) -> bool {
+        self.control.is_some() || !matches!(self.judge, Judge::Series(_))
+    }
+
+    /// Whether keys that differ in the key column `name` may matter to each other.
+    #[must_use]
+    pub fn joins(&self, name: &str) -> bool {
+        let margin = match &self.judge {
+            Judge::Series(_) => false,
+            Judge::Pairs(pairs) => pairs.margins.iter().any(|m| m == name),
+            Judge::Scan(scan) => scan.place == name,
+        };
+        margin || self.control.as_ref().is_some_and(|c| c.within.iter().all(|w| w != name))
+    }
+
+    fn methods(&self) -> &[Method] {
+        match &self.judge {
+            Judge::Series(methods) => methods,
+            Judge::Pairs(_) | Judge::Scan(_) => &[],
+        }
     }
 
     /// By how much earlier those periods ended.
@@ -121,17 +168,18 @@ impl DetectPlan {
     /// Periods before the one judged that an explanation shows with what was told of them.
     #[must_use]
     pub fn explained(&self) -> usize {
-        self.lookback().min(EXPLAINED_MAX)
+        // What was told beside others needs all of them again, period by period.
+        if self.methods().is_empty() { 0 } else { self.lookback().min(EXPLAINED_MAX) }
     }
 
     /// Whether any method has an answer after so many periods of history.
     fn is_ready(&self, before: usize) -> bool {
-        self.methods.iter().any(|m| before >= m.needs(self.period))
+        self.methods().iter().any(|m| before >= m.needs(self.period))
     }
 
     /// What the first method that has an answer says of the last period of a series.
     fn judge(&self, series: &Series<'_>) -> Result<Option<Judgement>, detect::Error> {
-        for method in &self.methods {
+        for method in self.methods() {
             if let Verdict::Judged(judgement) = method.judge(series)? {
                 return Ok(Some(judgement));
             }
@@ -145,8 +193,8 @@ impl DetectPlan {
 }
 
 impl Method {
-    fn new(method: &MethodFile, file: &DetectFile) -> Self {
-        let detector = Arc::clone(&method.detector);
+    fn new(detector: &Arc<dyn SeriesDetector>, file: &DetectFile) -> Self {
+        let detector = Arc::clone(detector);
         let (looks, per_year) = (detector.profile().looks, file.period.value.per_year());
         let reach = detector.reach(per_year).max(detector.history(per_year));
         let given = file.baseline.as_ref().filter(|_| looks != Looks::Back);
@@ -202,11 +250,12 @@ impl Evaluator<'_> {
         let periods = self.periods(plan, window);
         let mut rows: Vec<Option<Judgement>> = Vec::with_capacity(keys.len());
         let mut failures = 0;
-        if periods.is_empty() {
+        let judges = !periods.is_empty() && matches!(plan.judge, Judge::Series(_));
+        if !judges {
             rows.resize(keys.len(), None);
         }
         let dates: Vec<Date> = periods.iter().map(|p| date_of(p.start)).collect();
-        let chunks = keys.chunks(KEYS_AT_ONCE).filter(|_| !periods.is_empty());
+        let chunks = keys.chunks(KEYS_AT_ONCE).filter(|_| judges);
         for chunk in chunks {
             let values = self.baseline(plan, 0, chunk, &periods);
             let population = plan.population.then(|| self.baseline(plan, 1, chunk, &periods));
@@ -236,7 +285,7 @@ impl Evaluator<'_> {
 
     /// The periods of a series that ends with `window`, oldest first: those that matter and lie in the feed's history;
     /// none where not even `window` does.
-    fn periods(&self, plan: &DetectPlan, window: &Range<i64>) -> Vec<Range<i64>> {
+    pub(super) fn periods(&self, plan: &DetectPlan, window: &Range<i64>) -> Vec<Range<i64>> {
         let known = window.start.saturating_sub(self.history_from);
         if known < 0 {
             return Vec::new();
@@ -250,7 +299,7 @@ impl Evaluator<'_> {
     }
 
     /// A measure of each key in each of `periods`, key by key; NaN where there is no value.
-    fn baseline(
+    pub(super) fn baseline(
         &mut self,
         plan: &DetectPlan,
         measure: usize,

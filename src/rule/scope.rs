@@ -335,8 +335,10 @@ impl Work<'_> {
 /// What a detector tells of a period, behind the series' own values.
 pub(super) fn told_fields(rule: &RuleFile) -> Vec<Field> {
     let kind = |name: &str| if name == "alarm" { DataType::Boolean } else { DataType::Float64 };
-    let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
-    TOLD.into_iter().chain(adjusted).map(|name| Field::new(name, kind(name), true)).collect()
+    let own = rule.detect.iter().flat_map(|d| d.detector.told());
+    let adjusted = rule.alert.control.as_ref().map(|_| (ADJUSTED, DataType::Float64));
+    let told = TOLD.into_iter().map(|name| (name, kind(name))).chain(own).chain(adjusted);
+    told.map(|(name, kind)| Field::new(name, kind, true)).collect()
 }
 
 /// What an expression is evaluated over.

@@ -9,7 +9,7 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: [(&str, &str); 29] = shipped![
+const FILES: [(&str, &str); 32] = shipped![
     "complaints/business_slow_drift.yaml",
     "complaints/category_week_surge.yaml",
     "complaints/chain_cross_region.yaml",
@@ -19,12 +19,14 @@ const FILES: [(&str, &str); 29] = shipped![
     "complaints/new_business_burst.yaml",
     "complaints/prepaid_keywords.yaml",
     "complaints/report_multi_source.yaml",
+    "drugs/cosmetics_reaction.yaml",
     "enforcement/inspection_over_frequency.yaml",
     "enforcement/inspection_refusal.yaml",
     "enforcement/problem_rate_outlier.yaml",
     "enforcement/severe_penalty.yaml",
     "feeds/abnormal.yaml",
     "feeds/accidents.yaml",
+    "feeds/adverse_events.yaml",
     "feeds/commitments.yaml",
     "feeds/complaints.yaml",
     "feeds/court.yaml",
@@ -34,6 +36,7 @@ const FILES: [(&str, &str); 29] = shipped![
     "feeds/registry.yaml",
     "feeds/sampling.yaml",
     "food/food_banned_substance.yaml",
+    "food/food_complaint_cluster.yaml",
     "food/food_fail_repeat.yaml",
     "food/food_item_cluster.yaml",
     "food/sampling_failure_rate.yaml",

@@ -112,7 +112,8 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
         );
     }
     if rule.kind.value == Kind::Detect {
-        names.extend(TOLD.iter().chain(&[ADJUSTED]).map(|name| (*name).to_owned()));
+        let own = rule.detect.iter().flat_map(|d| d.detector.told()).map(|(name, _)| name);
+        names.extend(TOLD.into_iter().chain([ADJUSTED]).chain(own).map(str::to_owned));
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);

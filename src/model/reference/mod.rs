@@ -4,5 +4,6 @@
 //! an office keeps itself are lists under `rules/lists/`.
 
 pub mod calendar;
+pub mod place;
 pub mod region;
 pub mod ucc;

@@ -386,12 +386,20 @@ impl Planned {
             let key = vec![("region", county.to_owned()), ("object_code", object.to_owned())];
             ("complaint_excess_region", key)
         };
+        let gathering = |businesses: u64| {
+            let county = |j| self.business(world, j).county.code.to_owned();
+            let at = |j| ("food_complaint_cluster", vec![("region", county(j))]);
+            (0..businesses).map(at).collect()
+        };
         match self.kind {
             Kind::Category => {
                 let counties = counties_of(self.prefecture()).iter();
                 counties.map(|county| cell(county.code, self.object().0)).collect()
             }
             Kind::Prepaid => vec![cell(self.business(world, 0).county.code, self.trade())],
+            // People who complain of one shop's food gather where it is.
+            Kind::Surge => gathering(1),
+            Kind::Chain => gathering(8),
             _ => Vec::new(),
         }
     }

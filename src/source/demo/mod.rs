@@ -61,11 +61,13 @@ pub enum Feed {
     Recalls,
     /// Commitments.
     Commitments,
+    /// Adverse reactions to cosmetics.
+    AdverseEvents,
 }
 
 impl Feed {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Complaints,
         Self::Sampling,
         Self::Penalties,
@@ -76,6 +78,7 @@ impl Feed {
         Self::Accidents,
         Self::Recalls,
         Self::Commitments,
+        Self::AdverseEvents,
     ];
 
     /// Its name in `rules/feeds`.
@@ -92,6 +95,7 @@ impl Feed {
             Self::Accidents => "accidents",
             Self::Recalls => "recalls",
             Self::Commitments => "commitments",
+            Self::AdverseEvents => "adverse_events",
         }
     }
 }
@@ -140,7 +144,9 @@ impl Simulation {
     /// Everything that arrives on `day`, nothing before the first day.
     #[must_use]
     pub fn day(&self, day: i32) -> Day {
-        use record::{arriving, complaint, list, penalty, product, registry, sample, visit};
+        use record::{
+            arriving, complaint, list, penalty, product, reaction, registry, sample, visit,
+        };
         let mut sheet = Sheet::default();
         let world = &self.world;
         if day >= world.first_day {
@@ -155,6 +161,7 @@ impl Simulation {
             arriving::<product::Accident>(world, day, out);
             arriving::<product::Recall>(world, day, out);
             arriving::<product::Commitment>(world, day, out);
+            arriving::<reaction::Reaction>(world, day, out);
             plant::arriving(world, day, out);
             statistical::arriving(world, day, out);
             spoil::arriving(world, day, out);

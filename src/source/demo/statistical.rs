@@ -6,8 +6,6 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
-
 use super::{
     World, delay,
     dice::Dice,
@@ -17,6 +15,7 @@ use super::{
     record::{
         self, Place, Record as _, Stamp,
         complaint::{Complaint, OBJECTS},
+        reaction::{Product, REACTIONS, Reaction},
         sample::{self, Sample},
         visit::{ITEMS, Visit},
     },
@@ -57,11 +56,22 @@ enum Kind {
     Drift,
     /// People are shut in one lift again and again.
     Lift,
+    /// One reaction to one product is reported out of proportion.
+    Reaction,
+    /// People of neighbouring counties complain of food in one week.
+    Gathering,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Excess, Self::ItemCluster, Self::ProblemRate, Self::Drift, Self::Lift];
+    const ALL: [Self; 7] = [
+        Self::Excess,
+        Self::ItemCluster,
+        Self::ProblemRate,
+        Self::Drift,
+        Self::Lift,
+        Self::Reaction,
+        Self::Gathering,
+    ];
 
     /// The rule, and the days of history it needs, planted ones included.
     fn rule(self) -> (&'static str, i32) {
@@ -73,6 +83,8 @@ impl Kind {
             // A chart is set to a year.
             Self::Drift => ("business_slow_drift", 382),
             Self::Lift => ("lift_trapping", 9),
+            Self::Reaction => ("cosmetics_reaction", 99),
+            Self::Gathering => ("food_complaint_cluster", 190),
         }
     }
 }
@@ -115,7 +127,7 @@ impl Planned {
     fn new(world: &World, kind: Kind, order: u64, slot: i32) -> Option<Self> {
         let within = EVERY * order as i32 / Kind::ALL.len() as i32 + 3;
         let mut begins = world.first_day + slot * EVERY + within;
-        if matches!(kind, Kind::Excess | Kind::Drift) {
+        if matches!(kind, Kind::Excess | Kind::Drift | Kind::Gathering) {
             begins -= calendar::weekday(begins);
         }
         let slot = u64::try_from(slot).ok()?;
@@ -149,6 +161,8 @@ impl Planned {
         let counties = counties_of(self.prefecture());
         let of = match self.kind {
             Kind::ItemCluster => self.slot + j,
+            // Next to each other in the list; mostly they are on the map too.
+            Kind::Gathering => self.slot * 3 + j % 3,
             _ => self.slot * 3 + self.slot / 14,
         };
         &counties[of as usize % counties.len()]
@@ -163,6 +177,24 @@ impl Planned {
         let class = (self.slot as usize * 7 + 1) % sample::PACKAGED;
         let items = sample::CLASSES[class].3;
         (class, items[self.slot as usize % items.len()])
+    }
+
+    fn product(&self, world: &World) -> Product {
+        Product(Product::known(world) + 500_000 + self.slot)
+    }
+
+    /// A reaction that few have.
+    fn reaction(&self) -> &'static str {
+        REACTIONS[REACTIONS.len() - 2 - self.slot as usize % 4].0
+    }
+
+    /// People of a gathering: ten, and three usual weeks of the zone.
+    fn people(&self, world: &World) -> u64 {
+        let days = self.begins..self.begins + 7;
+        let week: f64 = days.map(|d| volume::expected(world, super::Feed::Complaints, d)).sum();
+        let counties = counties_of(self.prefecture()).len() as f64;
+        let share = f64::from(PREFECTURES[self.prefecture()].1) / 1000.0 / counties * 3.0;
+        12 + (3.0 * week * 0.062 * share) as u64
     }
 
     fn item(&self) -> &'static str {
@@ -235,6 +267,29 @@ impl Planned {
                 subjects: subjects(1),
                 also: Vec::new(),
             },
+            Kind::Reaction => {
+                let product = self.product(world).number();
+                Truth {
+                    title: (
+                        format!("{product} 的“{}”报告异常集中", self.reaction()),
+                        "one reaction to one product is reported out of proportion",
+                    ),
+                    key: pairs([("registration_no", &product), ("reaction", self.reaction())]),
+                    days: (b, b + 63, b + 75),
+                    subjects: vec![product],
+                    also: Vec::new(),
+                }
+            }
+            Kind::Gathering => Truth {
+                key: pairs([("region", county.code)]),
+                days: (b + 7, b + 23, b + 28),
+                title: (
+                    format!("{}{} 及邻县食品安全投诉聚集", county.city, county.name),
+                    "people of neighbouring counties complain of food",
+                ),
+                subjects: subjects(48),
+                also: self.beside(world),
+            },
             Kind::Lift => Truth {
                 key: pairs([("site", of.code().as_str())]),
                 days: (b, b + 25, b + 30),
@@ -248,9 +303,49 @@ impl Planned {
         }
     }
 
+    /// A gathering may be told at another of its counties, and shows in what single counties say of food.
+    fn beside(&self, world: &World) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+        let mut counties: Vec<&str> = (0..3).map(|j| self.business(world, j).county.code).collect();
+        counties.dedup();
+        let of = |code: &str| {
+            let region = ("region", code.to_owned());
+            let cell = |object: &str| {
+                let key = vec![region.clone(), ("object_code", object.to_owned())];
+                ("complaint_excess_region", key)
+            };
+            [("food_complaint_cluster", vec![region.clone()]), cell("G01"), cell("S01")]
+        };
+        let city = |object: &str| {
+            let city = ("city", PREFECTURES[self.prefecture()].0.to_owned());
+            ("category_week_surge", vec![city, ("object_code", object.to_owned())])
+        };
+        counties.into_iter().flat_map(of).chain([city("G01"), city("S01")]).collect()
+    }
+
     fn add(&self, world: &World, day: i32, out: &mut Sheet) {
         let b = self.begins;
         match self.kind {
+            Kind::Reaction => {
+                // What other products are reported for, lest a small province has nothing to compare with.
+                for k in 0..80 {
+                    self.report(world, day, (b - 80 + k as i32, k), None, out);
+                }
+                for k in 80..91 {
+                    let reaction = if k < 88 { self.reaction() } else { REACTIONS[0].0 };
+                    self.report(world, day, (b + 3 * (k as i32 - 80), k), Some(reaction), out);
+                }
+            }
+            Kind::Gathering => {
+                let n = self.people(world);
+                for k in 0..n {
+                    self.order(world, day, b + (k * 6 / n) as i32, k, out, |order| {
+                        // One more than half of them at the first county.
+                        let j = if k % 2 == 0 { 3 * (k % 16) } else { k % 48 };
+                        order.about(self.business(world, j), "SA", "聚餐后多人腹泻呕吐");
+                        order.object = if k % 3 == 0 { "G01" } else { "S01" };
+                    });
+                }
+            }
             Kind::Excess => {
                 let n = self.excess(world);
                 for k in 0..n {
@@ -334,6 +429,30 @@ impl Planned {
         sample.finds(item);
         sample.reported(reported);
         sample.write(out);
+    }
+
+    /// A report received on the day beside its number, if it arrives on `day`: of `reaction` to its product, of whatever to
+    /// another without one.
+    fn report(
+        &self,
+        world: &World,
+        day: i32,
+        (reported, k): (i32, u64),
+        reaction: Option<&'static str>,
+        out: &mut Sheet,
+    ) {
+        let reported = calendar::workday_on_or_before(reported);
+        let mut dice = self.dice(world, 400 + k);
+        if reported < world.first_day || day != reported + dice.within(1, 4) {
+            return;
+        }
+        let mut report: Reaction = record::first(world, self.place(reported, k));
+        report.stamp = Stamp::first(delay::batch(&mut dice, Reaction::FEED, day));
+        report.reported(reported);
+        if let Some(reaction) = reaction {
+            report.of(self.product(world), self.business(world, 0), reaction);
+        }
+        report.write(out);
     }
 
     /// Its `k`th visit, made on the day beside it, if it arrives on `day`.

@@ -312,7 +312,7 @@ impl Detection {
 }
 
 /// Of each record the version that counts.
-fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+pub(super) fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
     let mut best: BTreeMap<&str, &Row> = BTreeMap::new();
     for row in rows {
         let known = best.entry(&row.id).or_insert(row);
