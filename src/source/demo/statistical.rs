@@ -27,7 +27,7 @@ use crate::model::reference::calendar;
 /// Days from one incident of a kind to the next.
 const EVERY: i32 = 30;
 /// Days before its beginning from which an incident may have records, and after it.
-const AROUND: Range<i32> = -392..98;
+const AROUND: Range<i32> = -512..98;
 /// First index of their records: above those of other incidents.
 const FIRST_INDEX: u64 = Place::PLANTED + 400_000;
 /// Their businesses are apart from those of other incidents.
@@ -372,10 +372,11 @@ impl Planned {
                 }
             }
             Kind::Drift => {
-                // Two a week for a year, then five.
+                // One long before, so that it is no new business; two a week for a year, then five.
+                let known = std::iter::once(b - 491);
                 let usual = (0..106).map(|k| b - 371 + k * 7 / 2);
                 let risen = (0..60).map(|k| b + k * 7 / 5);
-                for (k, registered) in (0..).zip(usual.chain(risen)) {
+                for (k, registered) in (0..).zip(known.chain(usual).chain(risen)) {
                     self.order(world, day, registered, k, out, |order| {
                         let text = "售后一直推脱";
                         order.about(self.business(world, 0), PROBLEMS[k as usize % 4], text);
