@@ -30,8 +30,14 @@ enum Command {
     Health(cli::health::Health),
     /// Check feeds and rules: names, types, conditions, messages and tests, all findings in one pass
     Check(cli::check::Check),
+    /// Write a commented first rule with two tests, for an author to change
+    New(cli::new::New),
     /// Run the tests inside rule files
     Test(cli::test::Test),
+    /// Replay history for a grid of values of one parameter: alerts a week, keys, confirmed incidents kept and lost
+    Tune(cli::tune::Tune),
+    /// Look a rule set over: rules that are silent, noisy, overlapping, ownerless, untested or left behind
+    Hygiene(cli::hygiene::Hygiene),
     /// Explain an alert: every term with its value, the records behind it, and a recount from the log
     Explain(cli::explain::Explain),
     /// Propose a feed file from a sample of an office's data
@@ -44,6 +50,8 @@ enum Command {
     DeadLetters(cli::dead_letters::DeadLettersArgs),
     /// Write a made-up province's feeds as files, with incidents planted in them and the truth about them
     Simulate(cli::simulate::Simulate),
+    /// Check and complete rule files in an editor: a language server on standard input and output
+    Lsp(cli::lsp::Lsp),
     /// Write the JSON Schemas of rule and feed files, for completion in editors
     Schema(cli::schema::Schema),
 }
@@ -65,13 +73,17 @@ fn main() -> ExitCode {
         Command::Replay(args) => cli::replay::run(args),
         Command::Health(args) => cli::health::run(&args),
         Command::Check(args) => cli::check::run(&args),
+        Command::New(args) => cli::new::run(&args),
         Command::Test(args) => cli::test::run(&args),
+        Command::Tune(args) => cli::tune::run(&args),
+        Command::Hygiene(args) => cli::hygiene::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
         Command::Feed(args) => cli::feed::run(&args),
         Command::Feeds(args) => cli::feeds::run(&args),
         Command::Detect(args) => cli::detect::run(&args),
         Command::DeadLetters(args) => cli::dead_letters::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
+        Command::Lsp(args) => cli::lsp::run(&args),
         Command::Schema(args) => cli::schema::run(&args),
     };
     match result {

@@ -3,7 +3,7 @@
 //! In: facts, one per window. Out: runs, each a future or present alert: pending, firing or resolved. A pure function,
 //! so that a fact that came late gives the same runs as if it had come in time.
 //! A window between two facts that has no fact of its own is clear, once windows that end there are closed; that needs
-//! the distance between window ends (`every_ms`), which sessions do not have.
+//! where windows end (`step`), which of sessions is not known.
 //! Not here: which alert a run is, and whether anybody is told — see `lifecycle`.
 
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use super::lifecycle::AlertSpec;
 use crate::model::{
     alert::State,
     signal::{Cause, Outcome, Severity, Span, Truth},
+    time::{DAY_MS, HOUR_MS},
+    window::Step,
 };
 
 /// How a rule's alerts live: the part of [`super::AlertSpec`] that the fold needs.
@@ -21,19 +23,52 @@ use crate::model::{
 pub(super) struct Timing {
     pub(super) hold_ms: i64,
     pub(super) keep_ms: i64,
-    pub(super) every_ms: i64,
+    pub(super) step: Option<Step>,
     /// Every window that ends here or earlier is closed.
     pub(super) closed_to: i64,
 }
 
 impl Timing {
     pub(super) fn of(spec: &AlertSpec) -> Self {
-        let AlertSpec { hold_ms, keep_ms, every_ms, .. } = *spec;
-        Self { hold_ms, keep_ms, every_ms, closed_to: i64::MIN }
+        let AlertSpec { hold_ms, keep_ms, step, .. } = *spec;
+        Self { hold_ms, keep_ms, step, closed_to: i64::MIN }
     }
 
     pub(super) fn closed_to(self, closed_to: i64) -> Self {
         Self { closed_to, ..self }
+    }
+
+    /// Half of the shortest step: room, because a zone's clock change moves window ends by an hour.
+    fn room_ms(self) -> i64 {
+        match self.step {
+            Some(Step::Span { every_ms, .. }) => (every_ms + 1) / 2,
+            Some(Step::Month | Step::Holiday { .. }) => DAY_MS,
+            None => 0,
+        }
+    }
+
+    /// The instant `n` window ends after the one at `end_ms`.
+    fn end_after(self, end_ms: i64, n: i64) -> Option<i64> {
+        match self.step? {
+            Step::Span { every_ms, .. } => Some(end_ms + n * every_ms),
+            step @ (Step::Month | Step::Holiday { .. }) => {
+                // Midnight of a zone is at most 14 hours before that of UTC, and 12 behind.
+                let midnight = step.next_end(end_ms - 13 * HOUR_MS);
+                Some(step.shift(midnight, n) + (end_ms - midnight))
+            }
+        }
+    }
+
+    /// How many window ends lie behind the one at `end_ms`, up to and with the first at or behind `to_ms`.
+    fn ends_to(self, end_ms: i64, to_ms: i64) -> i64 {
+        let behind = to_ms.saturating_sub(end_ms).max(1);
+        match self.step {
+            Some(Step::Span { every_ms, .. }) => (behind - 1).div_euclid(every_ms) + 1,
+            Some(Step::Month | Step::Holiday { .. }) => {
+                (1..).find(|n| self.end_after(end_ms, *n) >= Some(to_ms)).unwrap_or(1)
+            }
+            None => 0,
+        }
     }
 }
 
@@ -226,18 +261,16 @@ impl Run {
 
     /// The windows without a fact that end after the last one looked at and not after `to_ms`: all clear.
     fn pass(&mut self, to_ms: i64, timing: Timing) {
-        let every = timing.every_ms;
-        if every <= 0 || to_ms.saturating_sub(self.at_ms) < every {
-            return;
-        }
-        let since = self.clear_since.unwrap_or(self.at_ms + every);
+        let next = timing.end_after(self.at_ms, 1).filter(|end| *end <= to_ms);
+        let Some(next) = next else { return };
+        let since = self.clear_since.unwrap_or(next);
         let due = if self.fired.is_none() { since } else { since.saturating_add(timing.keep_ms) };
         // The first window end that is due, or else the last one there is.
-        let steps_due = due.saturating_sub(self.at_ms).max(1).div_euclid(every)
-            + i64::from(due.saturating_sub(self.at_ms).max(1).rem_euclid(every) != 0);
-        let steps = steps_due.min((to_ms - self.at_ms) / every);
+        let last = timing.ends_to(self.at_ms, to_ms.saturating_add(1)) - 1;
+        let steps = timing.ends_to(self.at_ms, due.min(to_ms)).min(last);
+        let end = timing.end_after(self.at_ms, steps).unwrap_or(next);
         self.clear_since = Some(since);
-        self.quiet(self.at_ms + steps * every, true, timing);
+        self.quiet(end, true, timing);
     }
 
     fn reach(&mut self, window: Span) {
@@ -248,8 +281,7 @@ impl Run {
 
 /// Takes one fact into the open run, if any. Runs that end are pushed to `done`.
 pub(super) fn step(run: &mut Option<Run>, fact: &Fact, timing: Timing, done: &mut Vec<Run>) {
-    // Half a step of room, because a zone's clock change moves window ends by an hour.
-    settle(run, timing.closed_to.min(fact.window.end_ms - (timing.every_ms + 1) / 2), timing, done);
+    settle(run, timing.closed_to.min(fact.window.end_ms - timing.room_ms()), timing, done);
     let closed = fact.closed || fact.window.end_ms <= timing.closed_to;
     match (&fact.truth, run.as_mut()) {
         (Known::Fire(fire), None) => {

@@ -1,4 +1,4 @@
-//! Instant rules: every record that matches is an alert of its own.
+//! Instant rules and sequences: every record that matches, or that a sequence began with, is an alert of its own.
 //!
 //! The alert fires once and stays firing; with `keep_for` it resolves that long after the record's event time, when
 //! the engine says the time has come. A correction revises it, or retracts it where the record no longer matches.
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::{
     alert::{Alert, State},
+    exception,
     signal::{Cause, Key, Outcome, Truth},
 };
 
@@ -42,7 +43,7 @@ impl Instants {
             if !fires {
                 return None;
             }
-            let instant = Instant::new(outcome);
+            let instant = Instant::new(spec, outcome);
             let alert = instant.alert(spec, outcome.cause);
             self.alerts.insert(hash, instant);
             let due = outcome.window.end_ms.saturating_add(spec.keep_ms.max(0));
@@ -57,13 +58,16 @@ impl Instants {
         if fires {
             let content = Content::of(outcome);
             instant.view.severity = outcome.severity;
+            instant.view.window = outcome.window;
             instant.view.first = Arc::clone(&content);
             instant.view.last = content;
             if was_gone {
-                (instant.view.state, instant.view.resolved_ms) = (State::Firing, None);
+                let exception = covered_by(spec, outcome);
+                instant.view.state = state_with(exception.as_ref());
+                (instant.view.exception, instant.view.resolved_ms) = (exception, None);
             }
         } else {
-            instant.view.state = State::Retracted;
+            (instant.view.state, instant.view.exception) = (State::Retracted, None);
             instant.view.resolved_ms = Some(outcome.cause.arrived_ms);
         }
         instant.revision += 1;
@@ -80,8 +84,8 @@ impl Instants {
         for (due_ms, hashes) in std::mem::replace(&mut self.due, later) {
             for hash in &hashes {
                 let Some(instant) = self.alerts.get_mut(hash) else { continue };
-                if instant.view.state == State::Firing {
-                    instant.view.state = State::Resolved;
+                if matches!(instant.view.state, State::Firing | State::Suppressed) {
+                    (instant.view.state, instant.view.exception) = (State::Resolved, None);
                     instant.view.resolved_ms = Some(due_ms);
                     instant.revision += 1;
                     out.push(instant.alert(spec, cause));
@@ -102,16 +106,29 @@ impl Instants {
     }
 }
 
+/// The exception that covers a record's alert. It holds at the record's time, so it does not end while the alert lasts.
+fn covered_by(spec: &AlertSpec, outcome: &Outcome) -> Option<Arc<str>> {
+    let of_key: Vec<_> =
+        spec.exceptions.iter().filter(|e| e.covers(&outcome.key)).cloned().collect();
+    exception::at(&of_key, &outcome.window).cloned()
+}
+
+fn state_with(exception: Option<&Arc<str>>) -> State {
+    if exception.is_some() { State::Suppressed } else { State::Firing }
+}
+
 impl Instant {
-    fn new(outcome: &Outcome) -> Self {
+    fn new(spec: &AlertSpec, outcome: &Outcome) -> Self {
         let content = Content::of(outcome);
+        let exception = covered_by(spec, outcome);
         Self {
             key: Arc::clone(&outcome.key),
             record: outcome.record.clone(),
             revision: 1,
             known: (outcome.cause.arrival, outcome.cause.arrived_ms),
             view: View {
-                state: State::Firing,
+                state: state_with(exception.as_ref()),
+                exception,
                 severity: outcome.severity,
                 began_ms: outcome.window.start_ms,
                 fired_ms: outcome.cause.at_ms,

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::model::{
     alert::{Alert, State},
+    exception::{self, Exception},
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 /// What the lifecycle needs to know of a rule.
@@ -36,9 +38,11 @@ pub struct AlertSpec {
     pub hold_ms: i64,
     /// `keep_for`: resolves only after it was clear this long, ms.
     pub keep_ms: i64,
-    /// Distance between the ends of two neighbouring windows; 0 for sessions and instant rules. With it a window of
-    /// which nothing was ever said counts as clear.
-    pub every_ms: i64,
+    /// Where windows end; `None` for sessions and instant rules. With it a window of which nothing was ever said counts as
+    /// clear.
+    pub step: Option<Step>,
+    /// Exceptions from the rule, in the order of their file.
+    pub exceptions: Vec<Exception>,
 }
 
 /// The state of all alerts of one shard.
@@ -66,6 +70,8 @@ struct Entry {
     episodes: u32,
     /// Episode and content of the last raise.
     raised: Option<(u32, Arc<Content>)>,
+    /// Exceptions from the rule that cover the key; `None` before they were asked.
+    covering: Option<Box<[Exception]>>,
     /// `None` while nothing is active or correctable.
     life: Option<Box<Life>>,
 }
@@ -108,6 +114,7 @@ pub(super) struct View {
     pub(super) began_ms: i64,
     pub(super) fired_ms: i64,
     pub(super) resolved_ms: Option<i64>,
+    pub(super) exception: Option<Arc<str>>,
     pub(super) window: Span,
     pub(super) last: Arc<Content>,
     pub(super) fired: Arc<Content>,
@@ -257,26 +264,30 @@ impl Entry {
                 && !runs.iter().any(|r| r.episode == s.episode)
         };
         for mut shown in life.alerts.extract_if(.., |s| gone(s)) {
-            shown.view.state = State::Retracted;
+            (shown.view.state, shown.view.exception) = (State::Retracted, None);
             shown.view.resolved_ms = Some(latest.cause.arrived_ms);
             shown.revision += 1;
             self.raised.take_if(|(episode, _)| *episode == shown.episode);
             out.push(shown.alert(spec, latest));
         }
+        let covering = self.covering.get_or_insert_with(|| {
+            spec.exceptions.iter().filter(|e| e.covers(&latest.key)).cloned().collect()
+        });
         let newest = runs.last().map(|r| r.episode);
         for run in &runs {
             let told = life.alerts.iter_mut().find(|s| s.episode == run.episode);
             let is_new = told.is_none();
             let was = told.as_ref().map(|s| s.view.state);
+            let view = View::of(run, covering);
             let shown = match told {
                 Some(shown) => shown,
                 None => {
-                    life.alerts.push(Shown::new(run));
+                    life.alerts.push(Shown::new(run, view.clone()));
                     let Some(shown) = life.alerts.last_mut() else { continue };
                     shown
                 }
             };
-            let fires = run.state() == State::Firing && Some(run.episode) == newest;
+            let fires = view.state == State::Firing && Some(run.episode) == newest;
             let again = reraise
                 && fires
                 && was == Some(State::Firing)
@@ -285,7 +296,7 @@ impl Entry {
                 self.raised = Some((run.episode, Arc::clone(&run.last)));
             }
             shown.reraised += u32::from(again);
-            if shown.advance(View::of(run), closed, again) || is_new {
+            if shown.advance(view, closed, again) || is_new {
                 shown.revision += 1;
                 out.push(shown.alert(spec, latest));
             }
@@ -350,7 +361,7 @@ impl Life {
             Truth::Hold => outcome.closed,
             // Without a fact the window is clear all the same, where the distance of windows is known.
             Truth::Clear => {
-                outcome.closed && (!appended || self.tip.is_some() || timing.every_ms <= 0)
+                outcome.closed && (!appended || self.tip.is_some() || timing.step.is_none())
             }
         };
         if !matters {
@@ -450,9 +461,14 @@ fn pass_over(run: &mut Option<Run>, fact: &Fact, timing: Timing) {
 }
 
 impl View {
-    fn of(run: &Run) -> Self {
+    fn of(run: &Run, covering: &[Exception]) -> Self {
+        let exception = match run.state() {
+            State::Firing => exception::at(covering, &run.window).cloned(),
+            _ => None,
+        };
         Self {
-            state: run.state(),
+            state: if exception.is_some() { State::Suppressed } else { run.state() },
+            exception,
             severity: run.severity,
             began_ms: run.began_ms,
             fired_ms: run.fired_ms(),
@@ -471,6 +487,7 @@ impl View {
     fn turns(&self, to: &Self) -> bool {
         (self.state, self.severity, self.began_ms, self.fired_ms, self.resolved_ms)
             != (to.state, to.severity, to.began_ms, to.fired_ms, to.resolved_ms)
+            || self.exception != to.exception
     }
 
     /// The revision that says this.
@@ -499,8 +516,10 @@ impl View {
             fired_values: self.fired.values.clone(),
             context: self.first.context.clone(),
             reraised: 0,
+            exception: self.exception.clone(),
             evidence: Vec::new(),
             evidence_total: 0,
+            steps: Vec::new(),
             message: (String::new(), String::new()),
             changed_by: 0,
         }
@@ -508,14 +527,14 @@ impl View {
 }
 
 impl Shown {
-    fn new(run: &Run) -> Self {
+    fn new(run: &Run, view: View) -> Self {
         Self {
             episode: run.episode,
             revision: 0,
             reraised: 0,
             known: (run.cause.arrival, run.cause.arrived_ms),
             told_to: i64::MIN,
-            view: View::of(run),
+            view,
         }
     }
 

@@ -13,12 +13,24 @@ use serde_json::{Map, json};
 use super::{AlertSpec, Lifecycle};
 use crate::model::{
     alert::{Alert, State},
+    exception::Exception,
     signal::{Cause, Key, Outcome, Severity, Span, Truth},
+    window::Step,
 };
 
 fn spec(hold_ms: i64, keep_ms: i64) -> AlertSpec {
     let rule_id = "many_complaints".to_owned();
-    AlertSpec { rule: 0, rule_id, version: 1, live: true, hold_ms, keep_ms, every_ms: 10 }
+    let step = Some(Step::Span { every_ms: 10, origin_ms: 0 });
+    AlertSpec {
+        rule: 0,
+        rule_id,
+        version: 1,
+        live: true,
+        hold_ms,
+        keep_ms,
+        step,
+        exceptions: vec![],
+    }
 }
 
 fn object(values: &[(&str, serde_json::Value)]) -> Map<String, serde_json::Value> {
@@ -506,4 +518,35 @@ proptest! {
         let plain = standing(&mut Lifecycle::new(), &spec, &outcomes);
         prop_assert_eq!(plain, standing(&mut Lifecycle::new(), &spec, &early));
     }
+}
+
+#[test]
+fn what_an_exception_covers_is_suppressed_until_it_ends() {
+    let exception = |id: &str, from_ms: i64, until_ms: i64| Exception {
+        id: id.into(),
+        from_ms,
+        until_ms,
+        condition: None,
+    };
+    let spec = AlertSpec {
+        exceptions: vec![exception("ex-1", 20, 40), exception("ex-2", 60, 70)],
+        ..spec(0, 0)
+    };
+    run(
+        &mut Lifecycle::new(),
+        &spec,
+        &[
+            ("F2", "1.1 firing 10/20/- 2=1"),
+            // The last moment of window 3 is 29: the exception has begun.
+            ("F3", "1.2 suppressed 10/20/- 3=1"),
+            ("F4=2", "1.3 suppressed 10/20/- 4=2"),
+            // It has ended, and the alert still holds.
+            ("F5=2", "1.4 firing 10/20/- 5=2"),
+            ("C6", "1.5 resolved 10/20/60 5=2"),
+            ("f7", "2.1 suppressed 60/65/- 7=1"),
+            // Nobody was called, so nobody is called again.
+            ("F7=3!", "2.2 suppressed 60/65/- 7=3"),
+            ("C8", "2.3 resolved 60/65/80 7=3"),
+        ],
+    );
 }

@@ -163,6 +163,7 @@ impl Input {
             values: &self.values,
             population: self.population.as_deref(),
             dates: Some(&self.dates),
+            days_off: None,
             periods_per_year: self.periods_per_year,
         };
         let mut verdicts = vec![Verdict::TooEarly; start];

@@ -1,6 +1,7 @@
 //! `forewarn explain`: why an alert fired, term by term, and that the log says the same today.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -13,7 +14,7 @@ use forewarn::{
         pipeline::{Options, Pipeline},
         recount::recount,
     },
-    model::{signal::Truth, time::Zone, value::value_at},
+    model::{alert::Alert, signal::Truth, time::Zone, value::value_at},
     rule::file::{RuleFile, Status},
     store::alerts::AlertReader,
 };
@@ -89,6 +90,9 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
         Some(i) => {
             show(&mut out, &i, &pipeline, &zone);
             show_periods(&mut out, &key, &i, &mut pipeline, &zone);
+        }
+        None if pipeline.plan().rules[0].sequence.is_some() => {
+            show_steps(&mut out, &key, at_ms, &revisions, &zone);
         }
         None if told.as_ref().is_some_and(|a| a.get("record").is_some()) => {
             out.push_str(&format!(
@@ -185,6 +189,41 @@ fn show(out: &mut String, i: &Inspection, pipeline: &Pipeline, zone: &Zone) {
     }
 }
 
+/// The sequences of a key that hold an instant, as they were told last: which records met which step, in order of time.
+fn show_steps(out: &mut String, key: &str, at_ms: i64, revisions: &[Alert], zone: &Zone) {
+    let mut latest: BTreeMap<&str, &Alert> = BTreeMap::new();
+    let here = |a: &&Alert| {
+        *a.key.canonical == *key && a.window.start_ms <= at_ms && at_ms <= a.window.end_ms
+    };
+    latest.extend(revisions.iter().filter(here).map(|a| (a.id.as_str(), a)));
+    if latest.is_empty() {
+        out.push_str("no sequence of this key came about around that time\n");
+    }
+    for alert in latest.values() {
+        let (start, end) = (zone.format(alert.window.start_ms), zone.format(alert.window.end_ms));
+        out.push_str(&format!("sequence from {start} to {end}, {}\n\n", alert.state.word()));
+        for step in &alert.steps {
+            let (name, feed) = (&step.name, &step.feed);
+            match (step.absent_until_ms, step.at_ms) {
+                (Some(until), _) => out.push_str(&format!(
+                    "  {name:<16} nothing of {feed} until {}\n",
+                    zone.format(until)
+                )),
+                (None, at_ms) => out.push_str(&format!(
+                    "  {name:<16} {}  {feed}  {}\n",
+                    at_ms.map_or_else(String::new, |ms| zone.format(ms)),
+                    step.records.join(", ")
+                )),
+            }
+        }
+        out.push('\n');
+        for (name, value) in &alert.values {
+            out.push_str(&format!("  {name:<24} {value}\n"));
+        }
+        out.push_str(&format!("\n=> severity {}\n", alert.severity.word()));
+    }
+}
+
 /// The series up to the window, of a rule with a detector: what was there, what was expected, how much is ordinary.
 fn show_periods(
     out: &mut String,
@@ -195,12 +234,14 @@ fn show_periods(
 ) {
     let plan = pipeline.plan().clone();
     let Some(detect) = &plan.rules[0].detect else { return };
-    let (period, end) = (detect.period.ms(), zone.to_local(inspection.window.end_ms));
-    let ends: Vec<i64> = (0..=detect.explained() as i64).rev().map(|i| end - i * period).collect();
+    let end = zone.to_local(inspection.window.end_ms);
+    let periods = (0..=detect.explained()).rev().filter_map(|back| detect.period.before(end, back));
+    let periods: Vec<_> = periods.collect();
+    let ends: Vec<i64> = periods.iter().map(|period| period.end).collect();
     let Some(course) = pipeline.course(0, key, &ends) else { return };
     out.push_str("\nperiod        value   expected  upper_bound  alarm\n");
-    for (row, end) in ends.iter().enumerate() {
-        let start = zone.format(zone.to_utc(end - period));
+    for (row, period) in periods.iter().enumerate() {
+        let start = zone.format(zone.to_utc(period.start));
         let cell = |name: &str| match course.values.column_by_name(name) {
             Some(column) => match value_at(column, row) {
                 Value::Number(n) if n.is_f64() => format!("{:.2}", n.as_f64().unwrap_or(0.0)),

@@ -5,10 +5,14 @@ pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod detect;
+mod diff;
 pub(crate) mod explain;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 pub(crate) mod health;
+pub(crate) mod hygiene;
+pub(crate) mod lsp;
+pub(crate) mod new;
 mod recovery;
 pub(crate) mod replay;
 pub(crate) mod report;
@@ -16,6 +20,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod test;
+pub(crate) mod tune;
 mod verify;
 
 use std::{
@@ -51,6 +56,25 @@ pub(crate) fn load(
     feeds: &Path,
     zone: &Zone,
 ) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
+    Ok(read(rules, feeds, zone)?.map(|(specs, files, findings)| {
+        report::mention(&findings);
+        (specs, files)
+    }))
+}
+
+/// The same, where findings that stop nothing are not mentioned.
+pub(crate) fn load_quietly(
+    rules: &Path,
+    feeds: &Path,
+    zone: &Zone,
+) -> anyhow::Result<Option<(Vec<FeedSpec>, Vec<RuleFile>)>> {
+    Ok(read(rules, feeds, zone)?.map(|(specs, files, _)| (specs, files)))
+}
+
+/// Feeds, rules and findings that stop nothing.
+type Read = (Vec<FeedSpec>, Vec<RuleFile>, Vec<Diagnostic>);
+
+fn read(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Option<Read>> {
     if !feeds.is_dir() {
         anyhow::bail!(
             "there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules",
@@ -66,8 +90,7 @@ pub(crate) fn load(
         print_findings(&findings);
         return Ok(None);
     }
-    report::mention(&findings);
-    Ok(Some((specs, files)))
+    Ok(Some((specs, files, findings)))
 }
 
 /// The rules in these files, and all findings about them, in order. `home`: the directory of all rules; tests may name the
@@ -85,13 +108,10 @@ pub(crate) fn checked(
     let mut all = rule::load(&others).0;
     let first = all.len();
     all.extend(named);
-    let ours: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let found = rule_check::check(&all, &facts(feeds));
-    // Of a rule or of a test beside it.
-    let of_these = |d: &Diagnostic| {
-        ours.contains(d.file.as_path()) || paths.iter().any(|rule| rule::is_of(&d.file, rule))
-    };
-    findings.extend(found.into_iter().filter(of_these));
+    // Not what is wrong with another rule or with a test beside it.
+    let others_have = |d: &Diagnostic| others.iter().any(|rule| rule::is_of(&d.file, rule));
+    findings.extend(found.into_iter().filter(|d| !others_have(d)));
     rule_check::sort(&mut findings);
     findings.dedup();
     (all.split_off(first), findings)
@@ -103,7 +123,7 @@ pub(crate) fn stops(finding: &Diagnostic) -> bool {
 }
 
 /// What rules need to know of the feeds.
-fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
+pub(crate) fn facts(feeds: &[FeedSpec]) -> Vec<FeedFacts<'_>> {
     feeds
         .iter()
         .map(|f| FeedFacts {
@@ -138,6 +158,13 @@ pub(crate) fn now_ms() -> i64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The instant that an option names.
+pub(crate) fn instant(text: &str, option: &str, zone: &Zone) -> anyhow::Result<i64> {
+    zone.parse_instant(text).with_context(|| {
+        format!("{option} {text:?} is neither a date nor an instant, write 2026-03-05 or 2026-03-05T08:00:00+08:00")
+    })
 }
 
 /// A progress bar over bytes, on a terminal only.

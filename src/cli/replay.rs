@@ -1,6 +1,7 @@
 //! `forewarn replay`: files through the engine, results into a directory.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -14,6 +15,7 @@ use forewarn::{
         labels::{self, Finder},
         pipeline::{Options, Pipeline, Step},
         replay::{self, Input, ReplayOptions, Replayed, Sink},
+        runs::RunSize,
         score::{Raised, Score},
     },
     feed::FeedSpec,
@@ -30,7 +32,7 @@ pub(crate) struct Replay {
     /// A file or directory of a feed; may be given many times. The ending tells the format: .ndjson .csv .parquet .arrow,
     /// with .gz or .zst behind it if compressed
     #[arg(long = "input", value_name = "FEED=PATH", required = true)]
-    inputs: Vec<String>,
+    pub(super) inputs: Vec<String>,
     /// Configuration that says rules, zone and data where the options do not; forewarn.yaml where there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -39,10 +41,17 @@ pub(crate) struct Replay {
     rules: Option<PathBuf>,
     /// Directory of the feed files, if not `feeds` in the rules' directory
     #[arg(long, value_name = "DIR")]
-    feeds: Option<PathBuf>,
+    pub(super) feeds: Option<PathBuf>,
     /// Directory for signals.ndjson, alerts.ndjson, dead_letters.ndjson and summary.json
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "diff")]
+    out: Option<PathBuf>,
+    /// Run two rule files, or two directories of rules, over the same input and tell which alerts appear, vanish, or are told
+    /// otherwise; exit code 1 where any is. A single file is run as if it were live
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["out", "verify", "labels"])]
+    diff: Option<Vec<PathBuf>>,
+    /// How the difference is written
+    #[arg(long, value_enum, default_value = "human", requires = "diff")]
+    pub(super) format: super::diff::Format,
     /// Leave out events before this date or instant
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -83,7 +92,7 @@ pub(crate) struct Replay {
     data: Option<PathBuf>,
     /// No progress bar and no summary
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where clocks are read")]
@@ -93,14 +102,19 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let zone = args.zone.as_deref().map_or(Ok(config.zone), Zone::parse)?;
     let rules_dir = args.rules.clone().unwrap_or(config.rules);
     let data = args.data.clone().unwrap_or(config.data);
+    if let Some([old, new]) = args.diff.as_deref() {
+        let compared = super::diff::Compared { old, new, rules: &rules_dir, data: &data };
+        return super::diff::run(&args, &compared, &zone);
+    }
+    let Some(dir) = args.out.as_deref() else {
+        bail!("name a directory for the result with --out")
+    };
     let feeds_dir = args.feeds.clone().unwrap_or_else(|| rules_dir.join("feeds"));
     let Some((specs, rules)) = super::load(&rules_dir, &feeds_dir, &zone)? else {
         return Ok(ExitCode::from(2));
     };
     let inputs = inputs(&args.inputs, &specs)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options =
-        Options { zone: zone.clone(), shards: args.shards.unwrap_or(cores).max(1), eager: false };
+    let options = args.options(&zone);
     let shards = options.shards;
     let mut pipeline = match Pipeline::try_new(specs.clone(), &rules, options) {
         Ok(pipeline) => pipeline,
@@ -112,28 +126,11 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
     let incidents =
         args.labels.as_deref().map(|path| labels::read(path, &finders(&pipeline), &zone));
     let incidents = incidents.transpose()?;
-    let instant = |text: &Option<String>, name: &str| {
-        match text {
-        Some(text) => zone.parse_instant(text).map(Some).with_context(|| {
-            format!("--{name} {text:?} is neither a date nor an instant, write 2026-03-05 or 2026-03-05T08:00:00+08:00")
-        }),
-        None => Ok(None),
-    }
-    };
-    let how = ReplayOptions {
-        from_ms: instant(&args.from, "from")?,
-        to_ms: instant(&args.to, "to")?,
-        now_ms: instant(&args.now, "now")?.unwrap_or_else(super::now_ms),
-        close_open: args.close_open,
-        batch_rows: args.batch_rows.max(1),
-        disorder: Disorder { shuffle: args.shuffle, duplicates: args.duplicates },
-        secret: secret(&pipeline, &data)?,
-    };
-    let size = inputs.iter().filter_map(|i| i.path.metadata().ok()).map(|m| m.len()).sum();
-    let bar = super::bar(size, args.quiet);
-    let mut out = Out::create(&pipeline, &args.out, bar)?;
+    let how = args.how(&zone, secret(&pipeline, &data)?)?;
+    let bar = super::bar(bytes(&inputs), args.quiet);
+    let mut out = Out::create(&pipeline, dir, bar)?;
     let done = replay::replay(&mut pipeline, &inputs, &how, &mut out)?;
-    out.finish(&args.out)?;
+    out.finish(dir)?;
     let seconds = began.elapsed().as_secs_f64();
     let mut summary = summary(&pipeline, &done, &out, &zone, seconds, shards);
     let score = incidents.map(|incidents| {
@@ -154,21 +151,55 @@ pub(crate) fn run(args: Replay) -> anyhow::Result<ExitCode> {
             "precision": score.precision(), "lead_days": score.lead_days(),
         });
     }
-    let path = args.out.join("summary.json");
+    let path = dir.join("summary.json");
     std::fs::write(&path, serde_json::to_string_pretty(&summary)? + "\n")
         .with_context(|| format!("{} cannot be written", path.display()))?;
     if !args.quiet {
         let scored = score.map_or_else(String::new, |s| format!("\n{s}"));
-        io::stdout().write_all((for_people(&summary, &args.out) + &scored).as_bytes())?;
+        io::stdout().write_all((for_people(&summary, dir) + &scored).as_bytes())?;
     }
     if args.verify {
-        let (out, specs, rules) = (args.out.as_path(), &specs[..], &rules[..]);
+        let (out, specs, rules) = (dir, &specs[..], &rules[..]);
         let replayed = Again { specs, rules, zone: &zone, inputs: &inputs, how: &how, out };
         if !verify(&replayed)? {
             return Ok(ExitCode::from(1));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Replay {
+    /// How the engine works: the zone, and how many shards.
+    pub(super) fn options(&self, zone: &Zone) -> Options {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            zone: zone.clone(),
+            shards: self.shards.unwrap_or(cores).max(1),
+            ..Options::default()
+        }
+    }
+
+    /// What part of the input is taken, and how.
+    pub(super) fn how(&self, zone: &Zone, secret: Secret) -> anyhow::Result<ReplayOptions> {
+        let instant = |text: &Option<String>, name: &str| match text {
+            Some(text) => super::instant(text, &format!("--{name}"), zone).map(Some),
+            None => Ok(None),
+        };
+        Ok(ReplayOptions {
+            from_ms: instant(&self.from, "from")?,
+            to_ms: instant(&self.to, "to")?,
+            now_ms: instant(&self.now, "now")?.unwrap_or_else(super::now_ms),
+            close_open: self.close_open,
+            batch_rows: self.batch_rows.max(1),
+            disorder: Disorder { shuffle: self.shuffle, duplicates: self.duplicates },
+            secret,
+        })
+    }
+}
+
+/// Bytes of all files.
+pub(super) fn bytes(inputs: &[Input]) -> u64 {
+    inputs.iter().filter_map(|i| i.path.metadata().ok()).map(|m| m.len()).sum()
 }
 
 /// Writes what the replay finds.
@@ -232,13 +263,13 @@ impl Sink for Out {
 }
 
 /// The rules, with the names of their keys.
-fn finders(pipeline: &Pipeline) -> Vec<Finder> {
+pub(super) fn finders(pipeline: &Pipeline) -> Vec<Finder> {
     let rules = pipeline.plan().rules.iter();
     rules.map(|r| Finder { rule: r.id.clone(), key: r.key_names.clone() }).collect()
 }
 
 /// `FEED=PATH` arguments; a directory stands for its files.
-fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
+pub(super) fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
     let mut out = Vec::new();
     for arg in args {
         let Some((name, path)) = arg.split_once('=') else {
@@ -264,7 +295,7 @@ fn inputs(args: &[String], specs: &[FeedSpec]) -> anyhow::Result<Vec<Input>> {
 }
 
 /// The local key where a feed needs one; a fixed one where nothing personal is read.
-fn secret(pipeline: &Pipeline, data: &Path) -> anyhow::Result<Secret> {
+pub(super) fn secret(pipeline: &Pipeline, data: &Path) -> anyhow::Result<Secret> {
     if pipeline.specs().iter().any(|s| s.schema.has_personal()) {
         super::local_key(data)
     } else {
@@ -299,6 +330,7 @@ fn summary(
         );
     }
     let troubles = pipeline.troubles();
+    let runs = pipeline.run_sizes();
     let mut rules = Map::new();
     for (i, (rule, signals, alerts)) in out.found.by_rule().into_iter().enumerate() {
         let (failures, not_ready) = troubles[i];
@@ -309,24 +341,35 @@ fn summary(
         if not_ready > 0 {
             line["not_ready"] = not_ready.into();
         }
+        if runs[i].late > 0 {
+            line["late_rows"] = runs[i].late.into();
+        }
         rules.insert(rule.id.clone(), line);
+    }
+    let mut suppressed: BTreeMap<&str, u64> = BTreeMap::new();
+    for id in out.found.alerts().into_iter().filter_map(|a| a.exception.as_deref()) {
+        *suppressed.entry(id).or_default() += 1;
     }
     let sizes = pipeline.sizes();
     let (records, record_bytes) =
         pipeline.remembered().into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
     let sum =
         |f: fn(&forewarn::pane::store::StoreSize) -> usize| sizes.iter().map(f).sum::<usize>();
+    let held = runs.into_iter().fold(RunSize::default(), RunSize::plus);
     json!({
         "events": rows,
         "seconds": (seconds * 1000.0).round() / 1000.0,
         "events_per_second": (rows as f64 / seconds).round() as u64,
         "shards": shards,
+        "from": done.first_event_ms.map(|ms| zone.format(ms)),
         "until": done.until_ms.map(|ms| zone.format(ms)),
         "feeds": feeds,
         "rules": rules,
+        "suppressed_by_exception": suppressed,
         "state": {
             "entries": sum(|s| s.entries), "series_bytes": sum(|s| s.series_bytes), "distinct_bytes": sum(|s| s.set_bytes),
             "keys": sum(|s| s.keys), "key_bytes": sum(|s| s.key_bytes), "rows": sum(|s| s.rows), "row_reference_bytes": sum(|s| s.row_index_bytes),
+            "sequence_keys": held.keys, "sequence_runs": held.runs, "sequence_rows": held.rows, "sequence_bytes": held.bytes,
             "remembered_records": records, "remembered_record_bytes": record_bytes,
         },
         "peak_memory_bytes": super::peak_memory_bytes(),

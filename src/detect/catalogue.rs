@@ -47,7 +47,7 @@ pub const KINDS: &[Kind] = &[
     series!("bayes_predictive", outbreak::BayesPredictive, "outbreak/bayes.rs"),
     series!("count_exceedance", outbreak::Exceedance, "outbreak/exceedance.rs"),
     series!("ears", outbreak::Ears, "outbreak/ears.rs"),
-    series!("farrington_flexible", outbreak::Farrington, "outbreak/farrington.rs"),
+    series!("farrington_flexible", outbreak::Farrington, "outbreak/farrington/mod.rs"),
     series!("farrington_classic", outbreak::FarringtonClassic, "outbreak/farrington_classic.rs"),
     series!("rki", outbreak::Rki, "outbreak/rki.rs"),
     series!("cdc", outbreak::Cdc, "outbreak/cdc.rs"),
@@ -57,7 +57,7 @@ pub const KINDS: &[Kind] = &[
     series!("cusum", chart::Cusum, "chart/cusum.rs"),
     series!("ewma", chart::Ewma, "chart/ewma.rs"),
     series!("shewhart", chart::Shewhart, "chart/shewhart.rs"),
-    series!("glr", chart::Glr, "chart/glr.rs"),
+    series!("glr", chart::Glr, "chart/glr/mod.rs"),
     series!("page_hinkley", chart::PageHinkley, "chart/page_hinkley.rs"),
     series!("adwin", chart::Adwin, "chart/adwin.rs"),
     // season

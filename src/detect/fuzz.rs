@@ -125,6 +125,7 @@ proptest! {
             values: &values,
             population: with_population.then_some(&people[..values.len()]),
             dates: with_dates.then_some(&dates),
+            days_off: with_dates.then_some(&people[..values.len()]),
             periods_per_year,
         };
         for (name, detector) in detectors() {

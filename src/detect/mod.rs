@@ -24,7 +24,7 @@ mod series;
 mod verdict;
 
 pub use error::Error;
-pub use profile::{Looks, Population, Profile};
+pub use profile::{Calendar, Looks, Population, Profile};
 pub use series::Series;
 pub use verdict::{Judgement, Undefined, Verdict};
 

@@ -11,6 +11,20 @@ pub struct Profile {
     pub p_value: bool,
     /// Whether periods must be weeks.
     pub weeks_only: bool,
+    /// What it makes of days off.
+    pub calendar: Calendar,
+}
+
+/// What a method makes of days off that move through the year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Calendar {
+    /// Nothing: it needs all periods, one behind the other.
+    #[default]
+    Blind,
+    /// It takes periods by their order alone, so that it can be given those alone that are like the one judged.
+    Order,
+    /// Its regression has a term for them, see [`super::Series::days_off`].
+    Term,
 }
 
 /// What a verdict on one period rests on.
@@ -44,6 +58,7 @@ impl Profile {
         population: Population::Ignored,
         p_value: true,
         weeks_only: false,
+        calendar: Calendar::Blind,
     };
 
     /// Draws a chart.
@@ -56,5 +71,11 @@ impl Profile {
     #[must_use]
     pub const fn with_population(self) -> Self {
         Self { population: Population::Read, ..self }
+    }
+
+    /// The same, taking periods by their order alone.
+    #[must_use]
+    pub const fn by_order(self) -> Self {
+        Self { calendar: Calendar::Order, ..self }
     }
 }

@@ -19,6 +19,8 @@ pub struct Series<'a> {
     pub population: Option<&'a [f64]>,
     /// The day each period begins, shape `[periods]`, rising.
     pub dates: Option<&'a [Date]>,
+    /// Days of each period on which offices do not work, shape `[periods]`, 0 or more: for methods with a term for them.
+    pub days_off: Option<&'a [f64]>,
     /// Periods in a year: 52 for weeks, 12 for months, 365 for days.
     pub periods_per_year: usize,
 }
@@ -27,7 +29,7 @@ impl<'a> Series<'a> {
     /// A series of weeks without population or dates.
     #[must_use]
     pub fn new(values: &'a [f64]) -> Self {
-        Self { values, population: None, dates: None, periods_per_year: 52 }
+        Self { values, population: None, dates: None, days_off: None, periods_per_year: 52 }
     }
 
     /// Number of periods.
@@ -72,6 +74,9 @@ impl<'a> Series<'a> {
             return Err(Error::TooLarge { at, value: self.values[at], max: VALUE_MAX });
         }
         self.check_population()?;
+        if let Some(days) = self.days_off.filter(|days| days.len() != self.len()) {
+            return Err(Error::Length { what: "days_off", got: days.len(), periods });
+        }
         self.check_dates()
     }
 

@@ -11,7 +11,6 @@ use arrow::array::Array;
 use super::{
     incoming::{Incoming, content_hash},
     step::FeedCounts,
-    windows::next_end,
 };
 use crate::{
     feed::{
@@ -24,7 +23,7 @@ use crate::{
         batch::{DeadClass, DeadLetter},
         schema::{ColumnType, FeedSchema},
         time::{DAY_MS, HOUR_MS, Zone, format_span},
-        window::{PaneGrid, WindowSpec},
+        window::{PaneGrid, Step, WindowSpec},
     },
     pane::{
         kept::{Found, Piece},
@@ -51,7 +50,7 @@ pub(super) struct Feed {
     /// Pieces are looked through again when the watermark has come this far.
     next_forget_ms: i64,
     /// (every, origin, delay) of the windows that read the feed.
-    grids: Vec<(i64, i64, i64)>,
+    grids: Vec<(Step, i64)>,
     /// Instant of the next window end that the watermark will pass.
     next_cut_ms: i64,
     /// Rows before this instant change the past.
@@ -256,8 +255,8 @@ impl Feed {
         if watermark == i64::MIN {
             return;
         }
-        let end_of = |(every, origin, delay): &(i64, i64, i64)| {
-            let end = next_end(self.zone.to_local(watermark - delay), *every, *origin);
+        let end_of = |(step, delay): &(Step, i64)| {
+            let end = step.next_end(self.zone.to_local(watermark - delay));
             self.zone.to_utc(end) + delay
         };
         self.next_cut_ms = self.grids.iter().map(end_of).min().unwrap_or(i64::MAX);
@@ -366,23 +365,21 @@ fn content_of(
 }
 
 /// Where the windows that read a feed end.
-fn grids(feed: usize, plan: &Plan) -> Vec<(i64, i64, i64)> {
+fn grids(feed: usize, plan: &Plan) -> Vec<(Step, i64)> {
+    let span = |every_ms: i64| Step::Span { every_ms, origin_ms: 0 };
     let mut out = Vec::new();
     for rule in plan.rules.iter().filter(|r| r.feeds.contains(&feed)) {
         let grid = match rule.window {
-            Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
-                (every_ms, origin_ms, rule.delay_ms)
-            }
             // Sessions end where their rows end; hours are near enough to look.
-            Some(WindowSpec::Session { .. }) => (HOUR_MS, 0, rule.delay_ms),
-            None => (DAY_MS, 0, 0),
+            Some(window) => (window.step().unwrap_or(span(HOUR_MS)), rule.wait_ms),
+            None => (span(DAY_MS), 0),
         };
         if !out.contains(&grid) {
             out.push(grid);
         }
     }
     if out.is_empty() {
-        out.push((DAY_MS, 0, 0));
+        out.push((span(DAY_MS), 0));
     }
     out
 }
@@ -390,10 +387,7 @@ fn grids(feed: usize, plan: &Plan) -> Vec<(i64, i64, i64)> {
 /// How long rows of a feed are kept behind its watermark: own windows, lateness, and what resolves late.
 fn rows_keep(feed: usize, spec: &FeedSpec, plan: &Plan) -> i64 {
     let of_rule = |r: &RulePlan| {
-        let every = match r.window {
-            Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-            _ => HOUR_MS,
-        };
+        let every = r.step().map_or(HOUR_MS, Step::longest_ms);
         let second_tier = r.aggregates.iter().any(|a| matches!(a.read, Read::FromRows(_)));
         let lookback = if second_tier { r.lookback_ms } else { 0 };
         let width = r.window.map_or(0, WindowSpec::width_max);

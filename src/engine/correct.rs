@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     shard::{Shard, window_span},
-    windows::{PeersByEnd, next_end},
+    windows::PeersByEnd,
 };
 use crate::{
     model::{
@@ -78,6 +78,7 @@ impl Shard {
         if let Some((piece, prepared)) = &correction.new {
             self.add(piece, prepared);
         }
+        self.correct_sequences(correction);
     }
 
     /// Reads the evidence of alerts of a row's keys while the row is still there.
@@ -98,14 +99,16 @@ impl Shard {
     /// Local ends of closed windows of rule `r` that the correction touches, oldest first.
     pub(super) fn touched_ends(&self, r: usize, correction: &Correction) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
-            (rule.window, self.rules[r].closed_to)
+        let (Some(windows), Some(step), Some(closed_to)) =
+            (rule.repeating(), rule.step(), self.rules[r].closed_to)
         else {
             return Vec::new();
         };
+        let final_to = self.rules[r].final_to;
         let mut ends = Vec::new();
         for row in correction.rows() {
-            for s in slices_of(rule) {
+            let beside = rule.beside.iter().map(|beside| beside.slice);
+            for s in slices_of(rule).into_iter().chain(beside) {
                 let slice = &self.plan.panes.slices[s];
                 if slice.feed != row.rows.feed || !row.rows.bits.passes(0, slice.filter) {
                     continue;
@@ -115,11 +118,18 @@ impl Shard {
                     continue;
                 }
                 let start = slice.grid.start(pane);
+                if let Some(detect) = &rule.detect {
+                    let closed = step.ends_behind(start.max(final_to));
+                    let closed = closed.take_while(|end| *end <= closed_to);
+                    ends.extend(closed.filter(|end| detect.reaches(*end) <= start));
+                    continue;
+                }
                 for shift in std::iter::once(0).chain(rule.shifts()) {
-                    let last = (start + shift + width_ms).min(closed_to);
-                    let first = (start + shift).max(self.rules[r].final_to);
-                    let first = next_end(first, every_ms, origin_ms);
-                    ends.extend((0..).map(|i| first + i * every_ms).take_while(|e| *e <= last));
+                    let first = (start + shift).max(final_to);
+                    let touched = |end: &i64| {
+                        *end <= closed_to && windows.ending(*end).start <= start + shift
+                    };
+                    ends.extend(step.ends_behind(first).take_while(touched));
                 }
             }
         }
@@ -174,7 +184,7 @@ impl Shard {
         if !rule.is_joint() {
             return None;
         }
-        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let window = rule.window?.ending(end);
         let mut all = self.keys_in(rule, &window);
         all.extend(self.rules[r].signals.get(&end).into_iter().flat_map(|held| held.keys()));
         all.extend(keys);
@@ -193,7 +203,7 @@ impl Shard {
         peers: &[Option<Arc<PeerValues>>],
         cause: Cause,
     ) -> Vec<(u32, Outcome)> {
-        let window = end - rule.window.map_or(0, WindowSpec::width_max)..end;
+        let Some(window) = rule.window.map(|window| window.ending(end)) else { return Vec::new() };
         let mut asked = keys.to_vec();
         if rule.detect.is_some() && rule.clear.is_none() {
             // A detector is dear: it is not asked where the condition cannot hold whatever it says.
@@ -242,8 +252,8 @@ impl Shard {
     /// time `before`, and may have it now.
     pub(super) fn moved_ends(&self, r: usize, feed: usize, before: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let (Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }), Some(closed_to)) =
-            (rule.window, self.rules[r].closed_to)
+        let (Some(windows), Some(step), Some(closed_to)) =
+            (rule.repeating(), rule.step(), self.rules[r].closed_to)
         else {
             return Vec::new();
         };
@@ -253,9 +263,9 @@ impl Shard {
         if now == before || now == i64::MAX {
             return Vec::new();
         }
-        let last = closed_to.min(before.saturating_add(rule.lookback_ms + width_ms));
-        let first = next_end(now.max(self.rules[r].final_to), every_ms, origin_ms);
-        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last).collect()
+        let last = closed_to.min(before.saturating_add(rule.lookback_ms + windows.width_max()));
+        let first = now.max(self.rules[r].final_to);
+        step.ends_behind(first).take_while(|end| *end <= last).collect()
     }
 
     /// The beginning of a feed's history moved back: see [`Self::moved_ends`]; windows of every key are evaluated again.
@@ -350,7 +360,8 @@ impl Shard {
     fn touched_keys(&self, rule: &RulePlan, correction: &Correction) -> Vec<u32> {
         let mut keys = Vec::new();
         for row in correction.rows() {
-            for s in &rule.slices {
+            let beside = rule.beside.iter().map(|beside| &beside.slice);
+            for s in rule.slices.iter().chain(beside) {
                 keys.extend(self.key_in(*s, row));
             }
             for compare in &rule.compares {

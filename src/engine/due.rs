@@ -3,14 +3,14 @@
 //! A rule goes by the slowest of its feeds, and on without those that are idle. So what it needs of a feed is not a matter
 //! of that feed's own watermark.
 
-use super::{admit::Feed, correct::slices_of, windows::next_end};
+use super::{admit::Feed, correct::slices_of};
 use crate::{
     feed::watermark::Partitions,
     model::{
         time::{DAY_MS, Zone},
-        window::WindowSpec,
+        window::{Step, WindowSpec},
     },
-    rule::plan::{Plan, RulePlan},
+    rule::plan::{Beside, Plan, RulePlan},
 };
 
 /// Window rules whose feeds have rows, and the local time up to which their windows are complete.
@@ -18,7 +18,7 @@ pub(super) fn due(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Vec<(usize, i64)>
     let due = |(r, rule): (usize, &RulePlan)| {
         rule.window?;
         let watermark = reached(rule, feeds)?;
-        Some((r, zone.to_local(watermark.saturating_sub(rule.delay_ms))))
+        Some((r, zone.to_local(watermark.saturating_sub(rule.wait_ms))))
     };
     plan.rules.iter().enumerate().filter_map(due).collect()
 }
@@ -43,7 +43,8 @@ pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
     for (rule, reached) in plan.rules.iter().zip(&reached).filter(|(rule, _)| rule.window.is_some())
     {
         let to = reached.map(|ms| zone.to_local(ms - rule.delay_ms));
-        slices_of(rule).into_iter().for_each(|s| slices[s] = slices[s].min(to));
+        let beside = rule.beside.iter().map(|beside| beside.slice);
+        slices_of(rule).into_iter().chain(beside).for_each(|s| slices[s] = slices[s].min(to));
         rule.feeds.iter().for_each(|f| rows[*f] = rows[*f].min(*reached));
     }
     rows.iter_mut().zip(feeds).for_each(|(ms, f)| *ms = ms.map(|ms| ms - f.rows_keep_ms));
@@ -58,15 +59,12 @@ pub(super) fn behind(plan: &Plan, feeds: &[Feed], zone: &Zone) -> Behind {
 /// it while it is idle or unknown.
 pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed]) {
     for (r, to) in due {
-        let closed = match plan.rules[*r].window {
-            Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) => {
-                next_end(*to, every_ms, origin_ms) - every_ms
-            }
-            _ => *to,
-        };
-        for s in slices_of(&plan.rules[*r]) {
-            let slice = &plan.panes.slices[s];
-            feeds[slice.feed].close_lane(slice.lane, slice.grid, closed);
+        let closed = plan.rules[*r].step().map_or(*to, |step| step.last_end(*to));
+        let rule = &plan.rules[*r];
+        let own = slices_of(rule).into_iter().map(|slice| Beside { slice, after_ms: 0 });
+        for Beside { slice, after_ms } in own.chain(rule.beside.iter().copied()) {
+            let slice = &plan.panes.slices[slice];
+            feeds[slice.feed].close_lane(slice.lane, slice.grid, closed - after_ms);
         }
     }
 }
@@ -74,10 +72,7 @@ pub(super) fn note_closed(plan: &Plan, due: &[(usize, i64)], feeds: &mut [Feed])
 /// How long after a row the last window that holds it is closed, by any rule.
 pub(super) fn longest_ms(plan: &Plan) -> i64 {
     let of_rule = |r: &RulePlan| {
-        let every = match r.window {
-            Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-            _ => 0,
-        };
+        let every = r.step().map_or(0, Step::longest_ms);
         r.window.map_or(0, WindowSpec::width_max) + every + r.delay_ms
     };
     plan.rules.iter().map(of_rule).max().unwrap_or(0) + DAY_MS

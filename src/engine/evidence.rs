@@ -10,7 +10,7 @@ use super::shard::{Shard, record_id};
 use crate::model::alert::Alert;
 
 /// Ids of evidence records that an alert carries at most.
-const EVIDENCE_MAX: usize = 1_000;
+pub(super) const EVIDENCE_MAX: usize = 1_000;
 
 /// An alert, its rule and its key.
 pub(super) type Waiting = (usize, u32, Alert);

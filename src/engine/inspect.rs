@@ -8,13 +8,12 @@ use serde_json::{Map, Value};
 use super::{
     pipeline::Pipeline,
     shard::{Shard, record_id, window_span},
-    windows::{PeersByEnd, next_end},
+    windows::PeersByEnd,
 };
 use crate::{
     model::{
         expression::{evaluate_rows, true_mask},
         signal::{Severity, Span, Truth},
-        window::WindowSpec,
     },
     rule::{
         evaluate::{judge, row_values},
@@ -63,11 +62,8 @@ impl Pipeline {
     /// Looks at the window of `rule` that holds the instant `at_ms`, or the one that ends there, for the key with this
     /// canonical text. `None` when no record of the key is known.
     pub fn inspect(&mut self, rule: usize, key: &str, at_ms: i64) -> Option<Inspection> {
-        let WindowSpec::Sliding { every_ms, origin_ms, .. } = self.plan().rules[rule].window?
-        else {
-            return None;
-        };
-        let end = next_end(self.zone().to_local(at_ms) - 1, every_ms, origin_ms);
+        let step = self.plan().rules[rule].step()?;
+        let end = step.next_end(self.zone().to_local(at_ms) - 1);
         let shards = self.shards_mut();
         let peers = shards.peers(rule, |_| vec![end], None);
         let peers = peers.first().map_or(&[][..], |(_, p)| p.as_slice());
@@ -85,12 +81,12 @@ impl Shard {
     ) -> Option<Course> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return None };
+        let windows = rule.repeating()?;
         let key = self.known_key(rule, canonical)?;
         let (mut rows, mut fires) =
             (Vec::with_capacity(ends.len()), Vec::with_capacity(ends.len()));
         for end in ends {
-            let window = end - width_ms..*end;
+            let window = windows.ending(*end);
             let of_end =
                 peers.iter().find(|(e, _)| e == end).map_or(&[][..], |(_, p)| p.as_slice());
             let (verdicts, values) = self.verdicts(r, &[key], &window, of_end);
@@ -115,9 +111,8 @@ impl Shard {
     ) -> Option<Inspection> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return None };
+        let window = rule.repeating()?.ending(end);
         let key = self.known_key(rule, canonical)?;
-        let window = end - width_ms..end;
         let mut evaluator = self.evaluator(r, peers);
         let values = evaluator.values(&[key], &window).batch;
         let verdict = judge(rule, &values)[0];

@@ -8,10 +8,7 @@
 
 use std::ops::Range;
 
-use super::{
-    shard::{Shard, window_span},
-    windows::next_end,
-};
+use super::shard::{Shard, window_span};
 use crate::{
     model::{
         signal::{Cause, Severity, Truth},
@@ -78,16 +75,14 @@ impl Shard {
 
     /// Windows that end behind the local time `from` (or any), and the keys that have rows in their last step.
     pub(super) fn ahead(&self, rule: &RulePlan, from: Option<i64>) -> Vec<Look> {
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-            return Vec::new();
-        };
+        let Some(step) = rule.step() else { return Vec::new() };
         let mut looks = Vec::new();
         for s in &rule.slices {
             let grid = self.plan.panes.slices[*s].grid;
             let slice = self.store.slice(*s);
             let mut pane = from.map_or(i32::MIN + 1, |to| grid.pane(to));
             while let Some(p) = slice.next_touched(pane) {
-                let end = next_end(grid.start(p), every_ms, origin_ms);
+                let end = step.next_end(grid.start(p));
                 looks.extend(slice.touched(p..p + 1).into_iter().map(|k| (end, k)));
                 pane = p + 1;
             }
@@ -97,9 +92,7 @@ impl Shard {
 
     /// The same for open windows and some keys.
     pub(super) fn ahead_of(&self, r: usize, rule: &RulePlan, keys: &[u32]) -> Vec<Look> {
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
-            return Vec::new();
-        };
+        let Some(step) = rule.step() else { return Vec::new() };
         let mut looks = Vec::new();
         for s in &rule.slices {
             let grid = self.plan.panes.slices[*s].grid;
@@ -107,7 +100,7 @@ impl Shard {
             let open = self.rules[r].closed_to.map_or(i32::MIN + 1, |to| grid.pane(to));
             for key in keys {
                 let panes = slice.panes_of(*key, open).into_iter();
-                looks.extend(panes.map(|p| (next_end(grid.start(p), every_ms, origin_ms), *key)));
+                looks.extend(panes.map(|p| (step.next_end(grid.start(p)), *key)));
             }
         }
         looks

@@ -14,10 +14,12 @@ use super::{
     correct::{Correction, alone},
     due::{behind, due, longest_ms, note_closed},
     incoming::Incoming,
+    runs::RunSize,
+    sequence::Move,
     shards::Shards,
 };
 use crate::{
-    feed::{dedup::Version, spec::FeedSpec},
+    feed::{dedup::Version, spec::FeedSpec, watermark::Partitions},
     model::{diagnostic::Diagnostic, signal::Cause, time::Zone},
     pane::{
         kept::{Found, Piece},
@@ -63,6 +65,10 @@ pub struct Pipeline {
     next_piece: u64,
     /// The last row that was looked at: the cause of what a watermark closes.
     last: (u64, i64),
+    /// Whether absence in a feed is waited for.
+    awaited: Vec<bool>,
+    /// How far such feeds came since rows were last added.
+    moves: Vec<Move>,
     step: Step,
 }
 
@@ -80,7 +86,7 @@ impl Pipeline {
             .iter()
             .map(|s| FeedContext { schema: s.schema.clone(), lateness_ms: s.correctable_ms() })
             .collect();
-        Ok(Self::new(specs, compile(rules, &contexts, false)?, options))
+        Ok(Self::new(specs, compile(rules, &contexts, &options.zone)?, options))
     }
 
     /// A pipeline of these feeds and this plan, which was compiled for them in the same order.
@@ -99,9 +105,16 @@ impl Pipeline {
             next_arrival: 1,
             next_piece: 0,
             last: (0, i64::MIN),
+            awaited: vec![false; for_good.len()],
+            moves: Vec::new(),
             step: Step::default(),
             options,
         };
+        for sequence in pipeline.plan.rules.iter().filter_map(|r| r.sequence.as_ref()) {
+            if let Some(awaited) = sequence.awaited {
+                pipeline.awaited[awaited.feed] = true;
+            }
+        }
         pipeline.preparers =
             (0..pipeline.specs.len()).map(|feed| pipeline.preparer(feed)).collect();
         pipeline
@@ -155,11 +168,20 @@ impl Pipeline {
         self.take_step()
     }
 
-    /// End of the input: every watermark moves to `to_ms`.
+    /// Every watermark moves to `to_ms`: all feeds say that nothing more will come from before.
     pub fn advance(&mut self, to_ms: i64) -> Step {
+        self.move_to(to_ms, Partitions::advance)
+    }
+
+    /// End of the input at `to_ms`: windows close, but what has not come yet is not taken for absent.
+    pub fn end(&mut self, to_ms: i64) -> Step {
+        self.move_to(to_ms, Partitions::end)
+    }
+
+    fn move_to(&mut self, to_ms: i64, by: fn(&mut Partitions, i64) -> bool) -> Step {
         self.step = Step::new(self.feeds.len());
         for feed in &mut self.feeds {
-            feed.partitions.advance(to_ms);
+            by(&mut feed.partitions, to_ms);
         }
         self.close((self.next_arrival, self.last.1.max(to_ms)));
         self.take_step()
@@ -208,7 +230,15 @@ impl Pipeline {
         if known {
             return;
         }
-        if self.feeds[f].observe(batches[b].partition, event_ms) {
+        let passed = self.feeds[f].observe(batches[b].partition, event_ms);
+        if self.awaited[f] {
+            let watermark_ms = self.feeds[f].partitions.promised();
+            let known = |m: &&Move| m.feed == f && m.watermark_ms == watermark_ms;
+            if self.moves.last().filter(known).is_none() {
+                self.moves.push(Move { feed: f, watermark_ms, arrival, arrived_ms: at_ms });
+            }
+        }
+        if passed {
             self.add(batches);
             self.close(arrived);
         }
@@ -220,10 +250,11 @@ impl Pipeline {
         for batch in batches.iter_mut().filter(|b| b.has_rows()) {
             pieces.push((self.cut(batch), batch.prepared.clone()));
         }
-        if pieces.is_empty() {
+        let moves = std::mem::take(&mut self.moves);
+        if pieces.is_empty() && moves.is_empty() {
             return;
         }
-        self.shards.add(&pieces);
+        self.shards.add(&pieces, &moves);
     }
 
     /// Closes every window that the watermarks have passed; the shards evaluate them and update alerts.
@@ -232,7 +263,8 @@ impl Pipeline {
         let watermarks: Vec<i64> = self.feeds.iter().map(|f| f.partitions.watermark()).collect();
         let due = due(&self.plan, &self.feeds, &self.options.zone);
         let behind = behind(&self.plan, &self.feeds, &self.options.zone);
-        self.shards.close(&due, cause, &watermarks, &behind);
+        let promised: Vec<i64> = self.feeds.iter().map(|f| f.partitions.promised()).collect();
+        self.shards.close(&due, cause, (&watermarks, &promised), &behind);
         note_closed(&self.plan, &due, &mut self.feeds);
         self.feeds.iter_mut().for_each(Feed::settle);
         self.shards.collect(&mut self.step);
@@ -370,6 +402,23 @@ impl Pipeline {
     #[must_use]
     pub fn evaluations(&self) -> Vec<u64> {
         self.shards.evaluations()
+    }
+
+    /// What sequence rules hold, by rule.
+    #[must_use]
+    pub fn run_sizes(&self) -> Vec<RunSize> {
+        self.shards.run_sizes()
+    }
+
+    /// Runs of sequence rules, by rule, that only their awaited feed holds back: its silence is not absence, so they wait
+    /// until it goes on.
+    #[must_use]
+    pub fn held_runs(&self) -> Vec<usize> {
+        let reached = |f: &usize| self.feeds[*f].partitions.watermark();
+        let rules = self.plan.rules.iter();
+        let reached: Vec<i64> =
+            rules.map(|r| r.feeds.iter().map(reached).max().unwrap_or(i64::MIN)).collect();
+        self.shards.held_runs(&reached)
     }
 
     /// How many partitions of each feed hold nothing back, because they are silent.

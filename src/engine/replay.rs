@@ -100,6 +100,8 @@ pub struct Replayed {
     pub counts: Vec<FeedCounts>,
     /// Where the watermarks ended.
     pub until_ms: Option<i64>,
+    /// The first event time.
+    pub first_event_ms: Option<i64>,
     /// The last event time.
     pub last_event_ms: Option<i64>,
 }
@@ -189,9 +191,9 @@ pub fn replay(
     let until = options.to_ms.or(done.last_event_ms);
     if let Some(until) = until {
         done.until_ms = Some(until);
-        take(pipeline.advance(until), sink, &mut done)?;
+        take(pipeline.end(until), sink, &mut done)?;
         if options.close_open {
-            take(pipeline.advance(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
+            take(pipeline.end(until.saturating_add(pipeline.longest_ms())), sink, &mut done)?;
         }
     }
     take(pipeline.finish(), sink, &mut done)?;
@@ -247,6 +249,8 @@ fn merge(
                     order.push((b, part.row as u32));
                     arrived.push(if part.arrived.is_some() { at } else { clock });
                     if event_ms <= options.now_ms {
+                        let first_ms = done.first_event_ms.unwrap_or(event_ms);
+                        done.first_event_ms = Some(first_ms.min(event_ms));
                         done.last_event_ms = done.last_event_ms.max(Some(event_ms));
                     }
                 }

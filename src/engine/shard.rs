@@ -3,14 +3,15 @@
 //! In: admitted pieces, corrections, and how far each rule's windows are closed. Out: new revisions of alerts and signals
 //! that became final. Shards share nothing but the plan; what one does depends on the order of its calls alone.
 //! The steps live in files of their own: `windows` (closing), `open` (what fires before), `correct` (late rows, corrections,
-//! withdrawals), `instant` (rules over single records), `evidence` (the records behind an alert).
+//! withdrawals), `instant` (rules over single records), `sequence` (records in an order), `evidence` (the records behind an
+//! alert).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
-use super::evidence::Unproven;
+use super::{evidence::Unproven, runs::RuleRuns};
 use crate::{
     alert::lifecycle::{AlertSpec, Lifecycle},
     model::{
@@ -19,7 +20,6 @@ use crate::{
         signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         time::Zone,
         value::value_at,
-        window::WindowSpec,
     },
     pane::{
         kept::{Found, Piece},
@@ -84,6 +84,8 @@ pub(super) struct RuleState {
     pub(super) sessions: BTreeMap<u32, Vec<super::sessions::Session>>,
     /// Instant signals that can still change, by event time and record.
     pub(super) records: BTreeMap<(i64, Arc<str>), Signals>,
+    /// Of a sequence rule what is held of its keys.
+    pub(super) runs: RuleRuns,
 }
 
 /// A signal that can still change.
@@ -210,6 +212,11 @@ impl Shard {
         {
             self.finals.push(entry.remove());
         }
+        if rule.sequence.is_some() {
+            self.finalise_sequence(r, rule, before_ms);
+            // A record at that very instant can still change.
+            return self.lifecycle.forget(r, before_ms - 1);
+        }
         self.lifecycle.forget(r, before_ms);
         self.forget_sessions(r, rule, local);
     }
@@ -219,6 +226,7 @@ impl Shard {
         let plan = self.plan.clone();
         self.prove_before(i64::MAX);
         for (r, rule) in plan.rules.iter().enumerate() {
+            self.finish_sequence(r, rule);
             self.finalise(r, rule, i64::MAX / 4, true);
         }
     }
@@ -235,7 +243,9 @@ impl Shard {
         let revisions = self.lifecycle.update_all(spec, outcomes);
         for mut alert in revisions {
             self.render(rule, &mut alert);
-            if self.eager || !matches!(alert.state, State::Firing | State::Pending) {
+            if self.eager
+                || !matches!(alert.state, State::Firing | State::Pending | State::Suppressed)
+            {
                 self.prove_now(rule, key, &mut alert);
             } else {
                 self.prove_later(rule, key, &alert);
@@ -411,19 +421,11 @@ pub(super) fn signals_of(
 
 /// The window that ends at the local time `end`, as instants.
 pub(super) fn window_span(rule: &RulePlan, end: i64, zone: &Zone) -> Span {
-    match rule.window {
-        Some(WindowSpec::Sliding { width_ms, .. }) => {
-            Span { start_ms: zone.to_utc(end - width_ms), end_ms: zone.to_utc(end) }
-        }
-        _ => Span { start_ms: zone.to_utc(end), end_ms: zone.to_utc(end) },
-    }
+    let start = rule.repeating().map_or(end, |window| window.ending(end).start);
+    Span { start_ms: zone.to_utc(start), end_ms: zone.to_utc(end) }
 }
 
 fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
-    let every_ms = match rule.window {
-        Some(WindowSpec::Sliding { every_ms, .. }) => every_ms,
-        _ => 0,
-    };
     AlertSpec {
         rule: i,
         rule_id: rule.id.clone(),
@@ -431,7 +433,8 @@ fn alert_spec(i: usize, rule: &RulePlan) -> AlertSpec {
         live: rule.status != Status::Shadow,
         hold_ms: rule.alert.hold_ms,
         keep_ms: rule.alert.keep_ms,
-        every_ms,
+        step: rule.step(),
+        exceptions: rule.alert.exceptions.clone(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{
-    correct::Correction, due::Behind, pipeline::Options, shard::Shard, step::Step,
-    windows::PeersByEnd,
+    correct::Correction, due::Behind, pipeline::Options, runs::RunSize, sequence::Move,
+    shard::Shard, step::Step, windows::PeersByEnd,
 };
 use crate::{
     model::signal::Cause,
@@ -36,8 +36,8 @@ impl Shards {
         Self { list: (0..count).map(shard).collect(), plan, eager: options.eager }
     }
 
-    /// Adds pieces, and looks at the open windows they fall into.
-    pub(super) fn add(&mut self, pieces: &[(Arc<Piece>, Arc<Prepared>)]) {
+    /// Adds pieces, and looks at the open windows they fall into; `moves`: how far awaited feeds came behind their rows.
+    pub(super) fn add(&mut self, pieces: &[(Arc<Piece>, Arc<Prepared>)], moves: &[Move]) {
         let eager = self.eager;
         let rows: u32 = pieces.iter().map(|(p, _)| p.to - p.from).sum();
         self.each(rows >= ROWS_FOR_THREADS, |s| {
@@ -49,6 +49,7 @@ impl Shards {
                     s.look_at(piece, prepared);
                 }
             }
+            s.sequences(pieces, moves);
         });
     }
 
@@ -57,7 +58,7 @@ impl Shards {
         &mut self,
         due: &[(usize, i64)],
         cause: Cause,
-        watermarks: &[i64],
+        (watermarks, awaited): (&[i64], &[i64]),
         behind: &Behind,
     ) {
         let (with_peers, alone): (Vec<_>, Vec<_>) =
@@ -73,6 +74,7 @@ impl Shards {
                 s.close(*r, *to, cause, &Vec::new());
             }
             s.expire_instants(watermarks, cause);
+            s.await_feeds(awaited, cause);
             s.evict(behind);
         });
     }
@@ -159,6 +161,21 @@ impl Shards {
     pub(super) fn evaluations(&self) -> Vec<u64> {
         let sum = |r: usize| self.list.iter().map(|s| s.evaluations[r]).sum();
         (0..self.plan.rules.len()).map(sum).collect()
+    }
+
+    /// What sequence rules hold, by rule.
+    pub(super) fn run_sizes(&self) -> Vec<RunSize> {
+        let sum = |r: usize| {
+            self.list.iter().map(|s| s.run_size(r)).fold(RunSize::default(), RunSize::plus)
+        };
+        (0..self.plan.rules.len()).map(sum).collect()
+    }
+
+    /// Runs that only a rule's awaited feed holds back, by rule, while time has come to these instants.
+    pub(super) fn held_runs(&self, to_ms: &[i64]) -> Vec<usize> {
+        let sum =
+            |(r, to_ms): (usize, &i64)| self.list.iter().map(|s| s.held_runs(r, *to_ms)).sum();
+        to_ms.iter().enumerate().map(sum).collect()
     }
 
     /// How many there are.

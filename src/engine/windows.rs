@@ -38,17 +38,11 @@ impl Shard {
     /// Ends of the windows of rule `r` that close when its watermark reaches the local time `to`, oldest first.
     pub(super) fn ends(&self, r: usize, to: i64) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { every_ms, origin_ms, .. }) = rule.window else {
+        let Some(step) = rule.step() else { return Vec::new() };
+        let Some(from) = self.rules[r].closed_to.or_else(|| self.first_local(rule)) else {
             return Vec::new();
         };
-        let first = match self.rules[r].closed_to {
-            Some(end) => end + every_ms,
-            None => match self.first_local(rule) {
-                Some(local) => next_end(local, every_ms, origin_ms),
-                None => return Vec::new(),
-            },
-        };
-        (0..).map(|i| first + i * every_ms).take_while(|end| *end <= to).collect()
+        step.ends_behind(from).take_while(|end| *end <= to).collect()
     }
 
     /// Start of the first pane that has rows.
@@ -70,8 +64,8 @@ impl Shard {
     ) -> Vec<Vec<PeerValues>> {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return Vec::new() };
-        let windows: Vec<Range<i64>> = ends.iter().map(|end| end - width_ms..*end).collect();
+        let Some(window) = rule.repeating() else { return Vec::new() };
+        let windows: Vec<Range<i64>> = ends.iter().map(|end| window.ending(*end)).collect();
         if rule.is_joint() {
             let tested = |window: &Range<i64>| {
                 let mut keys = self.keys_in(rule, window);
@@ -94,7 +88,7 @@ impl Shard {
     pub(super) fn close(&mut self, r: usize, to: i64, cause: Cause, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
+        let Some((windows, step)) = rule.repeating().zip(rule.step()) else {
             return self.close_sessions(r, rule, to, cause);
         };
         let ends = match peers.is_empty() {
@@ -102,14 +96,12 @@ impl Shard {
             false => peers.iter().map(|(end, _)| *end).collect(),
         };
         for (i, end) in ends.into_iter().enumerate() {
-            let window = end - width_ms..end;
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
-            self.close_one(r, rule, &window, every_ms, cause, peers);
+            self.close_one(r, rule, &windows.ending(end), cause, peers);
         }
         self.closing = false;
         // A shard without a row of the rule has nothing to close, and knows all the same how far windows are closed.
-        let last = next_end(to, every_ms, origin_ms) - every_ms;
-        self.rules[r].closed_to = self.rules[r].closed_to.max(Some(last));
+        self.rules[r].closed_to = self.rules[r].closed_to.max(Some(step.last_end(to)));
     }
 
     fn close_one(
@@ -117,14 +109,13 @@ impl Shard {
         r: usize,
         rule: &RulePlan,
         window: &Range<i64>,
-        every_ms: i64,
         cause: Cause,
         peers: &[Option<Arc<PeerValues>>],
     ) {
         self.closing = true;
         let end = window.end;
         let early = rule.early && self.specs[r].live;
-        let mut keys = self.candidates(rule, window, every_ms);
+        let mut keys = self.candidates(rule, window);
         self.evaluator(r, peers).prefilter(&mut keys, window);
         keys.extend(&self.rules[r].active);
         keys.sort_unstable();
@@ -211,14 +202,14 @@ impl Shard {
     pub(super) fn keep_open(&mut self, r: usize, peers: &PeersByEnd) {
         let plan = self.plan.clone();
         let rule = &plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, .. }) = rule.window else { return };
+        let Some(windows) = rule.repeating() else { return };
         let ends = if rule.has_peers() {
             peers.iter().map(|(e, _)| *e).collect()
         } else {
             self.open_ends(r)
         };
         for (i, end) in ends.into_iter().enumerate() {
-            let window = end - width_ms..end;
+            let window = windows.ending(end);
             let peers = peers.get(i).map_or(&[][..], |(_, p)| p.as_slice());
             let mut keys = self.keys_in(rule, &window);
             self.evaluator(r, peers).prefilter(&mut keys, &window);
@@ -239,9 +230,7 @@ impl Shard {
     /// Ends of the open windows that hold rows.
     pub(super) fn open_ends(&self, r: usize) -> Vec<i64> {
         let rule = &self.plan.rules[r];
-        let Some(WindowSpec::Sliding { width_ms, every_ms, origin_ms }) = rule.window else {
-            return Vec::new();
-        };
+        let Some((windows, step)) = rule.repeating().zip(rule.step()) else { return Vec::new() };
         let last = rule.slices.iter().filter_map(|s| {
             let grid = self.plan.panes.slices[*s].grid;
             self.store.slice(*s).last_touched().map(|p| grid.start(p))
@@ -251,8 +240,7 @@ impl Shard {
         else {
             return Vec::new();
         };
-        let first = next_end(first, every_ms, origin_ms);
-        (0..).map(|i| first + i * every_ms).take_while(|e| *e <= last + width_ms).collect()
+        step.ends_behind(first).take_while(|end| windows.ending(*end).start <= last).collect()
     }
 
     /// Keys with rows in a window; some may appear twice.
@@ -265,11 +253,13 @@ impl Shard {
     }
 
     /// Keys whose own, compared or peer input differs between this window and the one before.
-    fn candidates(&self, rule: &RulePlan, window: &Range<i64>, every_ms: i64) -> Vec<u32> {
-        if rule.detect.is_some() {
-            // A period without rows is never a signal.
+    fn candidates(&self, rule: &RulePlan, window: &Range<i64>) -> Vec<u32> {
+        let Some(WindowSpec::Sliding { every_ms, .. }) =
+            rule.window.filter(|_| rule.detect.is_none())
+        else {
+            // A detector's period without rows is never a signal.
             return self.keys_in(rule, window);
-        }
+        };
         let mut keys = Vec::new();
         if rule.has_peers() {
             for s in &rule.slices {
@@ -322,7 +312,9 @@ impl Shard {
         }
         let values = evaluator.values(keys, window);
         let mut verdicts = evaluator.judge(&values);
-        for (key, verdict) in keys.iter().zip(&mut verdicts) {
+        // What asks for at least 1 of something has rows where it fires.
+        let asks = evaluator.rule.least.is_some();
+        for (key, verdict) in keys.iter().zip(&mut verdicts).filter(|_| !asks) {
             if verdict.truth != Truth::Clear && !evaluator.has_rows(*key, window) {
                 verdict.truth = Truth::Clear;
             }
@@ -443,9 +435,4 @@ impl Shard {
             .and_then(|b| expression.evaluate(&b).ok())
             .is_some_and(|v| crate::model::expression::true_mask(&v).value(0))
     }
-}
-
-/// The first window end behind a local time.
-pub(super) fn next_end(local: i64, every_ms: i64, origin_ms: i64) -> i64 {
-    origin_ms + ((local - origin_ms).div_euclid(every_ms) + 1) * every_ms
 }

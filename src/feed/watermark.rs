@@ -13,6 +13,8 @@ pub struct Partitions {
     out_of_order_ms: i64,
     partitions: Vec<Partition>,
     watermark: i64,
+    /// The watermark without what only the end of the input moved.
+    promised: i64,
 }
 
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Partitions {
     /// No partitions yet; the watermark is at the beginning of time.
     #[must_use]
     pub fn new(out_of_order_ms: i64) -> Self {
-        Self { out_of_order_ms, partitions: Vec::new(), watermark: i64::MIN }
+        Self { out_of_order_ms, partitions: Vec::new(), watermark: i64::MIN, promised: i64::MIN }
     }
 
     /// Position of the partition named `name`, which is made if need be.
@@ -70,8 +72,15 @@ impl Partitions {
         self.settle()
     }
 
-    /// Moves every partition to `to_ms` (end of input); returns whether the feed's watermark moved.
+    /// Moves every partition to `to_ms`, as if it had promised that; returns whether the feed's watermark moved.
     pub fn advance(&mut self, to_ms: i64) -> bool {
+        self.promised = self.promised.max(to_ms);
+        self.end(to_ms)
+    }
+
+    /// The input ends at `to_ms`: windows close, but nobody promised that nothing more happened until then. Returns whether
+    /// the feed's watermark moved.
+    pub fn end(&mut self, to_ms: i64) -> bool {
         let moved = to_ms > self.watermark;
         self.watermark = self.watermark.max(to_ms);
         moved
@@ -82,6 +91,13 @@ impl Partitions {
     #[must_use]
     pub fn watermark(&self) -> i64 {
         self.watermark
+    }
+
+    /// What of the watermark the feed itself has said: absence is known up to here.
+    #[inline]
+    #[must_use]
+    pub fn promised(&self) -> i64 {
+        self.promised
     }
 
     /// Whether the feed can still hold back rules that read other feeds too: some partition is not idle.
@@ -107,6 +123,7 @@ impl Partitions {
         let watermark = latest - self.out_of_order_ms;
         let moved = watermark > self.watermark;
         self.watermark = self.watermark.max(watermark);
+        self.promised = self.promised.max(watermark);
         moved
     }
 }

@@ -93,10 +93,45 @@ pub struct Alert {
     pub evidence: Vec<String>,
     /// How many records there are in all.
     pub evidence_total: u64,
+    /// Of a sequence the steps in the rule's order.
+    pub steps: Vec<StepMet>,
+    /// The exception that covers it, where it is suppressed.
+    pub exception: Option<Arc<str>>,
     /// Rendered message, zh and en.
     pub message: (String, String),
     /// Arrival number of the record that caused this revision.
     pub changed_by: u64,
+}
+
+/// How a step of a sequence was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepMet {
+    /// Its name.
+    pub name: String,
+    /// The feed it looks at.
+    pub feed: String,
+    /// Time of the record that met it; `None` where it stayed away.
+    pub at_ms: Option<i64>,
+    /// Where it stayed away: until when.
+    pub absent_until_ms: Option<i64>,
+    /// Ids of the records that were taken for it, in order of time.
+    pub records: Vec<String>,
+}
+
+impl StepMet {
+    /// As it stands in an alert.
+    #[must_use]
+    pub fn to_json(&self, zone: &Zone) -> Value {
+        let mut out = json!({"step": self.name, "feed": self.feed});
+        match (self.absent_until_ms, self.at_ms) {
+            (Some(ms), _) => out["absent_until"] = zone.format(ms).into(),
+            (None, at_ms) => {
+                out["at"] = at_ms.map_or(Value::Null, |ms| zone.format(ms).into());
+                out["records"] = json!(self.records);
+            }
+        }
+        out
+    }
 }
 
 impl Alert {
@@ -116,6 +151,9 @@ impl Alert {
         }
         put("episode", json!(self.episode));
         put("state", json!(self.state));
+        if let Some(exception) = &self.exception {
+            put("exception", json!(**exception));
+        }
         put("severity", json!(self.severity));
         put("began_at", at(self.began_ms));
         put("fired_at", at(self.fired_ms));
@@ -129,6 +167,9 @@ impl Alert {
         put("message", json!({"zh": self.message.0, "en": self.message.1}));
         put("evidence", json!(self.evidence));
         put("evidence_total", json!(self.evidence_total));
+        if !self.steps.is_empty() {
+            put("steps", self.steps.iter().map(|s| s.to_json(zone)).collect());
+        }
         put("known_by", json!(self.known.0));
         put("changed_by", json!(self.changed_by));
         out

@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod batch;
 pub mod diagnostic;
+pub mod exception;
 pub mod expression;
 pub mod hash;
 pub mod moment;

@@ -223,6 +223,14 @@ impl FeedSchema {
         self.columns.iter().position(|c| c.name == name)
     }
 
+    /// The column of the record id that numbers records: not a business, a place, a code of a list or the event time.
+    #[must_use]
+    pub fn numbering(&self) -> Option<&Column> {
+        let ids = self.record_id.iter().filter(|i| **i != self.event_time);
+        let mut columns = ids.map(|i| &self.columns[*i]);
+        columns.find(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty())
+    }
+
     /// Whether raw bytes of this feed may hold personal data, so that its dead letters are sealed.
     #[must_use]
     pub fn has_personal(&self) -> bool {

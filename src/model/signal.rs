@@ -81,7 +81,7 @@ pub struct Outcome {
     pub key: Arc<Key>,
     /// The window.
     pub window: Span,
-    /// For instant rules the record id, which is the window's identity.
+    /// For instant rules the record id, for sequences that of the record it began with: the window's identity.
     pub record: Option<Arc<str>>,
     /// What holds for the window now.
     pub truth: Truth,
@@ -128,7 +128,7 @@ pub struct Signal<'a> {
     pub key: &'a Key,
     /// The window.
     pub window: Span,
-    /// For instant rules the record id.
+    /// For instant rules the record id, for sequences that of the record it began with.
     pub record: Option<&'a str>,
     /// The severity.
     pub severity: Severity,

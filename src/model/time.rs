@@ -191,6 +191,39 @@ pub fn civil_from_days(day: i32) -> (i64, u32, u32) {
     (yoe + era * 400 + i64::from(m <= 2), m as u32, d as u32)
 }
 
+/// The local time at which the month of a local time begins.
+#[must_use]
+pub fn month_of(local_ms: i64) -> i64 {
+    let day = local_ms.div_euclid(DAY_MS);
+    let (_, _, of_month) = civil_from_days(day as i32);
+    (day - i64::from(of_month - 1)) * DAY_MS
+}
+
+/// `months` later, or earlier below 0: the same day of that month, or its last where it has no such day, at the same time.
+#[must_use]
+pub fn add_months(local_ms: i64, months: i64) -> i64 {
+    let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS) as i32);
+    let first = |months: i64| {
+        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
+        days_from_civil(year as i32, month, 1).map_or(i64::MAX / 2 / DAY_MS, i64::from)
+    };
+    let to = year * 12 + i64::from(month - 1) + months;
+    let day = i64::from(day).min(first(to + 1) - first(to));
+    (first(to) + day - 1) * DAY_MS + local_ms.rem_euclid(DAY_MS)
+}
+
+/// The most days that so many months on end have, wherever they begin, also on a day that a shorter month lacks.
+#[must_use]
+pub fn days_in_months(months: usize) -> i64 {
+    let months = i64::try_from(months).unwrap_or(i64::MAX).min(1_200);
+    // Four years have every order of months there is, but for one day less around 1900 and 2100.
+    let ends = (0..48).flat_map(|n| {
+        let first = add_months(0, 12 * 30 + n);
+        [first, add_months(first, 1) - DAY_MS]
+    });
+    ends.map(|end| (end - add_months(end, -months)) / DAY_MS).max().unwrap_or(0)
+}
+
 /// Reads a duration as authors write it: `7d`, `8h`, `30m`, `45s`, `500ms`, `2w`. Returns milliseconds, above zero.
 #[must_use]
 pub fn parse_span(text: &str) -> Option<i64> {
@@ -290,5 +323,21 @@ mod tests {
             let day = days_from_civil(y, m, d).unwrap();
             assert_eq!(format_day(day), format!("{y:04}-{m:02}-{d:02}"));
         }
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        let day = |y, m, d| i64::from(days_from_civil(y, m, d).expect("a date")) * DAY_MS;
+        for (from, months, to) in [
+            (day(2031, 1, 31), 1, day(2031, 2, 28)),
+            (day(2028, 3, 31), -1, day(2028, 2, 29)),
+            (day(2031, 3, 1), -14, day(2030, 1, 1)),
+            (day(1969, 12, 31) + 5, 2, day(1970, 2, 28) + 5),
+        ] {
+            assert_eq!(add_months(from, months), to);
+        }
+        assert_eq!(month_of(day(2031, 2, 28) + 7), day(2031, 2, 1));
+        assert_eq!(month_of(-1), day(1969, 12, 1));
+        assert_eq!([1, 2, 12, 13].map(days_in_months), [31, 62, 366, 397]);
     }
 }

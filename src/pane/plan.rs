@@ -40,6 +40,29 @@ pub struct Lane {
     pub time: usize,
     /// The panes.
     pub grid: PaneGrid,
+    /// Which rows it takes by their reporting delay; `None`: all.
+    pub reported: Option<Reported>,
+}
+
+/// The rows whose reporting delay lies between two numbers of periods: from the period of the lane's time to that of the
+/// feed's event time, which is when the fact became known. A row that was known before it happened has no delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reported {
+    /// The periods.
+    pub periods: PaneGrid,
+    /// The shortest delay.
+    pub from: i32,
+    /// The longest.
+    pub to: i32,
+}
+
+impl Reported {
+    /// Whether a fact of the local time `at` that became known at `known` is one of them.
+    #[must_use]
+    pub fn holds(self, at: i64, known: i64) -> bool {
+        let delay = (self.periods.pane(known) - self.periods.pane(at)).max(0);
+        (self.from..=self.to).contains(&delay)
+    }
 }
 
 /// An argument of an aggregate and the form in which its kernel wants it.
@@ -142,6 +165,8 @@ pub enum Kernel {
     NonNull,
     /// Sum of [`Form::Fixed`] values: two words, and a third with the number of values.
     Sum,
+    /// The same of 64-bit integers: 96 bits of the sum and 32 of the number of values in two words.
+    WholeSum,
     /// Smallest [`Form::Order`] value: flag and value.
     Min,
     /// Largest.
@@ -161,7 +186,7 @@ impl Kernel {
         match self {
             Self::NonNull | Self::Distinct => 1,
             Self::Sum => 3,
-            Self::Min | Self::Max => 2,
+            Self::WholeSum | Self::Min | Self::Max => 2,
             Self::First | Self::Last => 4,
         }
     }
@@ -169,13 +194,13 @@ impl Kernel {
     /// Whether entries hold running totals, so that a window is the difference of two.
     #[must_use]
     pub fn carries(self) -> bool {
-        matches!(self, Self::NonNull | Self::Sum)
+        matches!(self, Self::NonNull | Self::Sum | Self::WholeSum)
     }
 
     /// Whether a row can be taken off again; otherwise the entry is rebuilt from its rows.
     #[must_use]
     pub fn subtracts(self) -> bool {
-        matches!(self, Self::NonNull | Self::Sum | Self::Distinct)
+        self.carries() || self == Self::Distinct
     }
 }
 

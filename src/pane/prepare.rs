@@ -16,7 +16,7 @@ use arrow::{
 
 use super::{
     filter::{Bits, Filters},
-    plan::{FeedPlan, Form},
+    plan::{FeedPlan, Form, Reported},
 };
 use crate::model::{
     batch::{Batch, RawLines},
@@ -62,7 +62,7 @@ pub struct Prepared {
     pub failures: u64,
 }
 
-/// The pane of a row whose time column is NULL.
+/// The pane of a row whose time column is NULL, or whose reporting delay the lane does not take.
 pub const NO_PANE: i32 = i32::MIN;
 
 /// One key of each row.
@@ -130,12 +130,15 @@ impl Preparer {
                     &own
                 };
                 let zone = &self.zone;
-                ms.iter()
-                    .enumerate()
-                    .map(|(i, t)| {
-                        if column.is_null(i) { NO_PANE } else { lane.grid.pane(zone.to_local(*t)) }
-                    })
-                    .collect()
+                let pane = |(i, t): (usize, &i64)| {
+                    if column.is_null(i) {
+                        return NO_PANE;
+                    }
+                    let local = zone.to_local(*t);
+                    let takes = |r: Reported| r.holds(local, zone.to_local(event_ms[i]));
+                    if lane.reported.is_none_or(takes) { lane.grid.pane(local) } else { NO_PANE }
+                };
+                ms.iter().enumerate().map(pane).collect()
             })
             .collect();
         let mut failures = 0;

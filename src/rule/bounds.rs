@@ -224,7 +224,7 @@ mod tests {
     fn bounds(text: &str) -> Bounds {
         let kinds = [("n", DataType::Int64), ("x", DataType::Float64), ("kind", DataType::Utf8)];
         let schema = schema_of(kinds.into_iter().map(|(n, k)| Field::new(n, k, true)).collect());
-        Bounds::of(&Compiler::new().boolean(&Sql::bare(text), &schema, &[]).expect(text))
+        Bounds::of(&Compiler::default().boolean(&Sql::bare(text), &schema, &[]).expect(text))
     }
 
     #[test]

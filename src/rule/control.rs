@@ -39,7 +39,7 @@ impl Evaluator<'_> {
             },
             Judge::Pairs(pairs) => (keys.to_vec(), self.cells(pairs, keys, window)),
             Judge::Scan(scan) => {
-                let periods = self.periods(plan, window);
+                let periods = plan.periods(window.end, self.history_from);
                 if periods.is_empty() {
                     return PeerValues::default();
                 }
@@ -90,13 +90,13 @@ impl Evaluator<'_> {
 
     /// Keys without rows in `window` that have some in its baseline.
     fn quiet(&self, plan: &DetectPlan, keys: &[u32], window: &Range<i64>) -> Vec<u32> {
-        let from = window.start - plan.lookback() as i64 * plan.period.ms();
-        let baseline = from.max(self.history_from)..window.start;
+        let baselines = plan.baselines(window, self.history_from);
+        let had = |key: u32| baselines.iter().any(|times| self.has_rows(key, times));
         let mut all: Vec<u32> =
             self.rule.slices.iter().flat_map(|s| self.store.slice(*s).keys()).collect();
         all.sort_unstable();
         all.dedup();
-        all.retain(|k| keys.binary_search(k).is_err() && self.has_rows(*k, &baseline));
+        all.retain(|k| keys.binary_search(k).is_err() && had(*k));
         all
     }
 

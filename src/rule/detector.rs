@@ -12,6 +12,8 @@ use serde_json::Map;
 use super::{
     file::MeasureFile,
     joint,
+    nowcast::{NOWCAST, NowcastFile},
+    period::Period,
     scan::{CLUSTER, ScanFile},
     table::PairsFile,
 };
@@ -19,8 +21,8 @@ use crate::{
     detect::{self, SeriesDetector, catalogue},
     model::{
         diagnostic::{Diagnostic, did_you_mean},
-        time::{DAY_MS, days_from_civil, parse_span},
-        window::{MONDAY_ORIGIN_MS, WindowSpec},
+        time::days_from_civil,
+        window::PaneGrid,
         yaml::{Node, Spanned},
     },
 };
@@ -42,6 +44,8 @@ pub struct DetectFile {
     pub fill_zero: bool,
     /// Whether the second measure is the population behind the first.
     pub population: Option<Range<usize>>,
+    /// `series.calendar`: whose days off are taken into account; where it stands.
+    pub calendar: Option<Range<usize>>,
     /// `series.baseline`: periods that a chart is set to, or that a method which fits all there is gets.
     pub baseline: Option<Spanned<usize>>,
     /// `series.run`: periods that a chart is drawn over.
@@ -50,8 +54,18 @@ pub struct DetectFile {
     pub detector: MethodFile,
     /// `fallback`: who judges while the detector has no answer.
     pub fallback: Option<MethodFile>,
+    /// `nowcast`: what the newest periods will be.
+    pub nowcast: Option<NowcastFile>,
     /// `exclude`: first and last local day of periods that are no part of any baseline.
     pub exclude: Vec<(i32, i32)>,
+}
+
+impl DetectFile {
+    /// The grid of the periods, where they are as long as each other and judged once.
+    #[must_use]
+    pub fn periods(&self) -> Option<PaneGrid> {
+        self.period.value.grid()
+    }
 }
 
 /// A detector with its name.
@@ -102,7 +116,10 @@ impl DetectFile {
     #[must_use]
     pub fn tells(&self, name: &str) -> bool {
         let own = self.detector.told();
-        TOLD.contains(&name) || name == ADJUSTED || own.iter().any(|(told, _)| *told == name)
+        TOLD.contains(&name)
+            || name == ADJUSTED
+            || (self.nowcast.is_some() && NOWCAST.contains(&name))
+            || own.iter().any(|(told, _)| *told == name)
     }
 }
 
@@ -115,59 +132,6 @@ pub struct ControlFile {
     pub over: Vec<Spanned<String>>,
     /// Where it stands.
     pub span: Range<usize>,
-}
-
-/// The periods of a series: whole days, one behind the other; where they are judged more often than they are long, each
-/// series is made of those that lie whole lengths apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period {
-    width_ms: i64,
-    every_ms: i64,
-}
-
-impl Period {
-    /// A week from Monday.
-    pub const WEEK_MS: i64 = 7 * DAY_MS;
-
-    /// `day`, `week` or a span of whole days, judged `every` so long; an error tells what is wrong with the first or the
-    /// second.
-    fn parse(word: &str, every_ms: Option<i64>) -> Result<Self, (bool, &'static str)> {
-        let width_ms = match word {
-            "day" => DAY_MS,
-            "week" => Self::WEEK_MS,
-            span => parse_span(span).ok_or((true, "it must be day, week or a span like 28d"))?,
-        };
-        let is_days = |ms: i64| ms > 0 && ms % DAY_MS == 0;
-        if !is_days(width_ms) {
-            return Err((true, "it must be whole days"));
-        }
-        let every_ms = every_ms.unwrap_or(width_ms);
-        if !is_days(every_ms) || every_ms > width_ms {
-            return Err((false, "it must be whole days, and no longer than the period"));
-        }
-        Ok(Self { width_ms, every_ms })
-    }
-
-    /// How long it is, local milliseconds.
-    #[must_use]
-    pub fn ms(self) -> i64 {
-        self.width_ms
-    }
-
-    /// How many a year has, for detectors.
-    #[must_use]
-    pub fn per_year(self) -> usize {
-        let days = self.width_ms / DAY_MS;
-        usize::try_from((365 + days / 2) / days).unwrap_or(1).max(1)
-    }
-
-    /// The windows that are these periods.
-    #[must_use]
-    pub fn window(self) -> WindowSpec {
-        let Self { width_ms, every_ms } = self;
-        let origin_ms = if every_ms % Self::WEEK_MS == 0 { MONDAY_ORIGIN_MS } else { 0 };
-        WindowSpec::Sliding { width_ms, every_ms, origin_ms }
-    }
 }
 
 /// The series' measures: the value, and the population behind it where there is one.
@@ -189,6 +153,9 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
     let period = period(series, findings);
     let detector = root.get("detector").and_then(|node| method(node, "detector", findings));
     let fallback = root.get("fallback").and_then(|node| method(node, "fallback", findings));
+    let periods = period.as_ref().and_then(|period| period.value.grid());
+    let nowcast = root.get("nowcast");
+    let nowcast = nowcast.and_then(|node| NowcastFile::read(node, periods, findings));
     let exclude = root.get("exclude").map_or(&[][..], Node::items);
     let exclude = exclude.iter().filter_map(|node| excluded(node, findings)).collect();
     let count = |name: &str| {
@@ -214,25 +181,23 @@ pub(super) fn read(root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Detect
         period: period?,
         fill_zero: series.get("fill").and_then(Node::text).is_none_or(|fill| fill.value != "none"),
         population: population.map(Node::span),
+        calendar: series.get("calendar").map(Node::span),
         baseline: count("baseline"),
         run: count("run"),
         detector: detector?,
         fallback,
+        nowcast,
         exclude,
     })
 }
 
 fn period(series: &Node, findings: &mut Vec<Diagnostic>) -> Option<Spanned<Period>> {
     let period = series.get("period").and_then(Node::text)?;
-    let every = series.get("every");
-    match Period::parse(&period.value, every.and_then(Node::span_ms)) {
+    let span = |name: &str| series.get(name).and_then(Node::span_ms);
+    match Period::parse(&period.value, span("every"), span("around")) {
         Ok(value) => Some(Spanned { value, span: period.span }),
-        Err((of_period, why)) => {
-            let every = every.filter(|_| !of_period).and_then(Node::text);
-            let (name, at) = match every {
-                Some(every) => ("every", every),
-                None => ("period", period),
-            };
+        Err((name, why)) => {
+            let at = series.get(name).and_then(Node::text).unwrap_or(period);
             let message = format!("{name} is {:?}: {why}", at.value);
             findings.push(Diagnostic::error("yaml::wrong_type", at.span, message));
             None

@@ -21,7 +21,7 @@ use super::{
     detector::ALARM,
     file::HistoryOf,
     peers::PeerValues,
-    plan::{Aggregate, CompareWith, Plan, Read, RulePlan},
+    plan::{Aggregate, CompareWith, Measure, Plan, Read, RulePlan},
 };
 use crate::{
     model::{
@@ -160,8 +160,8 @@ impl Evaluator<'_> {
                             state[0] as f64 >= *bound
                         }
                         // A float sum near the bound is left to the exact comparison.
-                        (Kernel::Sum, Some(state)) => {
-                            let sum = kernel::sum_value(state, arg.value.data_type());
+                        (Kernel::Sum | Kernel::WholeSum, Some(state)) => {
+                            let sum = kernel::sum_value(kind, state, arg.value.data_type());
                             sum >= bound - bound.abs() * 1e-9
                         }
                         _ => true,
@@ -177,6 +177,10 @@ impl Evaluator<'_> {
 
     /// Values of `keys` over the window `[start, end)` of local time.
     pub fn values(&mut self, keys: &[u32], window: &Range<i64>) -> Values {
+        if self.rule.least.is_some() {
+            let batch = batch_of(self.rule, self.bare_measures(keys, window), keys.len());
+            return Values { batch, failures: 0, unanswered: 0 };
+        }
         let mut failures = 0;
         let aggregates = self.aggregates(keys, window);
         let mut columns = self.measures(&aggregates, keys.len(), &mut failures);
@@ -288,15 +292,25 @@ impl Evaluator<'_> {
         found
     }
 
-    /// One measure of `keys` over `window`.
-    pub(super) fn measure_of(
+    /// Some measures of `keys` over `window`, from no other aggregates than theirs.
+    pub(super) fn measures_of(
         &mut self,
-        measure: usize,
+        measures: &[usize],
         keys: &[u32],
         window: &Range<i64>,
-    ) -> ArrayRef {
-        let batch = self.aggregates(keys, window);
-        self.measures(&batch, keys.len(), &mut 0)[measure].clone()
+    ) -> Vec<ArrayRef> {
+        let rule = self.rule;
+        let values = || measures.iter().map(|m| &rule.measures[*m]);
+        let column = |(c, aggregate): (usize, &Aggregate)| {
+            if values().any(|m| m.value.columns().contains(&c)) {
+                self.read(aggregate, keys, window)
+            } else {
+                new_null_array(&aggregate.data_type, keys.len())
+            }
+        };
+        let columns = rule.aggregates.iter().enumerate().map(column).collect();
+        let batch = aggregate_batch(rule, columns, keys.len());
+        values().map(|m| measure(m, &batch, keys.len(), &mut 0)).collect()
     }
 
     pub(super) fn panes(&self, slice: usize, window: &Range<i64>) -> Range<i32> {
@@ -307,6 +321,13 @@ impl Evaluator<'_> {
     fn aggregates(&mut self, keys: &[u32], window: &Range<i64>) -> RecordBatch {
         let columns = self.rule.aggregates.iter().map(|a| self.read(a, keys, window)).collect();
         aggregate_batch(self.rule, columns, keys.len())
+    }
+
+    /// Measures that are aggregates as they are.
+    fn bare_measures(&mut self, keys: &[u32], window: &Range<i64>) -> Vec<ArrayRef> {
+        let rule = self.rule;
+        let aggregates = rule.measures.iter().filter_map(|m| m.value.column());
+        aggregates.map(|a| self.read(&rule.aggregates[a], keys, window)).collect()
     }
 
     /// One aggregate of many keys over one window.
@@ -407,15 +428,7 @@ impl Evaluator<'_> {
         n: usize,
         failures: &mut u64,
     ) -> Vec<ArrayRef> {
-        let measure = |m: &super::plan::Measure| match m.value.column() {
-            Some(c) => aggregates.column(c).clone(),
-            None => {
-                let (values, failed) = evaluate_rows(m.value.as_ref(), aggregates);
-                *failures += failed;
-                if values.len() == n { values } else { new_null_array(m.value.data_type(), n) }
-            }
-        };
-        self.rule.measures.iter().map(measure).collect()
+        self.rule.measures.iter().map(|m| measure(m, aggregates, n, failures)).collect()
     }
 
     fn compare_columns(
@@ -488,9 +501,22 @@ impl Evaluator<'_> {
     }
 }
 
+/// A measure over `n` rows of aggregates.
+fn measure(m: &Measure, aggregates: &RecordBatch, n: usize, failures: &mut u64) -> ArrayRef {
+    if let Some(column) = m.value.column() {
+        return aggregates.column(column).clone();
+    }
+    let (values, failed) = evaluate_rows(m.value.as_ref(), aggregates);
+    *failures += failed;
+    if values.len() == n { values } else { new_null_array(m.value.data_type(), n) }
+}
+
 /// What holds for each row of values.
 #[must_use]
 pub fn judge(rule: &RulePlan, values: &RecordBatch) -> Vec<Verdict> {
+    if let Some(least) = &rule.least {
+        return judge_whole(rule, least, values);
+    }
     let n = values.num_rows();
     let when = match &rule.when {
         Some(e) => true_mask(&evaluate_rows(e.as_ref(), values).0),
@@ -529,6 +555,22 @@ pub fn judge(rule: &RulePlan, values: &RecordBatch) -> Vec<Verdict> {
             Verdict { truth, severity: rung.map_or(Severity::Low, |(s, ..)| *s) }
         })
         .collect()
+}
+
+/// The same where `when` asks for whole numbers only.
+fn judge_whole(rule: &RulePlan, least: &[i64], values: &RecordBatch) -> Vec<Verdict> {
+    let severity = rule.severity.first().map_or(Severity::Low, |(severity, _)| *severity);
+    let mut verdicts = vec![Verdict { truth: Truth::Fire, severity }; values.num_rows()];
+    let asked = values.columns().iter().zip(least).filter(|(_, least)| **least > i64::MIN);
+    for (column, least) in asked {
+        let column = column.as_primitive::<Int64Type>();
+        for (i, verdict) in verdicts.iter_mut().enumerate() {
+            if column.is_null(i) || column.value(i) < *least {
+                verdict.truth = Truth::Clear;
+            }
+        }
+    }
+    verdicts
 }
 
 /// One row of values as JSON, in the order of the value schema.
@@ -574,7 +616,9 @@ fn running_states(
 
 fn finish(aggregate: &Aggregate, kind: Kernel, states: &[i64]) -> ArrayRef {
     match &aggregate.read {
-        Read::Mean(_, arg_type) => kernel::finish_mean(&aggregate.data_type, arg_type, states),
+        Read::Mean(_, arg_type) => {
+            kernel::finish_mean(kind, &aggregate.data_type, arg_type, states)
+        }
         _ => {
             let column = kernel::finish(kind, &aggregate.data_type, states);
             if aggregate.zero && column.null_count() > 0 { zeroed(&column) } else { column }

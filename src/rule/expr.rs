@@ -32,13 +32,15 @@ use datafusion::{
 use serde_json::Value;
 
 use super::{
-    house, sql,
+    house,
+    lists::{self, Lists},
+    sql,
     sql::{Functions, Scope},
     syntax,
 };
-use crate::model::{diagnostic::Diagnostic, yaml::Sql};
+use crate::model::{diagnostic::Diagnostic, time::Zone, yaml::Sql};
 
-pub use super::growth::{Growth, lower_bounds, monotone, monotone_value};
+pub use super::growth::{Growth, lower_bounds, monotone, monotone_value, whole_bounds};
 
 /// Name of the column that stands for the `i`-th aggregate of [`Compiler::aggregate`].
 #[must_use]
@@ -46,13 +48,43 @@ pub fn aggregate_column(i: usize) -> String {
     format!("__agg{i}")
 }
 
+/// Key of a schema's metadata under which stands the column of its rows' time.
+pub const TIME: &str = "time";
+
 /// Turns SQL text into expressions.
 #[derive(Debug)]
 pub struct Compiler {
     state: SessionState,
     functions: Functions,
+    lists: Arc<Lists>,
     /// What compiled before: rules repeat each other's keys, measures and filters.
     known: Mutex<HashMap<Meaning, Expr>>,
+}
+
+/// A compiler for each set of lists that rules stand beside; most often one.
+#[derive(Debug)]
+pub struct Compilers {
+    zone: Zone,
+    by_version: Vec<(u128, Arc<Compiler>)>,
+}
+
+impl Compilers {
+    /// None yet; days are those of the zone.
+    #[must_use]
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, by_version: Vec::new() }
+    }
+
+    /// The compiler over these lists.
+    pub fn of(&mut self, lists: &Arc<Lists>) -> Arc<Compiler> {
+        let version = lists.version();
+        if let Some((_, known)) = self.by_version.iter().find(|(v, _)| *v == version) {
+            return known.clone();
+        }
+        let new = Arc::new(Compiler::new(lists, &self.zone));
+        self.by_version.push((version, new.clone()));
+        new
+    }
 }
 
 /// What decides the expression of a text.
@@ -63,25 +95,27 @@ struct Meaning {
     params: Vec<(String, ScalarValue)>,
     /// Over aggregates of rows, not over single rows.
     aggregate: bool,
+    /// The column of the row's time.
+    time: Option<String>,
 }
 
 impl Default for Compiler {
     fn default() -> Self {
-        Self::new()
+        Self::new(&lists::none(), &Zone::utc())
     }
 }
 
 impl Compiler {
-    /// A compiler with SQL's and the house functions.
+    /// A compiler with SQL's and the house functions, over these lists; days are those of the zone.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(lists: &Arc<Lists>, zone: &Zone) -> Self {
         let mut config = SessionConfig::new();
         // Column names keep their case: `Kind` is not `kind`, and Chinese names have none.
         config.options_mut().sql_parser.enable_ident_normalization = false;
         let mut state =
             SessionStateBuilder::new().with_config(config).with_default_features().build();
         let mut functions = Functions::default();
-        for function in house::functions() {
+        for function in house::functions(lists, zone) {
             // Names of house functions are new, so nothing is replaced and nothing can fail.
             let _ = datafusion::execution::FunctionRegistry::register_udf(
                 &mut state,
@@ -94,7 +128,7 @@ impl Compiler {
         functions.scalar.extend(good.into_iter().map(|(name, _)| name.clone()));
         functions.not_immutable.extend(bad.into_iter().map(|(name, _)| name.clone()));
         functions.aggregate.extend(state.aggregate_functions().keys().cloned());
-        Self { state, functions, known: Mutex::default() }
+        Self { state, functions, lists: lists.clone(), known: Mutex::default() }
     }
 
     /// An expression over single rows.
@@ -193,18 +227,21 @@ impl Compiler {
         params: &[(String, ScalarValue)],
         aggregate: bool,
     ) -> Result<Expr, Vec<Diagnostic>> {
+        let time = schema.metadata().get(TIME).map(String::as_str);
         let meaning = Meaning {
             text: sql.text.clone(),
             columns: schema.fields().clone(),
             params: params.to_vec(),
             aggregate,
+            time: time.map(str::to_owned),
         };
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(expr) = known().get(&meaning) {
             return Ok(expr.clone());
         }
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let scope = Scope { columns: &columns, params, functions: &self.functions, aggregate };
+        let (functions, lists) = (&self.functions, &*self.lists);
+        let scope = Scope { columns: &columns, params, functions, lists, time, aggregate };
         let tree = sql::parse(sql, &scope)?;
         let expr = self.plan(&tree, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
         let expr = self.finish(expr, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
@@ -454,7 +491,7 @@ mod tests {
     fn found(text: &str, schema: &DFSchema, form: &str) -> Vec<String> {
         let source = format!("{{标题: 投诉激增, k: '{}'}}", text.replace('\'', "''"));
         let sql = Node::parse(&source).expect("yaml").get("k").and_then(Node::sql).expect("sql");
-        let compiler = Compiler::new();
+        let compiler = Compiler::default();
         let result = match form {
             "boolean" => compiler.boolean(&sql, schema, &params()).map(|_| ()),
             "scalar" => compiler.scalar(&sql, schema, &params()).map(|_| ()),
@@ -512,7 +549,7 @@ mod tests {
             ("row_number() over (partition by ucc) = 1", vec!["window_function row_number"]),
             ("count(*) > 3", vec!["aggregate_here count"]),
             ("lenght(ucc) > 3", vec!["unknown_function lenght"]),
-            ("in_list('失信', ucc)", vec!["unknown_list in_list"]),
+            ("in_list('失信', ucc)", vec!["unknown_list '失信'"]),
             ("渠道 = '电' and amount / level > 3", vec!["unguarded_division level"]),
             ("amount / (level - 1) > 3", vec!["unguarded_division level - 1"]),
             ("amount / 0 > 3", vec!["unguarded_division 0"]),
@@ -578,7 +615,7 @@ mod tests {
 
     #[test]
     fn equal_meaning_gives_equal_expressions() {
-        let compiler = Compiler::new();
+        let compiler = Compiler::default();
         let of = |text: &str| compiler.boolean(&Sql::bare(text), &rows(), &params()).expect(text);
         assert_eq!(of("level >= 5 + 5"), of("level >= $min"));
         assert_eq!(
@@ -591,7 +628,7 @@ mod tests {
 
     #[test]
     fn aggregates_are_distinct_and_coerced() {
-        let compiler = Compiler::new();
+        let compiler = Compiler::default();
         let sql = Sql::bare(
             "count(*) filter (where level > 3) * 1.0 / nullif(count(*), 0) + count(*) + avg(level)",
         );
@@ -618,7 +655,7 @@ mod tests {
         )
         .expect("fits");
         let schema = DFSchema::try_from(schema).expect("ok");
-        let compiler = Compiler::new();
+        let compiler = Compiler::default();
         let sql = Sql::bare("level >= $min and contains_any(kind, '改正|x')");
         let expr = compiler.boolean(&sql, &schema, &params()).expect("compiles");
         let physical = compiler.physical(&expr, &schema).expect("binds");

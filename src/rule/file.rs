@@ -12,7 +12,10 @@ use serde_json::{Map, Value};
 
 use super::{
     detector::{ControlFile, DetectFile},
+    exceptions::Exceptions,
+    lists::Lists,
     read,
+    sequence::file::SequenceFile,
 };
 use crate::model::{
     diagnostic::Diagnostic,
@@ -32,6 +35,10 @@ pub struct RuleFile {
     pub path: PathBuf,
     /// Its text.
     pub source: Arc<str>,
+    /// The reference lists beside it; none where it was not read from a directory.
+    pub lists: Arc<Lists>,
+    /// The exceptions beside it.
+    pub exceptions: Arc<Exceptions>,
     /// `rule:`
     pub id: Spanned<String>,
     /// `version:`, raised when the meaning changes; 1 where left out.
@@ -48,7 +55,7 @@ pub struct RuleFile {
     pub tags: Vec<String>,
     /// `kind:`
     pub kind: Spanned<Kind>,
-    /// `feed:`
+    /// `feed:`; of a sequence the feed of its first step.
     pub feed: Spanned<String>,
     /// `where:`
     pub filter: Option<Sql>,
@@ -58,7 +65,7 @@ pub struct RuleFile {
     pub missing_key: MissingKey,
     /// `time:`, another time column of the feed.
     pub time: Option<Spanned<String>>,
-    /// `window:`; `None` for instant rules.
+    /// `window:`; `None` for instant rules and sequences.
     pub window: Option<Spanned<WindowSpec>>,
     /// `measures:` in the file's order.
     pub measures: Vec<MeasureFile>,
@@ -66,6 +73,8 @@ pub struct RuleFile {
     pub compares: Vec<CompareFile>,
     /// What makes a `detect` rule: its series are the measures, its periods the window.
     pub detect: Option<DetectFile>,
+    /// What makes a `sequence` rule.
+    pub sequence: Option<SequenceFile>,
     /// `params:`
     pub params: Vec<(Spanned<String>, Value)>,
     /// `when:`; instant rules may leave it out (every row that passes `where`).
@@ -109,13 +118,15 @@ pub struct Unread {
     pub params: bool,
     /// The detector.
     pub detector: bool,
+    /// The steps.
+    pub steps: bool,
 }
 
 impl Unread {
     /// Whether any part could not be read.
     #[must_use]
     pub fn any(self) -> bool {
-        self.columns || self.values || self.params || self.detector
+        self.columns || self.values || self.params || self.detector || self.steps
     }
 }
 
@@ -141,6 +152,8 @@ pub enum Kind {
     Window,
     /// A series and a statistical detector.
     Detect,
+    /// Records in an order, or one that did not come.
+    Sequence,
 }
 
 /// What becomes of rows whose key has a missing part.
@@ -279,7 +292,7 @@ pub struct TestCase {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Instant, Self::Window, Self::Detect];
+    pub const ALL: [Self; 4] = [Self::Instant, Self::Window, Self::Detect, Self::Sequence];
 
     /// The word in files.
     #[must_use]
@@ -288,6 +301,7 @@ impl Kind {
             Self::Instant => "instant",
             Self::Window => "window",
             Self::Detect => "detect",
+            Self::Sequence => "sequence",
         }
     }
 

@@ -65,6 +65,28 @@ pub fn lower_bounds(condition: &Expr) -> Vec<(String, f64)> {
         .collect()
 }
 
+/// What `column >= whole number` (or `>`), joined by `and`, asks of each column at least; `None` where a condition asks
+/// for anything else.
+#[must_use]
+pub fn whole_bounds(condition: &Expr) -> Option<Vec<(String, i64)>> {
+    let whole = |e: &Expr| match e {
+        Expr::Literal(ScalarValue::Int64(n), _) => *n,
+        _ => None,
+    };
+    let bound = |e: &Expr| -> Option<(String, i64)> {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = e else { return None };
+        let (column, bound, beyond) = match op {
+            Operator::GtEq | Operator::Gt => (left, whole(right)?, *op == Operator::Gt),
+            Operator::LtEq | Operator::Lt => (right, whole(left)?, *op == Operator::Lt),
+            _ => return None,
+        };
+        let Expr::Column(column) = &**column else { return None };
+        Some((column.name.clone(), bound.checked_add(i64::from(beyond))?))
+    };
+    let parts = datafusion::logical_expr::utils::split_conjunction(condition);
+    parts.into_iter().map(bound).collect()
+}
+
 fn trend(expr: &Expr, class: &dyn Fn(&str) -> Growth) -> Trend {
     let of = |e: &Expr| trend(e, class);
     match expr {
@@ -188,7 +210,7 @@ mod tests {
         };
         let fields: Vec<Field> = names.iter().map(|n| Field::new(*n, kind(n), true)).collect();
         let schema = DFSchema::try_from(Schema::new(fields)).expect("ok");
-        Compiler::new().boolean(&Sql::bare(text), &schema, &[]).expect(text)
+        Compiler::default().boolean(&Sql::bare(text), &schema, &[]).expect(text)
     }
 
     #[test]

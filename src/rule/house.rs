@@ -1,9 +1,10 @@
 //! House functions: what rule authors need beside SQL's own functions, as immutable DataFusion functions.
 //!
 //! `poisson_upper_p(n, mean)` · `wilson_lower(k, n[, confidence])` · `wilson_upper(…)` · `contains_any(text, words)` ·
-//! `region_at(code, level)` · `workdays_between(from, to)`. NULL in, NULL out; values for which a function has no meaning (a negative mean, more hits
-//! than tries) give NULL too, never an error: one odd row must not stop a batch.
-//! Not here: `in_list`, which needs lists that change.
+//! `region_at(code, level)` · `workdays_between(from, to)` · `in_list(list, value)` ·
+//! `plain_name(name)`. NULL in, NULL out; values for which a
+//! function has no meaning (a negative mean, more hits than tries) give NULL too, never an error: one odd row must not stop
+//! a batch.
 
 use std::{
     hash::{Hash, Hasher},
@@ -15,7 +16,9 @@ use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
     },
-    datatypes::{DataType, Field, FieldRef, Float64Type},
+    datatypes::{
+        DataType, Date32Type, Field, FieldRef, Float64Type, TimeUnit, TimestampMillisecondType,
+    },
 };
 use datafusion::{
     common::{Result, plan_err},
@@ -26,31 +29,43 @@ use datafusion::{
 };
 use memchr::memmem;
 
-use super::statistics::{poisson_upper_p, wilson};
-use crate::model::reference::{
-    calendar,
-    region::{self, Level},
+use super::{
+    lists::Lists,
+    statistics::{poisson_upper_p, wilson},
+};
+use crate::model::{
+    reference::{
+        calendar, name,
+        region::{self, Level},
+    },
+    time::{DAY_MS, Zone},
 };
 
 /// Names of the house functions, for messages.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 8] = [
     "poisson_upper_p",
     "wilson_lower",
     "wilson_upper",
     "contains_any",
     "region_at",
     "workdays_between",
+    "in_list",
+    "plain_name",
 ];
 
-/// All house functions.
+/// All house functions, over these lists; days are those of the zone.
 #[must_use]
-pub fn functions() -> Vec<ScalarUDF> {
+pub fn functions(lists: &Arc<Lists>, zone: &Zone) -> Vec<ScalarUDF> {
     let text = DataType::Utf8;
     [
         House::floats(NAMES[0], 2..=2, |a| poisson_upper_p(a[0], a[1])),
         House::floats(NAMES[1], 2..=3, |a| wilson(a[0], a[1], a.get(2).copied()).map(|b| b.0)),
         House::floats(NAMES[2], 2..=3, |a| wilson(a[0], a[1], a.get(2).copied()).map(|b| b.1)),
-        House::new(NAMES[3], Signature::user_defined(Volatility::Immutable), Body::ContainsAny),
+        House::new(
+            NAMES[3],
+            Signature::user_defined(Volatility::Immutable),
+            Body::ContainsAny(lists.clone()),
+        ),
         House::new(
             NAMES[4],
             Signature::exact(vec![text.clone(), text], Volatility::Immutable),
@@ -60,6 +75,16 @@ pub fn functions() -> Vec<ScalarUDF> {
             NAMES[5],
             Signature::exact(vec![DataType::Date32; 2], Volatility::Immutable),
             Body::WorkdaysBetween,
+        ),
+        House::new(
+            NAMES[6],
+            Signature::user_defined(Volatility::Immutable),
+            Body::InList(lists.clone(), zone.clone()),
+        ),
+        House::new(
+            NAMES[7],
+            Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+            Body::PlainName,
         ),
     ]
     .into_iter()
@@ -81,9 +106,11 @@ struct House {
 #[derive(Debug)]
 enum Body {
     Floats(Floats),
-    ContainsAny,
+    ContainsAny(Arc<Lists>),
     RegionAt,
     WorkdaysBetween,
+    InList(Arc<Lists>, Zone),
+    PlainName,
 }
 
 impl House {
@@ -97,7 +124,7 @@ impl House {
     }
 }
 
-// The name says all: there is one house function of each name.
+// The name says all: a compiler has one house function of each name.
 impl PartialEq for House {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -124,8 +151,8 @@ impl ScalarUDFImpl for House {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.body {
             Body::Floats(_) => DataType::Float64,
-            Body::ContainsAny => DataType::Boolean,
-            Body::RegionAt => DataType::Utf8,
+            Body::ContainsAny(_) | Body::InList(..) => DataType::Boolean,
+            Body::RegionAt | Body::PlainName => DataType::Utf8,
             Body::WorkdaysBetween => DataType::Int64,
         })
     }
@@ -143,15 +170,15 @@ impl ScalarUDFImpl for House {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        if matches!(self.body, Body::InList(..)) {
+            return looked_up(types);
+        }
         let [text, words] = types else {
             return plan_err!(
                 "{} takes two arguments, a text and words like 'a|b|c', not {}",
                 self.name,
                 types.len()
             );
-        };
-        let is_text = |t: &DataType| {
-            matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
         };
         let texts = matches!(text, DataType::List(item) if is_text(item.data_type()));
         if (!is_text(text) && !texts) || !is_text(words) {
@@ -164,15 +191,33 @@ impl ScalarUDFImpl for House {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // The name of a keyword list in place of words.
+        let keywords = match (&self.body, args.args.get(1)) {
+            (Body::ContainsAny(lists), Some(ColumnarValue::Scalar(name))) => {
+                name.try_as_str().flatten().map(|name| (lists, name.to_owned()))
+            }
+            _ => None,
+        };
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let rows = arrays.first().map_or(args.number_rows, |a| a.len());
         let out: ArrayRef = match self.body {
             Body::Floats(body) => Arc::new(each_row(body, &arrays, rows)),
-            Body::ContainsAny => Arc::new(contains_any(&arrays[0], arrays[1].as_string::<i32>())),
+            Body::ContainsAny(_) => {
+                let found = keywords.and_then(|(lists, name)| lists.search(&name, &arrays[0]));
+                Arc::new(match found {
+                    Some(found) => found,
+                    None => contains_any(&arrays[0], arrays[1].as_string::<i32>()),
+                })
+            }
             Body::RegionAt => Arc::new(region_at(arrays[0].as_string(), arrays[1].as_string())),
             Body::WorkdaysBetween => {
                 Arc::new(workdays(arrays[0].as_primitive(), arrays[1].as_primitive()))
             }
+            Body::PlainName => {
+                let names = arrays[0].as_string::<i32>();
+                Arc::new(names.iter().map(|n| n.map(name::plain)).collect::<StringArray>())
+            }
+            Body::InList(ref lists, ref zone) => Arc::new(in_list(lists, zone, &arrays)),
         };
         // All arguments constant: one value, not a column.
         if args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_))) {
@@ -182,6 +227,38 @@ impl ScalarUDFImpl for House {
         }
         Ok(ColumnarValue::Array(out))
     }
+}
+
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
+}
+
+/// What `in_list` takes: a list's name, a text or texts or a whole number, and where the list is dated a time.
+fn looked_up(types: &[DataType]) -> Result<Vec<DataType>> {
+    let (name, value, time) = match types {
+        [name, value] => (name, value, None),
+        [name, value, time] => (name, value, Some(time)),
+        _ => {
+            return plan_err!(
+                "in_list takes a list's name and a value, like in_list('defaulters', ucc), not {} arguments",
+                types.len()
+            );
+        }
+    };
+    let texts = matches!(value, DataType::List(item) if is_text(item.data_type()));
+    let value = match value {
+        texts_of if texts => texts_of.clone(),
+        one if is_text(one) || one.is_integer() => DataType::Utf8,
+        other => return plan_err!("in_list looks up a text or a whole number, not {other}"),
+    };
+    if !is_text(name) {
+        return plan_err!("in_list takes a list's name first, like in_list('defaulters', ucc)");
+    }
+    let time = time.map(|time| match time {
+        DataType::Date32 => DataType::Date32,
+        _ => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+    });
+    Ok([DataType::Utf8, value].into_iter().chain(time).collect())
 }
 
 fn each_row(body: Floats, arrays: &[ArrayRef], rows: usize) -> Float64Array {
@@ -223,6 +300,43 @@ fn contains_any(texts: &ArrayRef, words: &StringArray) -> BooleanArray {
         })
     };
     (0..texts.len()).map(one).collect()
+}
+
+/// Whether a value (or any of several) is on a list, on the day of a time where one is given.
+fn in_list(lists: &Lists, zone: &Zone, arrays: &[ArrayRef]) -> BooleanArray {
+    let (names, values) = (arrays[0].as_string::<i32>(), &arrays[1]);
+    let day = |row: usize| {
+        let time = arrays.get(2)?;
+        Some(match time.as_primitive_opt::<Date32Type>() {
+            Some(days) => days.is_valid(row).then(|| days.value(row)),
+            None => {
+                let times = time.as_primitive::<TimestampMillisecondType>();
+                let day = |ms| zone.to_local(ms).div_euclid(DAY_MS) as i32;
+                times.is_valid(row).then(|| day(times.value(row)))
+            }
+        })
+    };
+    let one = |row: usize| {
+        if values.is_null(row) || names.is_null(row) {
+            return None;
+        }
+        // A name that is no list was refused when the rule was read.
+        let list = lists.get(names.value(row))?;
+        let day = match day(row) {
+            Some(None) => return None,
+            Some(day) => day,
+            None => None,
+        };
+        Some(match values.as_string_opt::<i32>() {
+            Some(values) => list.holds(values.value(row), day),
+            None => {
+                let of_row = values.as_list::<i32>().value(row);
+                let mut texts = of_row.as_string_opt::<i32>().into_iter().flatten().flatten();
+                texts.any(|text| list.holds(text, day))
+            }
+        })
+    };
+    (0..values.len()).map(one).collect()
 }
 
 /// The region at a level that holds a region; NULL where the code is coarser, or no code.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{case, file::RuleFile};
+use super::{case, exceptions, file::RuleFile, lists};
 use crate::model::diagnostic::Diagnostic;
 
 /// Directories under `rules/` that hold other things than rules.
@@ -30,6 +30,7 @@ pub fn load_dir(dir: &Path) -> (Vec<RuleFile>, Vec<Diagnostic>) {
 #[must_use]
 pub fn load(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Diagnostic>) {
     let (mut rules, mut findings) = (Vec::new(), Vec::new());
+    let (mut lists, mut exceptions) = (lists::Cache::default(), exceptions::Cache::default());
     let mut beside: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for path in paths {
         let cases = beside.entry(dir_of(path)).or_insert_with_key(|dir| {
@@ -42,6 +43,7 @@ pub fn load(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Diagnostic>) {
                 let (rule, found) = RuleFile::parse(path, &source);
                 findings.extend(found);
                 rules.extend(rule.map(|mut rule| {
+                    (rule.lists, rule.exceptions) = (lists.of(path), exceptions.of(path));
                     let cases = cases.iter().filter(|case| is_of(case, path));
                     cases.for_each(|case| add_case(&mut rule, case, &mut findings));
                     rule
@@ -50,6 +52,8 @@ pub fn load(paths: &[PathBuf]) -> (Vec<RuleFile>, Vec<Diagnostic>) {
             Err(e) => findings.push(unreadable(path, &e)),
         }
     }
+    findings.extend(lists.findings);
+    findings.extend(exceptions.findings);
     (rules, findings)
 }
 

@@ -10,9 +10,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{
     detection::DetectPlan,
     file::{HistoryOf, Kind, Status},
+    sequence::SequencePlan,
 };
 use crate::{
-    model::{expression::Expression, schema::FeedSchema, signal::Severity, window::WindowSpec},
+    model::{
+        exception::Exception,
+        expression::Expression,
+        schema::FeedSchema,
+        signal::Severity,
+        window::{Step, WindowSpec},
+    },
     pane::{aggregate::udaf::RowAggregate, plan::PanePlan},
 };
 
@@ -44,7 +51,7 @@ pub struct RulePlan {
     pub key_names: Vec<String>,
     /// The key space.
     pub space: usize,
-    /// The window; instant rules have none.
+    /// The window; instant rules and sequences have none.
     pub window: Option<WindowSpec>,
     /// Slices the rule reads of its own key, each once.
     pub slices: Vec<usize>,
@@ -52,6 +59,11 @@ pub struct RulePlan {
     pub feeds: Vec<usize>,
     /// Longest delay of a time column in use: the rule's watermark lags that much.
     pub delay_ms: i64,
+    /// How far the watermark must be behind a window's end before the window closes: the delay, unless a nowcast makes up
+    /// for what is reported later.
+    pub wait_ms: i64,
+    /// Slices beside its own whose rows change what is said of windows: those that a nowcast reads.
+    pub beside: Vec<Beside>,
     /// Aggregates, by position.
     pub aggregates: Vec<Aggregate>,
     /// Schema of the aggregates' values.
@@ -80,12 +92,26 @@ pub struct RulePlan {
     pub early: bool,
     /// Necessary for `when`: measure (a bare aggregate) ≥ number.
     pub bounds: Vec<(usize, f64)>,
+    /// Where `when` asks for whole numbers of measures as they are counted and for nothing else, nothing is compared and there
+    /// is one severity: by measure, the least that makes it true. One of them is at least 1.
+    pub least: Option<Vec<i64>>,
     /// Instant rules: the filter and keying of the feed, and values read from the row.
     pub instant: Option<InstantPlan>,
     /// Detect rules: who judges the series.
     pub detect: Option<DetectPlan>,
+    /// Sequences: what runs go by.
+    pub sequence: Option<SequencePlan>,
     /// What becomes of signals.
     pub alert: AlertPlan,
+}
+
+/// A slice that a nowcast reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// The slice.
+    pub slice: usize,
+    /// How far behind its own window's end the first window ends that counts a row of it.
+    pub after_ms: i64,
 }
 
 /// One aggregate of a rule.
@@ -192,6 +218,8 @@ pub struct AlertPlan {
     pub keep_ms: i64,
     /// Feed and columns of the record that fired to keep beside the alert: `group` and what messages name.
     pub context: Option<(usize, Vec<ContextColumn>)>,
+    /// Exceptions from the rule, in the order of their file.
+    pub exceptions: Vec<Exception>,
     /// Message templates, zh and en.
     pub messages: (Option<super::message::Template>, Option<super::message::Template>),
 }
@@ -208,6 +236,18 @@ pub struct ContextColumn {
 }
 
 impl RulePlan {
+    /// Its windows, unless they are sessions.
+    #[must_use]
+    pub fn repeating(&self) -> Option<WindowSpec> {
+        self.window.filter(|window| window.step().is_some())
+    }
+
+    /// Where its windows end, unless they are sessions.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        self.window.and_then(WindowSpec::step)
+    }
+
     /// Names of the values, in the order of the value schema.
     pub fn value_names(&self) -> impl Iterator<Item = &str> {
         self.value_schema.fields().iter().map(|f| f.name().as_str())
@@ -218,14 +258,14 @@ impl RulePlan {
         self.compares.iter().flat_map(|c| c.measures.iter().map(move |m| (c, *m)))
     }
 
-    /// By how much earlier the windows ended that compares, or the baseline of a detector, read.
+    /// By how much earlier the windows ended that compares read.
     pub fn shifts(&self) -> impl Iterator<Item = i64> + '_ {
         let compared = self.compares.iter().flat_map(|c| match &c.with {
             CompareWith::Shift(shift) => std::slice::from_ref(shift),
             CompareWith::History { shifts, .. } => shifts,
             CompareWith::Peers { .. } => &[],
         });
-        compared.copied().chain(self.detect.iter().flat_map(DetectPlan::shifts))
+        compared.copied()
     }
 
     /// Fewest rows of a slice in a window with which the rule can fire; at least 1.

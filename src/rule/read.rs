@@ -12,7 +12,9 @@ use super::{
         AlertFile, Bilingual, Compare, CompareFile, HistoryOf, KeyColumn, Kind, MeasureFile,
         MissingKey, Rows, RuleFile, Status, TestCase, Unread, WEEKDAYS,
     },
+    lists,
     schema::RULE,
+    sequence,
     syntax::split_alias,
 };
 use crate::model::{
@@ -62,8 +64,11 @@ impl Reader<'_> {
     fn rule(&mut self, path: &Path, root: &Node) -> Option<RuleFile> {
         let kind = root.get("kind").and_then(Node::text)?;
         let kind = Spanned { value: Kind::parse(&kind.value)?, span: kind.span };
-        let (id, feed) =
-            (root.get("rule").and_then(Node::text)?, root.get("feed").and_then(Node::text)?);
+        let id = root.get("rule").and_then(Node::text)?;
+        // A sequence goes by the records with which it begins.
+        let first = root.get("steps").and_then(|steps| steps.items().first());
+        let root_of_feed = if kind.value == Kind::Sequence { first? } else { root };
+        let feed = root_of_feed.get("feed").and_then(Node::text)?;
         let status = root.get("status").and_then(Node::text);
         let sql = |name: &str| root.get(name).and_then(Node::sql);
         let broken = |name: &str| {
@@ -77,6 +82,7 @@ impl Reader<'_> {
                         Kind::Instant => false,
                         Kind::Window => ["key", "measures"].contains(&name),
                         Kind::Detect => ["key", "series"].contains(&name),
+                        Kind::Sequence => ["key", "steps"].contains(&name),
                     })
         };
         let unread = Unread {
@@ -84,11 +90,19 @@ impl Reader<'_> {
             values: ["key", "measures", "compare", "series"].into_iter().any(broken),
             params: broken("params"),
             detector: false,
+            steps: kind.value == Kind::Sequence && broken("steps"),
         };
         let source: Arc<str> = self.source.into();
         let is_detect = kind.value == Kind::Detect;
         let detect = if is_detect { detector::read(root, &mut self.findings) } else { None };
-        let unread = Unread { detector: is_detect && detect.is_none(), ..unread };
+        let is_sequence = kind.value == Kind::Sequence;
+        let sequence =
+            if is_sequence { sequence::file::read(root, &mut self.findings) } else { None };
+        let unread = Unread {
+            detector: is_detect && detect.is_none(),
+            steps: unread.steps || (is_sequence && sequence.is_none()),
+            ..unread
+        };
         let window = match &detect {
             Some(d) => {
                 Some(Spanned { value: d.period.value.window(), span: d.period.span.clone() })
@@ -98,12 +112,14 @@ impl Reader<'_> {
         // What is judged comes first.
         let mut measures: Vec<MeasureFile> = match kind.value {
             Kind::Detect => detector::measures(root.get("series")),
-            Kind::Instant | Kind::Window => Vec::new(),
+            Kind::Instant | Kind::Window | Kind::Sequence => Vec::new(),
         };
         let named = root.get("measures").map_or(&[][..], Node::entries);
         measures.extend(named.iter().filter_map(measure));
         Some(RuleFile {
             path: path.to_owned(),
+            lists: lists::none(),
+            exceptions: Arc::default(),
             version: root
                 .get("version")
                 .and_then(Node::int)
@@ -130,6 +146,7 @@ impl Reader<'_> {
             window,
             measures,
             detect,
+            sequence,
             compares: self.compares(root.get("compare")),
             params: params(root.get("params")),
             when: sql("when"),
@@ -247,15 +264,23 @@ impl Reader<'_> {
 
     fn alert(&mut self, node: Option<&Node>, kind: Kind) -> AlertFile {
         let get = |name: &str| node.and_then(|n| n.get(name));
-        if kind == Kind::Instant {
-            for (name, why) in [
+        let no_effect: &[(&str, &str)] = match kind {
+            Kind::Instant => &[
                 ("hold_for", "a record has no duration"),
                 ("reraise", "every record is an alert of its own"),
-            ] {
-                if let Some(node) = get(name) {
-                    let message = format!("{name} has no effect in an instant rule: {why}");
-                    self.find(Diagnostic::error("rule::no_effect", node.span(), message));
-                }
+            ],
+            Kind::Sequence => &[
+                ("hold_for", "a sequence that came about does not last"),
+                ("keep_for", "a sequence that came about is never undone by time"),
+                ("reraise", "every sequence is an alert of its own"),
+            ],
+            Kind::Window | Kind::Detect => &[],
+        };
+        let of = if kind == Kind::Instant { "an instant rule" } else { "a sequence" };
+        for (name, why) in no_effect {
+            if let Some(node) = get(name) {
+                let message = format!("{name} has no effect in {of}: {why}");
+                self.find(Diagnostic::error("rule::no_effect", node.span(), message));
             }
         }
         if let Some(control) = get("control").filter(|_| kind != Kind::Detect) {
@@ -276,10 +301,18 @@ impl Reader<'_> {
             }
         }
         AlertFile {
-            hold_ms: get("hold_for").and_then(Node::span_ms).unwrap_or(0),
-            keep_ms: get("keep_for").and_then(Node::span_ms).unwrap_or(0),
+            hold_ms: get("hold_for")
+                .filter(|_| kind != Kind::Sequence)
+                .and_then(Node::span_ms)
+                .unwrap_or(0),
+            keep_ms: get("keep_for")
+                .filter(|_| kind != Kind::Sequence)
+                .and_then(Node::span_ms)
+                .unwrap_or(0),
             group: get("group").map(Node::texts).unwrap_or_default(),
-            reraise: get("reraise").and_then(Node::sql).filter(|_| kind != Kind::Instant),
+            reraise: get("reraise")
+                .and_then(Node::sql)
+                .filter(|_| !matches!(kind, Kind::Instant | Kind::Sequence)),
             assign: get("assign").map(Node::object).unwrap_or_default(),
             action: bilingual(get("action")),
             basis: words(get("basis")),
@@ -492,7 +525,7 @@ tests:
     #[test]
     fn findings() {
         for (from, to, expect) in [
-            ("kind: window", "kind: sequence", "rule::not_yet sequence"),
+            ("kind: window", "kind: coverage", "rule::not_yet coverage"),
             ("clear:", "join: {biz: registry}\nclear:", "rule::not_yet join"),
             ("version: 3", "version: 0", "yaml::wrong_type 0"),
             ("clear:", "claer:", "yaml::unknown_field claer"),

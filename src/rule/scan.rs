@@ -74,7 +74,7 @@ impl Evaluator<'_> {
         periods: &[Range<i64>],
     ) -> PeerValues {
         let n = periods.len();
-        let counts = self.baseline(plan, 0, keys, periods);
+        let (counts, _) = self.baseline(plan, keys, periods);
         let interner = self.store.interner(self.rule.space);
         let (mut places, mut others) = (Vec::new(), Vec::new());
         for key in keys {

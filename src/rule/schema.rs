@@ -13,6 +13,12 @@ pub fn json_schema() -> Value {
     RULE.json_schema(SCHEMA_ID, "forewarn rule")
 }
 
+/// The shape of rule files.
+#[must_use]
+pub fn shape() -> &'static Shape {
+    &RULE
+}
+
 const BILINGUAL: Shape = Shape::OneOf(&[
     Shape::Text,
     Shape::Map(&[
@@ -149,11 +155,25 @@ const SERIES: Shape = Shape::Map(&[
     Field::optional("numerator", MEASURE, "What is judged, where it is part of a denominator."),
     Field::optional("denominator", MEASURE, "What the numerator is part of, like samples taken."),
     Field::optional("exposure", MEASURE, "The population behind the value, like visits made."),
-    Field::required("period", Shape::Text, "day, week from Monday, or whole days like 28d."),
+    Field::required(
+        "period",
+        Shape::Text,
+        "day, week from Monday, month of the calendar, holiday (each behind the same of the years before), or whole days like 28d.",
+    ),
     Field::optional(
         "every",
         Shape::Span,
         "How often a long period that ends is judged, like 7d; where left out, when the next begins.",
+    ),
+    Field::optional(
+        "around",
+        Shape::Span,
+        "Of period: holiday, what lies before its first day off and behind its last and is part of it, like 3d.",
+    ),
+    Field::optional(
+        "calendar",
+        Shape::Word(&["cn"]),
+        "Whose days off are expected: like is compared with like, or the regression has a term for them.",
     ),
     Field::optional(
         "fill",
@@ -169,6 +189,31 @@ const SERIES: Shape = Shape::Map(&[
         "run",
         Shape::Int(1),
         "Periods that a chart is drawn over; half a year where left out.",
+    ),
+]);
+
+const NOWCAST: Shape = Shape::Map(&[
+    Field::optional(
+        "max_delay",
+        Shape::Span,
+        "Longest delay of a report, like 14d; longer ones count as this long; 14 periods where left out.",
+    ),
+    Field::optional(
+        "window",
+        Shape::Span,
+        "The last periods from which delays are learnt; 60 periods where left out.",
+    ),
+    Field::optional(
+        "wait",
+        Shape::Span,
+        "How long after its end a period is judged, with what is reported by then; at once where left out.",
+    ),
+    Field::optional("method", Shape::Any, "bnb, lawless or bayes; bnb where left out."),
+    Field::optional("alpha", Shape::Number, "Two-sided level of the limits; 0.05 where left out."),
+    Field::optional(
+        "kappa",
+        Shape::Number,
+        "Weight of the prior of each delay; 0.1 where left out.",
     ),
 ]);
 
@@ -188,6 +233,38 @@ const CONTROL: Shape = Shape::Map(&[
         "over",
         Shape::List(&Shape::Text),
         "Key columns that alarms are counted over, within equal others; all keys where left out.",
+    ),
+]);
+
+const STEP: Shape = Shape::Map(&[
+    Field::required(
+        "as",
+        Shape::Name,
+        "The step's name; its values are name.column, name.at, name.count.",
+    ),
+    Field::required("feed", Shape::Name, "The feed whose records meet it."),
+    Field::optional("where", Shape::Sql, "Which of them."),
+    Field::optional("time", Shape::Name, "Another time column of the feed, one with a delay."),
+    Field::optional("at_least", Shape::Int(1), "How many records meet it; 1 where left out."),
+    Field::optional(
+        "distinct",
+        Shape::Sql,
+        "Of records with equal values of this only the first counts.",
+    ),
+    Field::optional(
+        "match",
+        Shape::Sql,
+        "What a record must have in common with those of earlier steps, like paid.case_no = fined.case_no.",
+    ),
+    Field::optional(
+        "absent_for",
+        Shape::Text,
+        "The last step: no such record for so long after the step before, like 30d or 20wd (working days).",
+    ),
+    Field::optional(
+        "wait",
+        Shape::Text,
+        "How much longer its feed is waited for, where records are published late, like 20wd.",
     ),
 ]);
 
@@ -241,7 +318,7 @@ const TEST: Shape = Shape::Map(&[
 /// A rule file.
 pub(super) static RULE: Shape = Shape::Switch(&Switch {
     field: "kind",
-    doc: "What the rule looks at: one record, aggregates over a window, or a series and a detector.",
+    doc: "What the rule looks at: one record, aggregates over a window, a series and a detector, or records in an order.",
     common: &[
         Field::required("rule", Shape::Name, "The rule's id: the file's name, never changed."),
         Field::optional(
@@ -259,8 +336,6 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         Field::optional("owner", Shape::Text, "Who answers for it."),
         Field::optional("tags", Shape::OneOrMore(&Shape::Text), "Words to find it by."),
         Field::required("kind", Shape::Any, ""),
-        Field::required("feed", Shape::Name, "The feed whose records it looks at."),
-        Field::optional("where", Shape::Sql, "Which records count."),
         Field::optional(
             "missing_key",
             Shape::Word(&["drop", "group_null"]),
@@ -276,6 +351,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "instant",
             &[
+                FEED,
+                WHERE,
                 Field::optional("key", KEY, KEY_DOC),
                 Field::optional(
                     "when",
@@ -287,6 +364,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "window",
             &[
+                FEED,
+                WHERE,
                 Field::required("key", KEY, KEY_DOC),
                 Field::required("window", WINDOW, "The span of event time the measures look at."),
                 Field::required(
@@ -310,6 +389,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
         (
             "detect",
             &[
+                FEED,
+                WHERE,
                 Field::required("key", KEY, KEY_DOC),
                 Field::required("series", SERIES, "One value a period and key."),
                 Field::optional(
@@ -324,6 +405,11 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                     "Who judges where the detector has no answer, like while history is short.",
                 ),
                 Field::optional(
+                    "nowcast",
+                    NOWCAST,
+                    "The newest periods as they will be once all is reported, for rules whose time is before the feed's.",
+                ),
+                Field::optional(
                     "exclude",
                     Shape::List(&EXCLUDE),
                     "Periods that are no part of any baseline.",
@@ -336,17 +422,31 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                 ),
             ],
         ),
+        (
+            "sequence",
+            &[
+                Field::required("key", KEY, KEY_DOC),
+                Field::required("steps", Shape::List(&STEP), "What must happen, in this order."),
+                Field::optional(
+                    "within",
+                    Shape::Span,
+                    "How long after its first record a sequence may go on, like 30d.",
+                ),
+                Field::optional(
+                    "runs",
+                    Shape::Word(&["first", "each"]),
+                    "first: a sequence takes along those that began before it ended; each: every record of the first step begins one that is told. first where left out.",
+                ),
+            ],
+        ),
     ],
     later: (
-        &["sequence", "first_seen", "coverage", "score"],
+        &["first_seen", "coverage", "score"],
         &[
             "join",
             "inner",
             "exceptions",
             "overrides",
-            "within",
-            "steps",
-            "runs",
             "history",
             "learn_for",
             "at_least",
@@ -362,6 +462,8 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
     ),
 });
 
+const FEED: Field = Field::required("feed", Shape::Name, "The feed whose records it looks at.");
+const WHERE: Field = Field::optional("where", Shape::Sql, "Which records count.");
 const KEY: Shape = Shape::List(&Shape::Sql);
 const KEY_DOC: &str = "What records are grouped by: columns, or expressions with a name: \"left(region, 4) as city\".";
 

@@ -15,8 +15,13 @@ use datafusion::{
 
 use super::{
     detector::{ADJUSTED, TOLD},
-    expr::{Compiler, Growth, aggregate_column, literal, monotone_value},
+    expr::{Compiler, Growth, TIME, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
+    nowcast::NOWCAST,
+    sequence::{
+        file::StepFile,
+        resolve::{ResolvedStep, fields_of, values_of},
+    },
 };
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -38,7 +43,8 @@ pub struct Resolved {
     pub key: Vec<Option<Expr>>,
     /// The measures in the rule's order.
     pub measures: Vec<Measure>,
-    /// What `when` sees: measures, then `compare.measure` for each compare and measure; for instant rules the rows.
+    /// What `when` sees: measures, then `compare.measure` for each compare and measure; for instant rules the rows; for
+    /// sequences, whose ladder sees it, `step.column`.
     pub values: DFSchema,
     /// `when`
     pub when: Option<Expr>,
@@ -52,6 +58,8 @@ pub struct Resolved {
     pub reraise_values: DFSchema,
     /// The rule's parameters as literals.
     pub params: Vec<(String, ScalarValue)>,
+    /// The steps of a sequence in the rule's order.
+    pub steps: Vec<ResolvedStep>,
 }
 
 /// A compiled measure.
@@ -99,9 +107,21 @@ pub fn rows_of(feed: &FeedSchema) -> DFSchema {
     schema_of(feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect())
 }
 
+/// The columns of a feed as the expressions of a rule see them: dated lists are asked about the day of the rule's time.
+fn timed_rows(feed: &FeedSchema, time: Option<&Spanned<String>>) -> DFSchema {
+    let own = time.and_then(|t| feed.position(&t.value));
+    let time = &feed.columns[own.unwrap_or(feed.event_time)].name;
+    let fields = feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect();
+    schema_with(fields, HashMap::from([(TIME.to_owned(), time.clone())]))
+}
+
 /// A schema of these columns; names may hold dots.
 #[must_use]
 pub fn schema_of(fields: Vec<Field>) -> DFSchema {
+    schema_with(fields, HashMap::new())
+}
+
+fn schema_with(fields: Vec<Field>, metadata: HashMap<String, String>) -> DFSchema {
     // Unqualified fields with equal names are the only error; the first of them wins.
     let mut distinct: Vec<Field> = Vec::with_capacity(fields.len());
     for field in fields {
@@ -109,7 +129,7 @@ pub fn schema_of(fields: Vec<Field>) -> DFSchema {
             distinct.push(field);
         }
     }
-    DFSchema::from_unqualified_fields(distinct.into(), HashMap::new())
+    DFSchema::from_unqualified_fields(distinct.into(), metadata)
         .unwrap_or_else(|_| DFSchema::empty())
 }
 
@@ -124,24 +144,18 @@ struct Work<'a> {
 impl Work<'_> {
     fn rule(&mut self) -> Option<Resolved> {
         let rule = self.rule;
+        if rule.kind.value == Kind::Sequence {
+            return self.sequence();
+        }
         let feed = self.feed(&rule.feed)?;
-        let rows = rows_of(self.feeds[feed]);
+        let rows = timed_rows(self.feeds[feed], rule.time.as_ref());
         let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
-        let key: Vec<_> = rule
-            .key
-            .iter()
-            .map(|k| {
-                self.keep(
-                    self.compiler.scalar(&k.sql, &rows, &self.params),
-                    self.rule.unread.columns,
-                )
-            })
-            .collect();
+        let key = self.key_of(&rows);
         let measures: Vec<_> =
             rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
         let values = match rule.kind.value {
             Kind::Instant => rows.clone(),
-            Kind::Window | Kind::Detect => self.values(&measures),
+            Kind::Window | Kind::Detect | Kind::Sequence => self.values(&measures),
         };
         let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
         let clear = rule.clear.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
@@ -179,7 +193,85 @@ impl Work<'_> {
             reraise,
             reraise_values,
             params,
+            steps: Vec::new(),
         })
+    }
+
+    fn sequence(&mut self) -> Option<Resolved> {
+        let files = self.rule.sequence.as_ref().map_or(&[][..], |s| &s.steps);
+        let feeds: Vec<Option<usize>> = files.iter().map(|step| self.feed(&step.feed)).collect();
+        // Where the first is not there, the others are judged all the same.
+        let feed = match feeds.is_empty() {
+            true => self.feed(&self.rule.feed)?,
+            false => feeds.iter().flatten().copied().next()?,
+        };
+        let steps: Vec<ResolvedStep> = feeds
+            .iter()
+            .enumerate()
+            .map(|(i, feed)| self.step(&files[..=i], &feeds[..=i], *feed))
+            .collect();
+        let known = files.iter().zip(&feeds).filter_map(|(s, f)| Some((s, self.feeds[(*f)?])));
+        let values = values_of(&known.collect::<Vec<_>>());
+        let ladder = self.rule.severity.iter();
+        let severity = ladder
+            .map(|(s, sql)| {
+                (*s, sql.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values))))
+            })
+            .collect();
+        Some(Resolved {
+            feed,
+            rows: rows_of(self.feeds[feed]),
+            filter: None,
+            key: steps.first().map_or_else(Vec::new, |s| s.key.clone()),
+            measures: Vec::new(),
+            values,
+            when: None,
+            clear: None,
+            severity,
+            reraise: None,
+            reraise_values: DFSchema::empty(),
+            params: self.params.clone(),
+            steps,
+        })
+    }
+
+    /// The last of these steps.
+    fn step(
+        &mut self,
+        files: &[StepFile],
+        feeds: &[Option<usize>],
+        feed: Option<usize>,
+    ) -> ResolvedStep {
+        let none = ResolvedStep { feed, filter: None, key: Vec::new(), distinct: None, link: None };
+        let (Some(file), Some(feed)) = (files.last(), feed) else { return none };
+        let rows = timed_rows(self.feeds[feed], file.time.as_ref().or(self.rule.time.as_ref()));
+        let key = match files.len() {
+            1 => self.key_of(&rows),
+            _ => self.key_over(&file.feed, "a step's feed needs the rule's key columns", &rows),
+        };
+        let filter = file.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
+        let distinct = file.distinct.as_ref().and_then(|sql| {
+            let compiled = self.compiler.scalar(sql, &rows, &self.params);
+            self.keep(compiled, self.rule.unread.columns)
+        });
+        let link = file.link.as_ref().and_then(|sql| {
+            let known = files.iter().zip(feeds).filter_map(|(s, f)| Some((s, self.feeds[(*f)?])));
+            let all = feeds.iter().all(Option::is_some);
+            let fields = known.flat_map(|(step, feed)| fields_of(step, feed)).collect();
+            let over = schema_of(fields);
+            let compiled = self.compiler.boolean(sql, &over, &self.params);
+            self.keep(compiled, self.rule.unread.columns || !all)
+        });
+        ResolvedStep { feed: Some(feed), filter, key, distinct, link }
+    }
+
+    /// The rule's key over the rows of its own feed.
+    fn key_of(&mut self, rows: &DFSchema) -> Vec<Option<Expr>> {
+        let compiled = |work: &mut Self, sql: &Sql| {
+            let compiled = work.compiler.scalar(sql, rows, &work.params);
+            work.keep(compiled, work.rule.unread.columns)
+        };
+        self.rule.key.iter().map(|k| compiled(self, &k.sql)).collect()
     }
 
     fn feed(&mut self, name: &Spanned<String>) -> Option<usize> {
@@ -224,8 +316,9 @@ impl Work<'_> {
             let Some(feed) = self.feed(name) else { return out };
             out.feed = feed;
             if feed != own {
-                rows = rows_of(self.feeds[feed]);
-                out.key = self.key_over(name, &rows);
+                rows = timed_rows(self.feeds[feed], self.rule.time.as_ref());
+                out.key =
+                    self.key_over(name, "a measure's feed needs the rule's key columns", &rows);
             }
         }
         out.filter = file.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
@@ -252,7 +345,12 @@ impl Work<'_> {
     }
 
     /// The rule's key over another feed's rows: it must have the columns the key needs.
-    fn key_over(&mut self, feed: &Spanned<String>, rows: &DFSchema) -> Vec<Option<Expr>> {
+    fn key_over(
+        &mut self,
+        feed: &Spanned<String>,
+        label: &str,
+        rows: &DFSchema,
+    ) -> Vec<Option<Expr>> {
         let mut out = Vec::new();
         for key in &self.rule.key {
             let compiled = self.compiler.scalar(&key.sql, rows, &self.params);
@@ -261,7 +359,7 @@ impl Work<'_> {
                 let message =
                     format!("feed {:?} cannot be keyed by {}: {reason}", feed.value, key.name);
                 let finding = Diagnostic::error("rule::unknown_column", feed.span.clone(), message);
-                self.findings.push(finding.label("a measure's feed needs the rule's key columns"));
+                self.findings.push(finding.label(label));
             }
             out.push(compiled.ok());
         }
@@ -310,7 +408,8 @@ impl Work<'_> {
     fn boolean(&mut self, sql: &Sql, over: Over<'_>) -> Option<Expr> {
         let (Over::Rows(schema) | Over::Values(schema)) = over;
         let unread = self.rule.unread;
-        let columns = unread.columns || (matches!(over, Over::Values(_)) && unread.values);
+        let unread_values = unread.values || unread.steps;
+        let columns = unread.columns || (matches!(over, Over::Values(_)) && unread_values);
         self.keep(self.compiler.boolean(sql, schema, &self.params), columns)
     }
 
@@ -335,9 +434,13 @@ impl Work<'_> {
 /// What a detector tells of a period, behind the series' own values.
 pub(super) fn told_fields(rule: &RuleFile) -> Vec<Field> {
     let kind = |name: &str| if name == "alarm" { DataType::Boolean } else { DataType::Float64 };
+    let number = |name: &'static str| (name, kind(name));
     let own = rule.detect.iter().flat_map(|d| d.detector.told());
-    let adjusted = rule.alert.control.as_ref().map(|_| (ADJUSTED, DataType::Float64));
-    let told = TOLD.into_iter().map(|name| (name, kind(name))).chain(own).chain(adjusted);
+    let nowcast = rule.detect.as_ref().is_some_and(|d| d.nowcast.is_some());
+    let nowcast = NOWCAST.into_iter().filter(|_| nowcast);
+    let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
+    let told = TOLD.into_iter().chain(nowcast).map(number).chain(own);
+    let told = told.chain(adjusted.map(number));
     told.map(|(name, kind)| Field::new(name, kind, true)).collect()
 }
 
@@ -421,7 +524,7 @@ mod tests {
         let rule = rule.unwrap_or_else(|| panic!("{findings:?}"));
         let feeds = feeds();
         let feeds: Vec<&FeedSchema> = feeds.iter().collect();
-        let (resolved, more) = resolve(&Compiler::new(), &rule, &feeds);
+        let (resolved, more) = resolve(&Compiler::default(), &rule, &feeds);
         let line = |d: &Diagnostic| format!("{} {}", d.code, &source[d.span.clone()]);
         (resolved, findings.iter().chain(&more).map(line).collect())
     }

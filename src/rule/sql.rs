@@ -19,7 +19,10 @@ use datafusion::{
     },
 };
 
-use super::syntax::{expr_range, parse as syntax, range};
+use super::{
+    lists::Lists,
+    syntax::{expr_range, parse as syntax, range},
+};
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean, list_names},
     yaml::Sql,
@@ -33,6 +36,10 @@ pub(super) struct Scope<'a> {
     pub(super) params: &'a [(String, ScalarValue)],
     /// The functions there are.
     pub(super) functions: &'a Functions,
+    /// The reference lists there are.
+    pub(super) lists: &'a Lists,
+    /// The column that says on which day a dated list is asked; none where an expression is not about one row.
+    pub(super) time: Option<&'a str>,
     /// Columns are used through aggregates only.
     pub(super) aggregate: bool,
 }
@@ -182,6 +189,11 @@ impl Resolve<'_> {
             );
         }
         if known.scalar.contains(&name) {
+            match name.as_str() {
+                "in_list" => self.in_list(function),
+                "contains_any" => self.contains_any(function),
+                _ => {}
+            }
             return;
         }
         if known.not_immutable.contains(&name) {
@@ -189,14 +201,6 @@ impl Resolve<'_> {
                 "{name}() is not a function of the record alone: a replay would give other alerts"
             );
             return self.find("rule::not_immutable", at, message, "use a time column of the feed");
-        }
-        if name == "in_list" {
-            return self.find(
-                "rule::unknown_list",
-                at,
-                "this version has no reference lists",
-                "write the values out",
-            );
         }
         let all = known.scalar.iter().chain(
             if self.scope.aggregate { Some(&known.aggregate) } else { None }.into_iter().flatten(),
@@ -209,6 +213,100 @@ impl Resolve<'_> {
             format!("no function {name}()"),
             label.unwrap_or_default(),
         );
+    }
+
+    /// A list is named by a text that stands there; a dated one is asked about the day of the record.
+    fn in_list(&mut self, function: &mut Function) {
+        let arguments = arguments(function);
+        let Some((name, at)) = arguments.first().and_then(|a| self.text(a)) else {
+            let at = self.at(function.span());
+            let label = "write it as text: in_list('defaulters', ucc)";
+            return self.find(
+                "rule::unknown_list",
+                at,
+                "in_list() takes a list's name first",
+                label,
+            );
+        };
+        let whole = self.at(function.span());
+        let Some(list) = self.scope.lists.get(&name) else {
+            return self.unknown_list(&name, at);
+        };
+        if list.has_words() {
+            let message =
+                format!("list {name:?} holds keywords: is a text to be searched for them?");
+            let label = format!("write contains_any(text, '{name}')");
+            return self.find("rule::unknown_list", at, message, label);
+        }
+        if !list.is_dated() {
+            return;
+        }
+        let Some(time) = self.scope.time else {
+            let message = format!(
+                "list {name:?} says from when to when a value is listed, and here is no record whose day could be asked"
+            );
+            let label = "ask it in where, in a key or inside a measure";
+            return self.find("rule::list_without_time", whole, message, label);
+        };
+        if let FunctionArguments::List(list) = &mut function.args
+            && list.args.len() == 2
+        {
+            let time =
+                Ident { value: time.to_owned(), quote_style: Some('"'), span: Span::empty() };
+            list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(time))));
+        }
+    }
+
+    /// Words are written out, `a|b|c`, or are those of a keyword list.
+    fn contains_any(&mut self, function: &Function) {
+        let arguments = arguments(function);
+        let Some((words, at)) = arguments.get(1).and_then(|a| self.text(a)) else { return };
+        match self.scope.lists.get(&words) {
+            Some(list) if list.has_words() => {}
+            Some(_) => {
+                let message = format!(
+                    "list {words:?} has no column \"word\": its values are looked up whole"
+                );
+                let label = format!("write in_list('{words}', …), or call its first column word");
+                self.find("rule::unknown_list", at, message, label);
+            }
+            // What looks like the name of a list was meant as one: words are in Chinese, or there are several.
+            None if words.contains('_') && !words.contains('|') && words.is_ascii() => {
+                self.unknown_list(&words, at);
+            }
+            None => {}
+        }
+    }
+
+    fn unknown_list(&mut self, name: &str, at: Range<usize>) {
+        if self.scope.lists.is_broken(name) {
+            let message = format!("list {name:?} cannot be used");
+            return self.find("rule::unknown_list", at, message, "see the findings about its file");
+        }
+        let names = self.scope.lists.names();
+        let label = match did_you_mean(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("add lists/{name}.csv beside the rules"),
+        };
+        self.find("rule::unknown_list", at, format!("there is no list {name:?}"), label);
+        if let Some(last) = self.findings.last_mut().filter(|_| !names.is_empty()) {
+            last.help = Some(format!("there are {}", list_names(names)));
+        }
+    }
+
+    /// A text that stands in the expression, or is a parameter's, and its place.
+    fn text(&self, expr: &Expr) -> Option<(String, Range<usize>)> {
+        let Expr::Value(value) = expr else { return None };
+        let at = range(&self.sql.text, value.span);
+        match &value.value {
+            Value::SingleQuotedString(text) => Some((text.clone(), at)),
+            Value::Placeholder(name) => {
+                let name = name.trim_start_matches('$');
+                let value = self.scope.params.iter().find(|(n, _)| n == name).map(|(_, v)| v)?;
+                Some((value.try_as_str()??.to_owned(), at))
+            }
+            _ => None,
+        }
     }
 
     fn division(&mut self, op: &BinaryOperator, divisor: &Expr) {

@@ -5,7 +5,7 @@ In: `jobs.json` of the yardstick (thresholds by number of events, the 100 rules 
 Out: a directory that `forewarn replay --rules DIR` reads: `feeds/` (copied from beside this script) and `bench/*.yaml`.
 The rules are `shadow`: signals are what the yardstick compares, alerts are not.
 
-usage: rules.py --job j1|j2|j3 --events 1000000 --out DIR [--jobs ../shared/bench/jobs.json]
+usage: rules.py --job j1|j2|j3|j4|j5 --events 1000000 --out DIR [--jobs ../shared/bench/jobs.json]
        rules.py --job j3 --rules rules.json --out DIR
 """
 import argparse
@@ -61,6 +61,25 @@ severity: medium
 """
 
 
+def j5():
+    """Daily charts over every region and product. DuckDB's side of J5 is another EWMA and CUSUM: only times compare."""
+    for name, detector in {
+        "j5_ewma": "ewma: {lambda: 0.2, limit: 3}",
+        "j5_cusum": "cusum: {k: 1.04, h: 2.26}",
+    }.items():
+        yield name, f"""rule: {name}
+status: shadow
+title: {{zh: 地区品类日控制图, en: Daily chart of one region and product}}
+kind: detect
+feed: complaints
+key: [region, product]
+series: {{value: count(*), period: day, baseline: 28, run: 14}}
+detector: {{{detector}}}
+when: alarm and value >= 5
+severity: medium
+"""
+
+
 def j3(rules, events):
     for r in rules:
         threshold = r["threshold"]
@@ -83,6 +102,21 @@ severity: medium
 """
 
 
+def j4(_):
+    yield "j4", """rule: j4
+status: shadow
+title: {zh: 不合格后两次投诉, en: Two complaints after a failed sample}
+kind: sequence
+key: [subject_id]
+within: 30d
+runs: each
+steps:
+  - {as: failed, feed: sampling, where: result = 'fail'}
+  - {as: complained, feed: complaints, at_least: 2}
+severity: medium
+"""
+
+
 def write(files, out, feeds):
     out = pathlib.Path(out)
     rules = out / "bench"
@@ -99,7 +133,7 @@ def write(files, out, feeds):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--job", required=True, choices=["j1", "j2", "j3"])
+    ap.add_argument("--job", required=True, choices=["j1", "j2", "j3", "j4", "j5"])
     ap.add_argument("--events", default="1000000", help="which thresholds of jobs.json")
     ap.add_argument("--jobs", default=HERE.parents[2] / "shared/bench/jobs.json")
     ap.add_argument("--rules", help="rule set of gen_rules.py instead of J3's own")
@@ -111,7 +145,7 @@ def main():
         rules = json.loads(pathlib.Path(a.rules).read_text(encoding="utf-8")) if a.rules else jobs["rules"]
         files = j3(rules, a.events)
     else:
-        files = {"j1": j1, "j2": j2}[a.job](jobs["sizes"][a.events])
+        files = j5() if a.job == "j5" else {"j1": j1, "j2": j2, "j4": j4}[a.job](jobs["sizes"][a.events])
     print(f"{write(files, a.out, a.feeds)} rules in {a.out}")
 
 

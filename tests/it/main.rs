@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod author_tools;
 mod broken_files;
 mod compose;
 mod console;
@@ -21,12 +22,18 @@ mod golden;
 mod house;
 mod http;
 mod lateness;
+mod lists;
 mod live;
+mod lsp;
+mod new_rule;
 mod parts;
+mod program;
 mod readme;
 mod real;
 mod real_detect;
 mod replay_options;
+mod rule_guide;
 mod rule_tests;
 mod samples;
+mod sequences;
 mod simulate;

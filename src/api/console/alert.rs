@@ -91,7 +91,7 @@ impl Told {
                 (self.head(page))
                 div.columns {
                     div.main {
-                        (why::section(&self.detail, l))
+                        (why::section(&self.detail, &strip.feeds, l))
                         @if let Some(series) = &self.detail.series {
                             section aria-labelledby="chart" {
                                 h2 #chart { (words::CHART.of(l)) }
@@ -162,7 +162,7 @@ impl Told {
                     }
                     dt { (words::FIRED.of(l)) } dd { (show::instant(&alert.fired_at)) }
                     dt { (words::KNOWN.of(l)) } dd { (show::instant(&alert.known_at)) }
-                    @if alert.record.is_none() {
+                    @if alert.record.is_none() || !detail.steps.is_empty() {
                         dt { (words::WINDOW.of(l)) }
                         dd { (show::instant(&alert.window.start)) " – " (show::instant(&alert.window.end)) }
                         dt { (words::BEGAN.of(l)) } dd { (show::instant(&alert.began_at)) }

@@ -5,8 +5,10 @@ use maud::{Markup, html};
 
 use super::{language::Language, show, words, words::Word};
 use crate::engine::view::{
-    CompareRow, Comparison, Definition, DetectorRow, FeedRow, MeasureRow, WindowKind, WindowRow,
+    CompareRow, Comparison, Definition, DetectorRow, FeedRow, MeasureRow, SequenceRow, WindowKind,
+    WindowRow,
 };
+use crate::model::time::{SECOND_MS, parse_span};
 
 /// The parts as a list of terms and descriptions; `feed` is the one that the rule reads.
 pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Language) -> Markup {
@@ -16,11 +18,13 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
     };
     html! {
         dl.meaning {
-            dt { (words::MEANING_READS.of(l)) }
-            dd {
-                (feed_link(feed))
-                @if let Some(filter) = &rule.filter { span.only { (words::MEANING_ONLY.of(l)) } (sql(filter)) }
-                @if let Some(time) = &rule.time { span.only { (words::MEANING_TIME.of(l)) } code { (time) } }
+            @if rule.sequence.is_none() {
+                dt { (words::MEANING_READS.of(l)) }
+                dd {
+                    (feed_link(feed))
+                    @if let Some(filter) = &rule.filter { span.only { (words::MEANING_ONLY.of(l)) } (sql(filter)) }
+                    @if let Some(time) = &rule.time { span.only { (words::MEANING_TIME.of(l)) } code { (time) } }
+                }
             }
             @if !rule.key.is_empty() {
                 dt { (words::MEANING_BY.of(l)) }
@@ -34,7 +38,26 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
                 }
             }
             dt { (words::WINDOW.of(l)) }
-            dd { (window(rule.window, l)) }
+            dd {
+                @match &rule.sequence {
+                    Some(sequence) => (order(sequence, l)),
+                    None => (window(rule.window, l)),
+                }
+            }
+            @if let Some(sequence) = &rule.sequence {
+                dt { (words::MEANING_STEPS.of(l)) }
+                dd { ol { @for step in &sequence.steps { li {
+                    code.name { (step.name) } " "
+                    @if let Some(term) = &step.absent_for { (words::MEANING_ABSENT.with(l, &[("term", &term_text(term, l))])) " " }
+                    (feed_link(&step.feed))
+                    @if let Some(filter) = &step.filter { span.only { (words::MEANING_ONLY.of(l)) } (sql(filter)) }
+                    @if let Some(time) = step.time.as_ref().or(rule.time.as_ref()) { span.only { (words::MEANING_TIME.of(l)) } code { (time) } }
+                    @if step.at_least > 1 { span.only { (words::MEANING_TIMES.with(l, &[("n", &step.at_least.to_string())])) } }
+                    @if let Some(distinct) = &step.distinct { (words::MEANING_DIFFERENT.of(l)) (sql(distinct)) }
+                    @if let Some(link) = &step.link { span.only { (words::MEANING_LINK.of(l)) } (sql(link)) }
+                    @if let Some(wait) = &step.wait { (words::MEANING_WAIT.with(l, &[("term", &term_text(wait, l))])) }
+                } } } }
+            }
             @if !rule.measures.is_empty() {
                 dt { (words::MEANING_MEASURES.of(l)) }
                 dd { ul { @for measure in &rule.measures { li {
@@ -54,6 +77,7 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
             dt { (words::MEANING_FIRES.of(l)) }
             dd {
                 @match &rule.when {
+                    None if rule.sequence.is_some() => (words::MEANING_STEPS_FIRE.of(l)),
                     None => (words::MEANING_ALWAYS.of(l)),
                     Some(when) => ol.conditions { @for part in conjuncts(when) { li { (sql(part)) } } },
                 }
@@ -78,6 +102,24 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
     }
 }
 
+fn order(sequence: &SequenceRow, l: Language) -> String {
+    let within = sequence.within_seconds.map(|s| {
+        let separator = if l == Language::Zh { "，" } else { ", " };
+        format!("{separator}{}", words::MEANING_WITHIN.with(l, &[("span", &show::whole(s, l))]))
+    });
+    let each = if sequence.each { words::MEANING_EACH.of(l) } else { "" };
+    format!("{}{}{each}", words::MEANING_ORDER.of(l), within.unwrap_or_default())
+}
+
+/// `30d` and `20wd` in words.
+fn term_text(term: &str, l: Language) -> String {
+    match (term.strip_suffix("wd"), parse_span(term)) {
+        (Some(days), _) => words::WORKDAYS.with(l, &[("n", days)]),
+        (None, Some(ms)) => show::whole(ms / SECOND_MS, l),
+        (None, None) => term.to_owned(),
+    }
+}
+
 fn window(window: Option<WindowRow>, l: Language) -> String {
     let Some(window) = window else { return words::MEANING_SINGLE.of(l).to_owned() };
     let (width, every) =
@@ -85,6 +127,9 @@ fn window(window: Option<WindowRow>, l: Language) -> String {
     let word = match window.kind {
         WindowKind::Sliding => words::MEANING_SLIDING,
         WindowKind::Tumbling => words::MEANING_TUMBLING,
+        WindowKind::Month if window.every_seconds == window.width_seconds => words::MEANING_MONTH,
+        WindowKind::Month => words::MEANING_MONTH_EVERY,
+        WindowKind::Holiday => words::MEANING_HOLIDAY,
         WindowKind::Session => words::MEANING_SESSION,
     };
     word.with(l, &[("width", &width), ("every", &every)])
@@ -263,6 +308,7 @@ mod tests {
             keeps_missing_keys: false,
             time: None,
             window: None,
+            sequence: None,
             measures: Vec::new(),
             compares: Vec::new(),
             detector: None,

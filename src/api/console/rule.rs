@@ -140,7 +140,7 @@ impl Told<'_> {
                     dt { (words::SIGNALS.of(l)) } dd { (show::count(rule.signals)) }
                     dt { (words::LAST_FIRED.of(l)) }
                     dd { @if let Some(at) = &rule.last_fired_at { (show::instant(at)) } @else { (words::NEVER.of(l)) } }
-                    @if rule.kind != "instant" {
+                    @if rule.kind != "instant" && rule.kind != "sequence" {
                         dt title=(words::EVALUATIONS_NOTE.of(l)) { (words::EVALUATIONS.of(l)) } dd { (show::count(rule.work.evaluations)) }
                         dt title=(words::NOT_READY_NOTE.of(l)) { (words::NOT_READY.of(l)) } dd { (show::count(rule.work.not_ready)) }
                         dt { (words::FAILURES.of(l)) } dd { (show::count(rule.work.failures)) }
@@ -207,8 +207,10 @@ impl Told<'_> {
             tr {
                 td.at {
                     @match &signal.record {
-                        Some(record) => { bdi { (record) } " " (show::instant(&signal.window.start)) },
-                        None => { (show::instant(&signal.window.start)) " – " (show::instant(&signal.window.end)) },
+                        Some(record) if self.rule.rule.kind == "instant" => {
+                            bdi { (record) } " " (show::instant(&signal.window.start))
+                        },
+                        _ => { (show::instant(&signal.window.start)) " – " (show::instant(&signal.window.end)) },
                     }
                 }
                 td { @for (name, value) in &signal.key { span.field { span.name { (name) } (key_value(name, value)) } " " } }

@@ -4,10 +4,11 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::{condition::plain, language::Language, records::folded, show, words};
-use crate::engine::view::{AlertDetail, TermRow};
+use crate::engine::view::{AlertDetail, FeedRow, StepRow, TermRow};
 
-pub(super) fn section(detail: &AlertDetail, l: Language) -> Markup {
-    let single = detail.alert.record.is_some();
+pub(super) fn section(detail: &AlertDetail, feeds: &[FeedRow], l: Language) -> Markup {
+    let in_order = !detail.steps.is_empty();
+    let single = detail.alert.record.is_some() && !in_order;
     html! {
         section aria-labelledby="why" {
             h2 #why { (words::WHY.of(l)) }
@@ -15,10 +16,44 @@ pub(super) fn section(detail: &AlertDetail, l: Language) -> Markup {
             @if single {
                 p.lead { (words::SINGLE_RECORD.of(l)) }
                 (says(detail, l))
+            } @else if in_order {
+                p.lead { (words::STEPS_LEAD.of(l)) }
+                (steps(&detail.steps, feeds, l))
             } @else if detail.terms.is_empty() {
                 p.lead { (words::NO_TERMS.of(l)) }
             }
             @if !single && !detail.measures.is_empty() { (measures(detail, l)) }
+        }
+    }
+}
+
+/// Which records met which step, in order of time.
+fn steps(steps: &[StepRow], feeds: &[FeedRow], l: Language) -> Markup {
+    html! {
+        table.rows.steps {
+            thead { tr {
+                th scope="col" { (words::STEP.of(l)) } th scope="col" { (words::FEED.of(l)) }
+                th scope="col" { (words::STEP_MET.of(l)) } th scope="col" { (words::RECORDS.of(l)) }
+            } }
+            tbody {
+                @for step in steps {
+                    tr {
+                        th scope="row" { code { (step.step) } }
+                        td { a href=(super::feeds::href(&step.feed)) { bdi { (super::feeds::title(feeds, &step.feed, l)) } } }
+                        td.at {
+                            @match (&step.absent_until, &step.at) {
+                                (Some(until), _) => { (words::STEP_ABSENT.of(l)) " " (show::instant(until)) },
+                                (None, Some(at)) => (show::instant(at)),
+                                (None, None) => (show::NOTHING),
+                            }
+                        }
+                        td {
+                            @if step.records.is_empty() { span.muted { (show::NOTHING) } }
+                            @for record in &step.records { span.field { bdi { (record) } } " " }
+                        }
+                    }
+                }
+            }
         }
     }
 }

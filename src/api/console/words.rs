@@ -169,6 +169,10 @@ words! {
     NOW: "现在", "Now";
     AT_FIRING: "触发时", "At firing";
     PARAMETERS: "参数", "Parameters";
+    STEP: "步骤", "Step";
+    STEP_MET: "何时", "When";
+    STEP_ABSENT: "未出现，直至", "did not come until";
+    STEPS_LEAD: "各步骤按时间先后依次发生：", "The steps came about one after the other:";
     SINGLE_RECORD: "本规则逐条判断记录：下列记录本身满足规则的 when 条件。", "This rule judges single records: the record below fulfils its `when` by itself.";
     RECORD_SAYS: "记录内容", "What the record says";
     NO_TERMS: "规则文本已变，无法列出当时的各项条件；当时的值如下。", "The rule has changed since, its conditions then cannot be listed; the values are those of then.";
@@ -275,6 +279,9 @@ words! {
     MEANING_SINGLE: "逐条判断记录", "Each record by itself";
     MEANING_SLIDING: "最近 {width}，每 {every} 看一次", "The last {width}, every {every}";
     MEANING_TUMBLING: "每 {width} 一个窗口，首尾相接", "One window after the other, {width} each";
+    MEANING_MONTH: "每个自然月一个窗口", "One window a calendar month";
+    MEANING_MONTH_EVERY: "一个月的滑动窗口，每 {every} 一次", "A month that slides by {every}";
+    MEANING_HOLIDAY: "每个法定节假日一个窗口，前后各延 {every}", "One window a public holiday, with {every} before and behind";
     MEANING_SESSION: "从首条记录到静默 {every} 为止，最长 {width}", "From the first record until {every} of silence, {width} at most";
     MEANING_MEASURES: "度量", "Measures";
     MEANING_COUNT: "记录数", "number of records";
@@ -295,6 +302,17 @@ words! {
     MEANING_DETECTOR: "检测方法", "Judged by";
     MEANING_FALLBACK: "；历史不足时用 ", "; while history is short by ";
     MEANING_CONTROL: "；每期误报占比控制在 {share}% 以内", "; at most {share}% of a period's alarms false";
+    WORKDAYS: "{n} 个工作日", "{n} working days";
+    MEANING_STEPS: "依次发生", "In this order";
+    MEANING_STEPS_FIRE: "最后一步发生（或到期仍未发生）", "the last step is met, or stayed away";
+    MEANING_ORDER: "同一分组的记录，按先后", "records of one key in an order";
+    MEANING_WITHIN: "自第一条记录起 {span} 内", "within {span} from the first record";
+    MEANING_EACH: "，每个起点各自成立", ", each first record by itself";
+    MEANING_TIMES: "至少 {n} 条", "at least {n} records";
+    MEANING_DIFFERENT: "，各不相同：", ", with different ";
+    MEANING_LINK: "，且 ", ", and ";
+    MEANING_ABSENT: "{term} 内没有", "none for {term}";
+    MEANING_WAIT: "（数据再等 {term}）", " (its feed is waited for {term} longer)";
     MEANING_FIRES: "全部成立时触发", "Fires when all hold";
     MEANING_ALWAYS: "读到即触发", "every record it reads";
     MEANING_HOLD: "持续 {span} 后才触发", "only after it held for {span}";

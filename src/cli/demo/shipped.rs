@@ -1,4 +1,4 @@
-//! Shipped: the feeds and rules of `rules/`, in the binary, so that it runs anywhere.
+//! Shipped: the feeds, rules and lists of `rules/`, in the binary, so that it runs anywhere.
 
 use std::{fs, io, path::Path};
 
@@ -9,37 +9,98 @@ macro_rules! shipped {
 }
 
 /// Path below the directory of rules, and text.
-const FILES: [(&str, &str); 32] = shipped![
+const FILES: &[(&str, &str)] = &shipped![
     "complaints/business_slow_drift.yaml",
     "complaints/category_week_surge.yaml",
     "complaints/chain_cross_region.yaml",
+    "complaints/claim_for_profit.yaml",
     "complaints/complaint_excess_region.yaml",
     "complaints/complaint_surge_business.yaml",
+    "complaints/deadline_missed.yaml",
+    "complaints/defaulter_prepaid.yaml",
+    "complaints/essential_price.yaml",
+    "complaints/fundraising_smoke.yaml",
+    "complaints/holiday_price.yaml",
     "complaints/lift_trapping.yaml",
+    "complaints/live_commerce.yaml",
+    "complaints/media_burst.yaml",
     "complaints/new_business_burst.yaml",
+    "complaints/online_unreachable.yaml",
     "complaints/prepaid_keywords.yaml",
+    "complaints/prepaid_runaway.yaml",
     "complaints/report_multi_source.yaml",
-    "drugs/cosmetics_reaction.yaml",
+    "complaints/unlicensed_place.yaml",
+    "drug/cosmetics_reaction.yaml",
+    "drug/drug_online_rx.yaml",
+    "drug/elderly_health_fraud.yaml",
+    "drug/elderly_health_fraud_new.yaml",
+    "drug/vaccine_any.yaml",
+    "enforcement/abnormal_still_active.yaml",
+    "enforcement/annual_report_missing.yaml",
+    "enforcement/commitment_breach.yaml",
+    "enforcement/criminal_referral_gap.yaml",
+    "enforcement/insider_lead.yaml",
     "enforcement/inspection_over_frequency.yaml",
     "enforcement/inspection_refusal.yaml",
+    "enforcement/penalty_no_recheck.yaml",
     "enforcement/problem_rate_outlier.yaml",
+    "enforcement/repeat_offender.yaml",
     "enforcement/severe_penalty.yaml",
     "feeds/abnormal.yaml",
     "feeds/accidents.yaml",
     "feeds/adverse_events.yaml",
+    "feeds/annual_reports.yaml",
     "feeds/commitments.yaml",
     "feeds/complaints.yaml",
     "feeds/court.yaml",
+    "feeds/equipment.yaml",
+    "feeds/insider_leads.yaml",
     "feeds/inspections.yaml",
+    "feeds/media.yaml",
+    "feeds/open_orders.yaml",
     "feeds/penalties.yaml",
+    "feeds/quality_sampling.yaml",
     "feeds/recalls.yaml",
     "feeds/registry.yaml",
     "feeds/sampling.yaml",
+    "food/canteen_cluster.yaml",
+    "food/fake_maker.yaml",
     "food/food_banned_substance.yaml",
     "food/food_complaint_cluster.yaml",
     "food/food_fail_repeat.yaml",
+    "food/food_fail_then_complaints.yaml",
     "food/food_item_cluster.yaml",
     "food/sampling_failure_rate.yaml",
+    "lists/README.md",
+    "lists/banned_substances.csv",
+    "lists/canteen_words.csv",
+    "lists/closing_words.csv",
+    "lists/counterfeit_drug_words.csv",
+    "lists/crime_words.csv",
+    "lists/elderly_fraud_words.csv",
+    "lists/essential_goods_words.csv",
+    "lists/foodborne_pathogens.csv",
+    "lists/fundraising_words.csv",
+    "lists/hazchem_words.csv",
+    "lists/health_product_words.csv",
+    "lists/holidays_cn.csv",
+    "lists/illness_words.csv",
+    "lists/lift_trapping_words.csv",
+    "lists/live_selling_words.csv",
+    "lists/lpg_words.csv",
+    "lists/places.csv",
+    "lists/rectification_words.csv",
+    "lists/regions.csv",
+    "lists/regions_retired.csv",
+    "lists/unreachable_words.csv",
+    "lists/vaccine_trouble_words.csv",
+    "lists/vaccine_words.csv",
+    "lists/yield_words.csv",
+    "safety/accident_late_report.yaml",
+    "safety/equipment_overdue.yaml",
+    "safety/gas_appliance_model.yaml",
+    "safety/hazchem_unlicensed.yaml",
+    "safety/lpg_cylinder.yaml",
     "schema/feed.schema.json",
     "schema/rule.schema.json",
 ];
@@ -75,14 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn every_feed_and_rule_is_shipped_and_changed_ones_stay() {
+    fn every_feed_rule_and_list_is_shipped_and_changed_ones_stay() {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
         let mut there = Vec::new();
         files(&rules, &rules, &mut there);
-        // Lists are compiled in.
-        there.retain(|path| !path.starts_with("lists"));
         there.sort();
-        assert_eq!(FILES.map(|(path, _)| path.to_owned()).to_vec(), there);
+        assert_eq!(FILES.iter().map(|(path, _)| *path).collect::<Vec<_>>(), there);
 
         let dir = tempfile::tempdir().unwrap();
         let changed = dir.path().join("food/food_fail_repeat.yaml");

@@ -100,7 +100,7 @@ impl SeriesDetector for Adwin {
     }
 
     fn profile(&self) -> Profile {
-        Profile::CHART
+        Profile::CHART.by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

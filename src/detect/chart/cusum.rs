@@ -118,7 +118,10 @@ impl SeriesDetector for Cusum {
     }
 
     fn profile(&self) -> Profile {
-        Profile::CHART
+        match self.mean {
+            CusumMean::Season => Profile::CHART,
+            CusumMean::History | CusumMean::Given(_) => Profile::CHART.by_order(),
+        }
     }
 
     fn reach(&self, periods_per_year: usize) -> usize {

@@ -90,7 +90,7 @@ impl SeriesDetector for Ewma {
     }
 
     fn profile(&self) -> Profile {
-        Profile { p_value: true, ..Profile::CHART }
+        Profile { p_value: true, ..Profile::CHART.by_order() }
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

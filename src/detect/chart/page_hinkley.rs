@@ -94,7 +94,7 @@ impl SeriesDetector for PageHinkley {
     }
 
     fn profile(&self) -> Profile {
-        Profile::CHART
+        Profile::CHART.by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -44,7 +44,7 @@ impl SeriesDetector for Shewhart {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS
+        Profile::TESTS.by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -435,6 +435,34 @@ mod tests {
     }
 
     #[test]
+    fn expected_cases_are_brought_to_the_number_of_cases_where_r_cuts_totals() {
+        let places = grid(6);
+        let mut cases = vec![10.0; 36];
+        for hot in [0, 1, 6] {
+            cases[hot] = 40.0;
+        }
+        let expected = [9.76; 36];
+        let map = Map {
+            places: &places,
+            cases: &cases,
+            population: &[1000.0; 36],
+            expected: Some(&expected),
+        };
+        let score = |compat| {
+            let with = Kulldorff { replicates: 0, compat, ..Default::default() };
+            scan(&map, &with).unwrap().clusters[0].score
+        };
+        // 450 cases, 120 of them in three places; R keeps 3 · 9.76 of 351, the whole part of 351.36.
+        let by_hand = |inside: f64, all: f64| {
+            120.0 * (120.0 / inside).ln() + 330.0 * (330.0 / (all - inside)).ln()
+        };
+        assert!((score(Compat::Corrected) - by_hand(37.5, 450.0)).abs() < 1e-9);
+        let r = score(Compat::R);
+        assert!((r - poisson_score(120.0, 29.28, 450.0, 351.0)).abs() < 1e-9, "{r}");
+        assert!((r - score(Compat::Corrected)).abs() > 0.05);
+    }
+
+    #[test]
     fn chance_is_not_significant() {
         let places = grid(8);
         let mut random = Random::new(3, 0);

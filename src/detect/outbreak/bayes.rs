@@ -63,7 +63,8 @@ impl SeriesDetector for BayesPredictive {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS.with_population()
+        let profile = Profile::TESTS.with_population();
+        if self.years == 0 { profile.by_order() } else { profile }
     }
 
     fn reach(&self, periods_per_year: usize) -> usize {

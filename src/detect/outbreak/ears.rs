@@ -103,7 +103,7 @@ impl SeriesDetector for Ears {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS
+        Profile::TESTS.by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

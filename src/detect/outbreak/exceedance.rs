@@ -53,7 +53,7 @@ impl SeriesDetector for Exceedance {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS.with_population()
+        Profile::TESTS.with_population().by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -478,6 +478,34 @@ mod tests {
         }
     }
 
+    /// Lawless with one delay: ten periods of which 8 reports came at once and 4 a period later, and 8 reports of today.
+    #[test]
+    fn lawless_has_the_variance_of_the_hazard_where_r_throws_it_away() {
+        let mut counts = vec![vec![8.0, 4.0]; 10];
+        counts.push(vec![8.0, 0.0]);
+        let triangle = Triangle { counts };
+        let upper = |compat| {
+            let method = NowcastMethod::Lawless;
+            let nowcast = Nowcast { method, max_delay: 1, compat, ..Nowcast::default() };
+            nowcast.estimates(&triangle).expect("counts")[1].upper.expect("an upper limit")
+        };
+        // The hazard is 40/120, so two thirds of today's reports are in.
+        let (hazard, seen): (f64, f64) = (40.0 / 120.0, 8.0);
+        let share = 1.0 - hazard;
+        let of_share = share * share * hazard / (120.0 * (1.0 - hazard));
+        let (mean, within) = (seen / share, seen * (1.0 - share) / (share * share));
+        let whole = within + seen * (seen + 1.0) / share.powi(4) * of_share;
+        let above = |x: f64, variance: f64| normal::upper((x - mean) / variance.sqrt());
+        let corrected = |x: f64| 1.0 - above(x + 0.5, whole) / above(seen - 0.5, whole);
+        let r = |x: f64| (1.0 - above(x, within)) / above(seen, within);
+        let first = |distribution: &dyn Fn(f64) -> f64| {
+            (8..100).map(f64::from).find(|x| distribution(*x) >= 0.975).expect("a quantile")
+        };
+        assert_eq!(upper(Compat::Corrected), first(&corrected));
+        assert_eq!(upper(Compat::R), first(&r));
+        assert!(of_share > 0.0 && corrected(first(&corrected)) < r(first(&corrected)));
+    }
+
     #[test]
     fn nothing_reported_yet_has_an_answer_or_none_but_no_nan() {
         let empty = Triangle { counts: vec![vec![0.0; 4]; 10] };

@@ -149,7 +149,7 @@ impl SeriesDetector for Proportion {
     }
 
     fn profile(&self) -> Profile {
-        Profile { population: Population::Needed, ..Profile::TESTS }
+        Profile { population: Population::Needed, ..Profile::TESTS.by_order() }
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

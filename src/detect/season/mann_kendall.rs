@@ -60,7 +60,7 @@ impl SeriesDetector for MannKendall {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS
+        Profile::TESTS.by_order()
     }
 
     fn history(&self, _periods_per_year: usize) -> usize {

@@ -10,13 +10,14 @@ use super::{Desk, Error, text_of};
 use crate::{
     engine::view::{
         AlertDetail, AlertPage, AlertRow, Business, Facet, Facets, Measured, Note, NoteKind,
-        Revision, TermRow, Text, Window,
+        Revision, StepRow, TermRow, Text, Window,
     },
     model::{
         alert::State,
         expression::{evaluate_rows, true_mask},
         reference::region,
         signal::Severity,
+        time::format_day,
         value::{row_from_values, value_at},
     },
     rule::{
@@ -66,6 +67,7 @@ struct Body {
     window: Ends,
     values: Map<String, Value>,
     reraised: u32,
+    exception: Option<String>,
     message: Both,
     evidence_total: u64,
 }
@@ -77,6 +79,8 @@ struct Rest {
     fired_values: Map<String, Value>,
     context: Map<String, Value>,
     evidence: Vec<String>,
+    #[serde(default)]
+    steps: Vec<StepRow>,
     known_by: u64,
     changed_by: u64,
 }
@@ -188,6 +192,7 @@ impl Desk {
         Ok(Some(AlertDetail {
             episode: rest.episode,
             terms,
+            steps: rest.steps,
             measures: measures(file, &alert.values),
             params: file.map_or_else(Map::new, params),
             fired_values: rest.fired_values,
@@ -260,6 +265,7 @@ impl Desk {
             message: Text { zh: alert.message.zh, en: alert.message.en },
             evidence_total: alert.evidence_total,
             reraised: alert.reraised,
+            exception: alert.exception,
         })
     }
 
@@ -387,6 +393,28 @@ fn params(file: &RuleFile) -> Map<String, Value> {
     file.params.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect()
 }
 
+/// Who answers for an alert that is not told, why, and until when.
+fn suppressed(alert: &AlertRow, file: Option<&RuleFile>) -> Note {
+    let id = alert.exception.as_deref().unwrap_or_default();
+    let exceptions = file.map_or(&[][..], |f| &f.exceptions.all);
+    let (zh, en) = match exceptions.iter().find(|e| e.id.value == id) {
+        Some(e) => {
+            let (reason, by, until) = (&e.reason, &e.approved_by, format_day(e.until.value));
+            (
+                format!("条件成立,但例外 {id} 覆盖本对象,至 {until} 止:{reason}(批准人 {by})"),
+                format!(
+                    "The condition holds and exception {id} covers this key until {until}: {reason} (approved by {by})"
+                ),
+            )
+        }
+        None => (
+            format!("条件成立,但例外 {id} 曾覆盖本对象,该例外现已删除"),
+            format!("The condition holds; exception {id}, which is gone now, covered this key"),
+        ),
+    };
+    Note { kind: NoteKind::Suppressed, text: Text { zh, en } }
+}
+
 fn notes(alert: &AlertRow, file: Option<&RuleFile>) -> Vec<Note> {
     let note =
         |kind, zh: &str, en: &str| Note { kind, text: Text { zh: zh.into(), en: en.into() } };
@@ -396,11 +424,7 @@ fn notes(alert: &AlertRow, file: Option<&RuleFile>) -> Vec<Note> {
             "数据更正或撤回后,条件实际未曾成立,本预警已撤销",
             "Data were corrected or withdrawn: the condition never held, and the alert is taken back",
         )),
-        State::Suppressed => Some(note(
-            NoteKind::Suppressed,
-            "条件成立,但有例外覆盖本对象",
-            "The condition holds and an exception covers this key",
-        )),
+        State::Suppressed => Some(suppressed(alert, file)),
         State::Pending | State::Firing | State::Resolved => None,
     };
     let of_rule = match file {

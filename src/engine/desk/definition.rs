@@ -3,11 +3,18 @@
 use super::text_of;
 use crate::{
     engine::view::{
-        CompareRow, Comparison, Definition, DetectorRow, GradeRow, KeyRow, MeasureRow, WindowKind,
-        WindowRow,
+        CompareRow, Comparison, Definition, DetectorRow, GradeRow, KeyRow, MeasureRow, SequenceRow,
+        StepSaid, WindowKind, WindowRow,
     },
-    model::{time::SECOND_MS, window::WindowSpec, yaml::Sql},
-    rule::file::{Compare, HistoryOf, MissingKey, RuleFile},
+    model::{
+        time::SECOND_MS,
+        window::{Step, WindowSpec},
+        yaml::Sql,
+    },
+    rule::{
+        file::{Compare, HistoryOf, MissingKey, RuleFile},
+        sequence::file::{SequenceFile, StepFile},
+    },
 };
 
 /// The parts of a rule as its author wrote them.
@@ -30,6 +37,7 @@ pub(super) fn definition(file: &RuleFile) -> Definition {
         keeps_missing_keys: file.missing_key == MissingKey::GroupNull,
         time: file.time.as_ref().map(|t| t.value.clone()),
         window: file.window.as_ref().map(|w| window(w.value)),
+        sequence: file.sequence.as_ref().map(sequence),
         measures: file.measures.iter().map(measure).collect(),
         compares: file
             .compares
@@ -61,9 +69,34 @@ fn window(spec: WindowSpec) -> WindowRow {
             (WindowKind::Tumbling, width_ms, every_ms)
         }
         WindowSpec::Sliding { width_ms, every_ms, .. } => (WindowKind::Sliding, width_ms, every_ms),
+        WindowSpec::Month { step } => {
+            let days = Step::Month.longest_ms();
+            (WindowKind::Month, days, if step == Step::Month { days } else { step.longest_ms() })
+        }
+        WindowSpec::Holiday { around_ms } => (WindowKind::Holiday, spec.width_max(), around_ms),
         WindowSpec::Session { gap_ms, max_ms } => (WindowKind::Session, max_ms, gap_ms),
     };
     WindowRow { kind, width_seconds: width_ms / SECOND_MS, every_seconds: every_ms / SECOND_MS }
+}
+
+fn sequence(file: &SequenceFile) -> SequenceRow {
+    let sql = |sql: &Sql| one_line(&sql.text);
+    let step = |s: &StepFile| StepSaid {
+        name: s.name.value.clone(),
+        feed: s.feed.value.clone(),
+        filter: s.filter.as_ref().map(sql),
+        time: s.time.as_ref().map(|t| t.value.clone()),
+        at_least: s.at_least.as_ref().map_or(1, |n| n.value),
+        distinct: s.distinct.as_ref().map(sql),
+        link: s.link.as_ref().map(sql),
+        absent_for: s.absent_for.as_ref().map(|t| t.value.text()),
+        wait: s.wait.as_ref().map(|t| t.value.text()),
+    };
+    SequenceRow {
+        within_seconds: file.within.as_ref().map(|w| w.value / SECOND_MS),
+        each: file.each,
+        steps: file.steps.iter().map(step).collect(),
+    }
 }
 
 fn compare(with: &Compare) -> Comparison {

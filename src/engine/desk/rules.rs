@@ -86,7 +86,11 @@ impl Desk {
             .iter()
             .map(|f| FeedFacts { allowed_lateness_ms: facts(f), ..FeedFacts::new(&f.schema) })
             .collect();
-        if let Some(rule) = rule {
+        if let Some(mut rule) = rule {
+            if let Some(other) = self.rules.first() {
+                rule.lists = other.lists.clone();
+                rule.exceptions = other.exceptions.clone();
+            }
             let mut rules: Vec<RuleFile> =
                 self.rules.iter().filter(|r| r.id.value != id).cloned().collect();
             rules.push(rule);
@@ -153,10 +157,11 @@ impl Desk {
     }
 }
 
-/// The rule's own feed, then those of its measures.
+/// The rule's own feed, then those of its measures or steps.
 fn feeds(file: &RuleFile) -> Vec<String> {
     let mut feeds = vec![file.feed.value.clone()];
-    for feed in file.measures.iter().filter_map(|m| m.feed.as_ref()) {
+    let steps = file.sequence.iter().flat_map(|s| &s.steps).map(|s| &s.feed);
+    for feed in file.measures.iter().filter_map(|m| m.feed.as_ref()).chain(steps) {
         if !feeds.contains(&feed.value) {
             feeds.push(feed.value.clone());
         }

@@ -26,7 +26,6 @@ use crate::{
         lookup::{self, LoggedRow},
         pipeline::{Arrival, Options, Pipeline},
         view::{AlertRow, Point, Series},
-        windows::next_end,
     },
     feed::FeedSpec,
     model::{
@@ -59,7 +58,7 @@ type KeyColumns = Vec<(usize, Value)>;
 /// The windows of a series, by their local ends.
 struct Reach {
     ends: Vec<i64>,
-    width_ms: i64,
+    windows: WindowSpec,
     /// Instants between which rows matter.
     rows_ms: (i64, i64),
 }
@@ -100,9 +99,7 @@ impl Desk {
     }
 
     fn reach(&self, plan: &RulePlan, alert: &AlertRow) -> Option<Reach> {
-        let WindowSpec::Sliding { width_ms, every_ms, origin_ms } = plan.window? else {
-            return None;
-        };
+        let (windows, step) = plan.repeating().zip(plan.step())?;
         let local = |text: &str| Some(self.zone.to_local(self.zone.parse_instant(text)?));
         let (began, end) = (local(&alert.began_at)?, local(&alert.window.end)?);
         let latest = {
@@ -110,22 +107,19 @@ impl Desk {
             let of = |f: &usize| index.feeds()[*f].events_ms.map(|(_, last)| last);
             plan.feeds.iter().filter_map(of).max()?
         };
-        let first = began + width_ms - STEPS.0 * every_ms;
-        let last = (end + STEPS.1 * every_ms)
-            .min(next_end(self.zone.to_local(latest), every_ms, origin_ms))
-            .max(end);
-        let mut ends: Vec<i64> = Vec::new();
-        let mut next = next_end(first - 1, every_ms, origin_ms);
-        while next <= last {
-            ends.push(next);
-            next += every_ms;
-        }
+        // The window that began then, or one of those months that did.
+        let began = step.ends_behind(began).find(|end| windows.ending(*end).start >= began)?;
+        let first = step.shift(began, -STEPS.0);
+        let last = step.shift(end, STEPS.1);
+        let last = last.min(step.next_end(self.zone.to_local(latest))).max(end);
+        let mut ends: Vec<i64> =
+            step.ends_behind(first - 1).take_while(|end| *end <= last).collect();
         ends.drain(..ends.len().saturating_sub(POINTS_MAX));
         let (first, last) = (*ends.first()?, *ends.last()?);
         // A rule over another time column sees rows whose event time lies behind the window.
-        let from = self.zone.to_utc(first - width_ms - plan.lookback_ms);
+        let from = self.zone.to_utc(windows.ending(first).start - plan.lookback_ms);
         let to = self.zone.to_utc(last).saturating_add(if plan.delay_ms > 0 { EVER_MS } else { 0 });
-        Some(Reach { ends, width_ms, rows_ms: (from, to) })
+        Some(Reach { ends, windows, rows_ms: (from, to) })
     }
 
     fn make_series(
@@ -382,7 +376,7 @@ impl Desk {
         let point = |(i, end): (usize, &i64)| {
             let end_ms = self.zone.to_utc(*end);
             Point {
-                start: self.zone.format(self.zone.to_utc(end - reach.width_ms)),
+                start: self.zone.format(self.zone.to_utc(reach.windows.ending(*end).start)),
                 end: self.zone.format(end_ms),
                 end_ms,
                 value: at(&values, i),

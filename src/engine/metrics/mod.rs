@@ -203,6 +203,9 @@ impl Metrics {
         for (rule, ((failures, not_ready), evaluations)) in self.rules.iter().zip(counts) {
             rule.counted(Totals { evaluations, failures, not_ready }, self.counting());
         }
+        for (rule, held) in self.rules.iter().zip(pipeline.held_runs()) {
+            rule.holds(held);
+        }
         self.sizes.look(pipeline);
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 
 use super::{
     super::{pipeline::Pipeline, view::RuleWork},
-    maker::Maker,
+    maker::{Maker, whole},
 };
 use crate::rule::plan::RulePlan;
 
@@ -17,6 +17,8 @@ pub(super) struct Rule {
     failures: IntCounter,
     not_ready: IntCounter,
     pub(super) signals: IntCounter,
+    /// Of rules that wait for something not to happen.
+    held: Option<IntGauge>,
     seen: Mutex<Totals>,
 }
 
@@ -47,6 +49,12 @@ pub(super) fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
     );
     let signals =
         make.counters("forewarn_rule_signals_total", "Signals that became final.", &["rule"]);
+    let held = make.gauges(
+        "forewarn_rule_held_runs",
+        "Sequences whose deadline has passed while the feed that they wait for stands still.",
+        &["rule"],
+    );
+    let waits = |rule: &RulePlan| rule.sequence.as_ref().is_some_and(|s| s.awaited.is_some());
     let of_rule = |rule: &RulePlan| {
         let name = &[rule.id.as_str()];
         Rule {
@@ -55,6 +63,7 @@ pub(super) fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
             failures: failures.with_label_values(name),
             not_ready: not_ready.with_label_values(name),
             signals: signals.with_label_values(name),
+            held: waits(rule).then(|| held.with_label_values(name)),
             seen: Mutex::default(),
         }
     };
@@ -62,6 +71,13 @@ pub(super) fn rules(make: &Maker, pipeline: &Pipeline) -> Vec<Rule> {
 }
 
 impl Rule {
+    /// So many runs are held back by the feed that the rule waits for.
+    pub(super) fn holds(&self, runs: usize) {
+        if let Some(held) = &self.held {
+            held.set(whole(runs));
+        }
+    }
+
     /// What the pipeline has counted since it was made.
     pub(super) fn work(&self) -> RuleWork {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ impl Sizes {
     pub(super) fn new(make: &Maker) -> Self {
         let bytes = make.gauges(
             "forewarn_state_bytes",
-            "Size of windows, keys, row references and remembered records in memory; of log, dead letters and alerts on disk.",
+            "Size of windows, keys, row references, sequences and remembered records in memory; of log, dead letters and alerts on disk.",
             &["store"],
         );
         Self {
@@ -56,8 +56,9 @@ impl Sizes {
         let sizes = pipeline.sizes();
         let windows =
             sizes.iter().map(|s| s.series_bytes + s.set_bytes + s.key_bytes + s.row_index_bytes);
+        let runs = pipeline.run_sizes().into_iter().map(|s| s.bytes);
         let records = pipeline.remembered().into_iter().map(|(_, bytes)| bytes);
-        self.bytes.set(whole(windows.chain(records).sum()));
+        self.bytes.set(whole(windows.chain(runs).chain(records).sum()));
         self.keys.set(whole(sizes.iter().map(|s| s.keys).sum()));
         *sized = Some(Instant::now());
     }

@@ -18,6 +18,8 @@ use crate::{
     rule::{
         detector::{ADJUSTED, TOLD},
         file::{Kind, RuleFile, TestCase},
+        nowcast::NOWCAST,
+        sequence::seen::{AT, COUNT, DUE},
     },
 };
 
@@ -113,7 +115,15 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
     }
     if rule.kind.value == Kind::Detect {
         let own = rule.detect.iter().flat_map(|d| d.detector.told()).map(|(name, _)| name);
-        names.extend(TOLD.into_iter().chain([ADJUSTED]).chain(own).map(str::to_owned));
+        let told = TOLD.into_iter().chain([ADJUSTED]).chain(NOWCAST).chain(own);
+        names.extend(told.map(str::to_owned));
+    }
+    for step in rule.sequence.iter().flat_map(|s| &s.steps) {
+        let feed = feeds.iter().find(|f| f.schema.feed == step.feed.value);
+        let columns =
+            feed.into_iter().flat_map(|f| f.schema.columns.iter().map(|c| c.name.as_str()));
+        let of_step = [AT, COUNT, DUE].into_iter().chain(columns);
+        names.extend(of_step.map(|what| format!("{}.{what}", step.name.value)));
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);

@@ -182,7 +182,7 @@ fn columns_of(
         _ => zone.format(at_ms),
     };
     out.insert(event_time.name.clone(), Value::String(at));
-    if let Some(id) = own_id(schema).filter(|id| !out.contains_key(&id.name)) {
+    if let Some(id) = schema.numbering().filter(|id| !out.contains_key(&id.name)) {
         let made = if id.kind == ColumnType::Int {
             json!(ordinal)
         } else {
@@ -191,13 +191,6 @@ fn columns_of(
         out.insert(id.name.clone(), made);
     }
     Value::Object(out)
-}
-
-/// The column of the record id that numbers records: not a business, a place, a code of a list or the event time.
-fn own_id(schema: &FeedSchema) -> Option<&Column> {
-    let mut columns =
-        schema.record_id.iter().filter(|i| **i != schema.event_time).map(|i| &schema.columns[*i]);
-    columns.find(|c| matches!(c.kind, ColumnType::Text | ColumnType::Int) && c.codes.is_empty())
 }
 
 /// A value as the column's type wants it in JSON, with `{i}` and `$A` replaced.

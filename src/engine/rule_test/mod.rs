@@ -94,8 +94,12 @@ fn run_case(
     let begin = rows.iter().map(|r| r.at_ms).min().unwrap_or(until) - HISTORY_BEFORE_MS;
     let arrival = arrive(&rows, &feeds, zone)?;
 
-    let live =
-        RuleFile { status: Spanned { value: Status::Live, ..rule.status.clone() }, ..rule.clone() };
+    // An exception is about what goes on now, a test about what the rule means.
+    let live = RuleFile {
+        status: Spanned { value: Status::Live, ..rule.status.clone() },
+        exceptions: Arc::default(),
+        ..rule.clone()
+    };
     let feeds = feeds.into_iter().map(|f| FeedSpec { history_from_ms: Some(begin), ..f }).collect();
     let mut pipeline =
         Pipeline::try_new(feeds, &[live], Options { zone: zone.clone(), ..Options::default() })?;

@@ -1,6 +1,6 @@
 //! An alert in a list, and all that can be said about one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{
     ToSchema,
@@ -69,6 +69,9 @@ pub struct AlertRow {
     /// The severity now.
     #[schema(schema_with = severities)]
     pub severity: Severity,
+    /// The exception that covers it, where it is suppressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
     /// Start of the first window that fired.
     pub began_at: String,
     /// When the condition became true.
@@ -138,6 +141,8 @@ pub struct AlertDetail {
     /// Why it fired: the conditions that `and` joins in `when`, for the window and values above. Empty for rules over
     /// single records, and where the rule was changed since.
     pub terms: Vec<TermRow>,
+    /// Of a sequence how each step was met, in the rule's order. Empty for rules of other kinds.
+    pub steps: Vec<StepRow>,
     /// Measures and compares with how they are defined.
     pub measures: Vec<Measured>,
     /// Parameters of the rule.
@@ -186,6 +191,24 @@ pub struct TermRow {
     /// What the value is held against.
     #[schema(value_type = Option<Value>)]
     pub limit: Option<Value>,
+}
+
+/// How a step of a sequence was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StepRow {
+    /// Its name.
+    pub step: String,
+    /// The feed it looks at.
+    pub feed: String,
+    /// Time of the record that met it; null where it stayed away.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// Where it stayed away: until when.
+    #[serde(default)]
+    pub absent_until: Option<String>,
+    /// Ids of the records that were taken for it, in order of time.
+    #[serde(default)]
+    pub records: Vec<String>,
 }
 
 /// A measure or compare.

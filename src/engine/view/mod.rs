@@ -10,7 +10,7 @@ mod rule;
 
 pub use alert::{
     AlertDetail, AlertPage, AlertRow, Business, Facet, Facets, Measured, Note, NoteKind, Point,
-    Revision, Series, TermRow, Text, Window,
+    Revision, Series, StepRow, TermRow, Text, Window,
 };
 pub use feed::{
     DeadLetterPage, DeadLetterRow, DelayRow, Events, FeedDetail, FeedRow, HealthView, PartitionRow,
@@ -19,6 +19,6 @@ pub use feed::{
 pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
 pub use rule::{
     CompareRow, Comparison, Definition, DetectorRow, Finding, GradeRow, KeyRow, MeasureRow,
-    RuleDetail, RuleRow, RuleSignals, RuleTestRow, RuleWeek, RuleWork, SignalRow, WindowKind,
-    WindowRow,
+    RuleDetail, RuleRow, RuleSignals, RuleTestRow, RuleWeek, RuleWork, SequenceRow, SignalRow,
+    StepSaid, WindowKind, WindowRow,
 };

@@ -20,13 +20,13 @@ pub struct RuleRow {
     pub domain: Option<String>,
     /// `draft`, `shadow`, `live` or `retired`.
     pub status: String,
-    /// `instant`, `window` or `detect`.
+    /// `instant`, `window`, `detect` or `sequence`.
     pub kind: String,
     /// The severities it can raise, highest first.
     pub severities: Vec<String>,
     /// The feed it reads.
     pub feed: String,
-    /// All feeds it reads: some measures name one of their own.
+    /// All feeds it reads: some measures, and the steps of a sequence, name one of their own.
     pub feeds: Vec<String>,
     /// Alerts that are pending or firing.
     pub open: u64,
@@ -44,7 +44,7 @@ pub struct RuleRow {
     pub file: String,
 }
 
-/// What the engine did for a rule; all 0 for rules over single records and those that do not run.
+/// What the engine did for a rule; all 0 for rules over single records, sequences, and those that do not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuleWork {
     /// Keys of closed windows that it was evaluated for.
@@ -101,8 +101,10 @@ pub struct Definition {
     pub keeps_missing_keys: bool,
     /// The time column it goes by, where it is not the feed's event time.
     pub time: Option<String>,
-    /// Its window; null for rules over single records.
+    /// Its window; null for rules over single records and sequences.
     pub window: Option<WindowRow>,
+    /// What must happen in order; null for rules of other kinds.
+    pub sequence: Option<SequenceRow>,
     /// What it measures.
     pub measures: Vec<MeasureRow>,
     /// What it compares with.
@@ -130,6 +132,40 @@ pub struct Definition {
     pub basis: Vec<String>,
     /// Template of its message.
     pub message: Text,
+}
+
+/// Steps in an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SequenceRow {
+    /// How long after its first record it may go on, seconds; null where one record alone begins the waiting.
+    pub within_seconds: Option<i64>,
+    /// Every record of the first step begins one that is told; else one takes along those that began before it ended.
+    pub each: bool,
+    /// The steps.
+    pub steps: Vec<StepSaid>,
+}
+
+/// What a step asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepSaid {
+    /// Its name.
+    pub name: String,
+    /// The feed it looks at.
+    pub feed: String,
+    /// Which of its records.
+    pub filter: Option<String>,
+    /// The time column it goes by, where it is not the feed's event time.
+    pub time: Option<String>,
+    /// How many records meet it.
+    pub at_least: u32,
+    /// Of records with equal values of this only the first counts.
+    pub distinct: Option<String>,
+    /// What a record must have in common with those of earlier steps.
+    pub link: Option<String>,
+    /// It must stay away for so long: `30d`, `20wd` (working days).
+    pub absent_for: Option<String>,
+    /// How much longer its feed is waited for.
+    pub wait: Option<String>,
 }
 
 /// A detector.
@@ -160,9 +196,9 @@ pub struct KeyRow {
 pub struct WindowRow {
     /// How windows follow each other.
     pub kind: WindowKind,
-    /// Its length, of a session the longest, seconds.
+    /// Its length, of a month or session the longest, seconds.
     pub width_seconds: i64,
-    /// From one window's end to the next, of a session the silence that ends it, seconds.
+    /// From one window's end to the next, of a session the silence that ends it, of a holiday how much around it, seconds.
     pub every_seconds: i64,
 }
 
@@ -174,6 +210,10 @@ pub enum WindowKind {
     Sliding,
     /// One begins where the one before ends.
     Tumbling,
+    /// A month; of the calendar where the next begins as far behind as it is long.
+    Month,
+    /// The holidays of the calendar.
+    Holiday,
     /// From a key's first row until it was silent.
     Session,
 }

@@ -4,7 +4,7 @@
 //! ends. Years without a notice yet have their weekends off and nothing else, so terms that reach into them may grow later.
 //! Not here: what a term begins with, and who must keep it.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, ops::Range, sync::LazyLock};
 
 use crate::model::time::{civil_from_days, days_from_civil};
 
@@ -21,6 +21,42 @@ static LISTED: LazyLock<HashMap<i32, (&'static str, bool)>> = LazyLock::new(|| {
     });
     rows.collect()
 });
+
+/// Days off on end for one holiday, as the notice of a year has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holiday {
+    /// Its name, in Chinese; of two that fall together the National Day's.
+    pub name: &'static str,
+    /// From its first day off to the day behind its last.
+    pub days: Range<i32>,
+}
+
+/// Of two holidays that fall together, the one under whose name they are one.
+const NATIONAL_DAY: &str = "国庆节";
+
+static HOLIDAYS: LazyLock<Vec<Holiday>> = LazyLock::new(|| {
+    let off = LISTED.iter().filter(|(_, (_, off))| *off);
+    let mut days: Vec<(i32, &'static str)> = off.map(|(day, (name, _))| (*day, *name)).collect();
+    days.sort_unstable();
+    let on_end = |a: &(i32, &str), b: &(i32, &str)| a.0 + 1 == b.0 && a.1 == b.1;
+    let holiday = |days: &[(i32, &'static str)]| {
+        let name = if days[0].1.contains(NATIONAL_DAY) { NATIONAL_DAY } else { days[0].1 };
+        Holiday { name, days: days[0].0..days[days.len() - 1].0 + 1 }
+    };
+    days.chunk_by(on_end).map(holiday).collect()
+});
+
+/// All holidays of the notices, in order of their days.
+#[must_use]
+pub fn holidays() -> &'static [Holiday] {
+    &HOLIDAYS
+}
+
+/// Days among these on which offices do not work.
+#[must_use]
+pub fn days_off(days: Range<i32>) -> usize {
+    days.filter(|day| !is_workday(*day)).count()
+}
 
 /// 0 Monday to 6 Sunday.
 #[inline]
@@ -105,6 +141,28 @@ mod tests {
         assert_eq!(workday_on_or_before(day("2026-02-23")), day("2026-02-14"));
         // Not listed: a Friday and the Saturday behind it.
         assert!(is_workday(day("2031-10-03")) && !is_workday(day("2031-10-04")));
+    }
+
+    #[test]
+    fn holidays_are_days_off_on_end() {
+        let of_year = |year: &str| {
+            let days = |h: &Holiday| format!("{} {}", format_day(h.days.start), h.days.len());
+            let of_year = holidays().iter().filter(|h| format_day(h.days.start).starts_with(year));
+            of_year.map(|h| format!("{} {}", h.name, days(h))).collect::<Vec<_>>()
+        };
+        let of_2023 = [
+            "春节 2023-01-21 7",
+            "清明节 2023-04-05 1",
+            "劳动节 2023-04-29 5",
+            "端午节 2023-06-22 3",
+            "国庆节 2023-09-29 8",
+        ];
+        assert_eq!(of_year("2023")[of_year("2023").len() - 5..], of_2023);
+        let ends: Vec<i32> = holidays().iter().map(|h| h.days.end).collect();
+        assert!(ends.windows(2).all(|w| w[0] + 7 < w[1]), "{ends:?}");
+        // 2026-02-09 to 15: the weekend's Saturday is worked, its Sunday begins the festival.
+        let week = |first: &str| days_off(day(first)..day(first) + 7);
+        assert_eq!([week("2026-02-09"), week("2026-02-16"), week("2026-03-09")], [1, 7, 2]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! an office keeps itself are lists under `rules/lists/`.
 
 pub mod calendar;
+pub mod name;
 pub mod place;
 pub mod region;
 pub mod ucc;

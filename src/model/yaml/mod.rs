@@ -325,6 +325,18 @@ impl Scalar {
     }
 }
 
+/// A text as a YAML scalar that reads back as this text: as it is where that is plain to see, else in double quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let letters = text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let word = text.starts_with(|c: char| c.is_alphabetic()) && letters;
+    let other = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    if word && !other.iter().any(|w| w.eq_ignore_ascii_case(text)) {
+        return text.to_owned();
+    }
+    serde_json::Value::from(text).to_string()
+}
+
 /// Whether a text has more opening than closing parentheses or the reverse, SQL quotes respected.
 pub(super) fn unbalanced(text: &str) -> bool {
     let (mut depth, mut quote) = (0i32, None);

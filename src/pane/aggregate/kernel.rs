@@ -40,9 +40,11 @@ pub fn add(
         (Kernel::NonNull, ArgValues::Presence(nulls)) => {
             words[0] += i64::from(nulls.as_ref().is_none_or(|n| n.is_valid(row)));
         }
-        (Kernel::Sum, ArgValues::Fixed(values, nulls)) if valid(nulls.as_ref(), row) => {
-            store(words, load(words).wrapping_add(values[row]));
-            words[2] += 1;
+        (Kernel::Sum | Kernel::WholeSum, ArgValues::Fixed(values, nulls))
+            if valid(nulls.as_ref(), row) =>
+        {
+            let (sum, n) = load(kind, words);
+            store(kind, words, (sum.wrapping_add(values[row]), n.wrapping_add(1)));
         }
         (Kernel::Min, ArgValues::Order(values, nulls)) if valid(nulls.as_ref(), row) => {
             words[1] = if words[0] == 0 { values[row] } else { words[1].min(values[row]) };
@@ -64,8 +66,8 @@ pub fn add(
 
 /// The value of a sum's state, for comparing it with a bound.
 #[must_use]
-pub fn sum_value(state: &[i64], arg_type: &DataType) -> f64 {
-    load(state) as f64 / unit(arg_type)
+pub fn sum_value(kind: Kernel, state: &[i64], arg_type: &DataType) -> f64 {
+    load(kind, state).0 as f64 / unit(arg_type)
 }
 
 /// How many units of a sum's state make 1.
@@ -84,9 +86,11 @@ pub fn take(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize) {
         (Kernel::NonNull, ArgValues::Presence(nulls)) => {
             words[0] -= i64::from(nulls.as_ref().is_none_or(|n| n.is_valid(row)));
         }
-        (Kernel::Sum, ArgValues::Fixed(values, nulls)) if valid(nulls.as_ref(), row) => {
-            store(words, load(words).wrapping_sub(values[row]));
-            words[2] -= 1;
+        (Kernel::Sum | Kernel::WholeSum, ArgValues::Fixed(values, nulls))
+            if valid(nulls.as_ref(), row) =>
+        {
+            let (sum, n) = load(kind, words);
+            store(kind, words, (sum.wrapping_sub(values[row]), n.wrapping_sub(1)));
         }
         _ => {}
     }
@@ -97,9 +101,9 @@ pub fn take(kind: Kernel, words: &mut [i64], args: &ArgValues, row: usize) {
 pub fn difference(kind: Kernel, into: &mut [i64], last: &[i64], before: &[i64]) {
     match kind {
         Kernel::NonNull => into[0] = last[0] - before[0],
-        Kernel::Sum => {
-            store(into, load(last).wrapping_sub(load(before)));
-            into[2] = last[2] - before[2];
+        Kernel::Sum | Kernel::WholeSum => {
+            let (last, before) = (load(kind, last), load(kind, before));
+            store(kind, into, (last.0.wrapping_sub(before.0), last.1.wrapping_sub(before.1)));
         }
         _ => {}
     }
@@ -123,9 +127,9 @@ pub fn merge(kind: Kernel, into: &mut [i64], from: &[i64]) {
             }
         }
         Kernel::NonNull => into[0] += from[0],
-        Kernel::Sum => {
-            store(into, load(into).wrapping_add(load(from)));
-            into[2] += from[2];
+        Kernel::Sum | Kernel::WholeSum => {
+            let (a, b) = (load(kind, into), load(kind, from));
+            store(kind, into, (a.0.wrapping_add(b.0), a.1.wrapping_add(b.1)));
         }
         Kernel::Distinct => {}
     }
@@ -142,7 +146,7 @@ pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
             words.for_each(|w| b.append_value(w[0]));
             Arc::new(b.finish())
         }
-        Kernel::Sum => sums(data_type, words),
+        Kernel::Sum | Kernel::WholeSum => sums(data_type, words.map(|w| load(kind, w))),
         Kernel::Min | Kernel::Max => ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[1]))),
         Kernel::First | Kernel::Last => {
             ordered(data_type, words.map(|w| (w[0] == 1).then(|| w[3])))
@@ -152,18 +156,22 @@ pub fn finish(kind: Kernel, data_type: &DataType, states: &[i64]) -> ArrayRef {
 
 /// Means from sums: `sum / values` as `data_type`.
 #[must_use]
-pub fn finish_mean(data_type: &DataType, arg_type: &DataType, states: &[i64]) -> ArrayRef {
-    let words = states.chunks_exact(Kernel::Sum.words());
-    let n = words.len();
+pub fn finish_mean(
+    kind: Kernel,
+    data_type: &DataType,
+    arg_type: &DataType,
+    states: &[i64],
+) -> ArrayRef {
+    let sums = states.chunks_exact(kind.words()).map(|words| load(kind, words));
+    let n = sums.len();
     match data_type {
         DataType::Decimal128(p, s) => {
             let from = if let DataType::Decimal128(_, s) = arg_type { *s } else { 0 };
             let unit = 10i128.pow(u32::from((*s - from).unsigned_abs()));
             let mut b = Decimal128Builder::with_capacity(n);
-            for w in words {
-                b.append_option(
-                    (w[2] > 0).then(|| load(w).saturating_mul(unit) / i128::from(w[2])),
-                );
+            for (sum, values) in sums {
+                let mean = || sum.saturating_mul(unit) / i128::from(values);
+                b.append_option((values > 0).then(mean));
             }
             b.with_precision_and_scale(*p, *s).map_or_else(
                 |_| new_null_array(data_type, n),
@@ -177,29 +185,28 @@ pub fn finish_mean(data_type: &DataType, arg_type: &DataType, states: &[i64]) ->
             } else {
                 1.0
             };
-            for w in words {
-                b.append_option((w[2] > 0).then(|| load(w) as f64 / unit / w[2] as f64));
+            for (sum, values) in sums {
+                b.append_option((values > 0).then(|| sum as f64 / unit / values as f64));
             }
             Arc::new(b.finish())
         }
     }
 }
 
-fn sums(data_type: &DataType, words: std::slice::ChunksExact<'_, i64>) -> ArrayRef {
-    let n = words.len();
+/// A column from sums and their numbers of values.
+fn sums(data_type: &DataType, sums: impl ExactSizeIterator<Item = (i128, i64)>) -> ArrayRef {
+    let n = sums.len();
+    let sums = sums.map(|(sum, values)| (values > 0).then_some(sum));
     match data_type {
         DataType::Float64 => {
             let mut b = Float64Builder::with_capacity(n);
-            for w in words {
-                b.append_option(
-                    (w[2] > 0).then(|| load(w) as f64 / (1u64 << FLOAT_FRACTION_BITS) as f64),
-                );
-            }
+            let float = |sum| sum as f64 / (1u64 << FLOAT_FRACTION_BITS) as f64;
+            sums.for_each(|sum: Option<i128>| b.append_option(sum.map(float)));
             Arc::new(b.finish())
         }
         DataType::Decimal128(p, s) => {
             let mut b = Decimal128Builder::with_capacity(n);
-            words.for_each(|w| b.append_option((w[2] > 0).then(|| load(w))));
+            sums.for_each(|sum| b.append_option(sum));
             b.with_precision_and_scale(*p, *s).map_or_else(
                 |_| new_null_array(data_type, n),
                 |mut b| Arc::new(b.finish()) as ArrayRef,
@@ -207,13 +214,9 @@ fn sums(data_type: &DataType, words: std::slice::ChunksExact<'_, i64>) -> ArrayR
         }
         _ => {
             let mut b = Int64Builder::with_capacity(n);
-            for w in words {
-                // SQL's bigint: a sum beyond it saturates instead of wrapping to a small number.
-                b.append_option(
-                    (w[2] > 0)
-                        .then(|| load(w).clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64),
-                );
-            }
+            // SQL's bigint: a sum beyond it saturates instead of wrapping to a small number.
+            let whole = |sum: i128| sum.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+            sums.for_each(|sum| b.append_option(sum.map(whole)));
             Arc::new(b.finish())
         }
     }
@@ -263,14 +266,26 @@ fn valid(nulls: Option<&arrow::buffer::NullBuffer>, row: usize) -> bool {
     nulls.is_none_or(|n| n.is_valid(row))
 }
 
-/// The 128-bit integer in two words, low word first.
-fn load(words: &[i64]) -> i128 {
-    i128::from(words[1]) << 64 | i128::from(words[0] as u64)
+/// Sum and number of values. Low bits of the sum come first; of a whole sum the number stands below the high ones.
+#[inline]
+fn load(kind: Kernel, words: &[i64]) -> (i128, i64) {
+    let low = i128::from(words[0] as u64);
+    match kind {
+        Kernel::WholeSum => (i128::from(words[1] >> 32) << 64 | low, i64::from(words[1] as u32)),
+        _ => (i128::from(words[1]) << 64 | low, words[2]),
+    }
 }
 
-fn store(words: &mut [i64], value: i128) {
-    words[0] = value as i64;
-    words[1] = (value >> 64) as i64;
+#[inline]
+fn store(kind: Kernel, words: &mut [i64], (sum, values): (i128, i64)) {
+    words[0] = sum as i64;
+    match kind {
+        Kernel::WholeSum => words[1] = ((sum >> 64) as i64) << 32 | i64::from(values as u32),
+        _ => {
+            words[1] = (sum >> 64) as i64;
+            words[2] = values;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -279,10 +294,32 @@ mod tests {
 
     #[test]
     fn wide_integers_round_trip() {
-        for v in [0i128, -1, 1, i128::from(i64::MAX) + 5, -(1i128 << 100)] {
-            let mut w = [0, 0, 0];
-            store(&mut w, v);
-            assert_eq!(load(&w), v);
+        for v in [0i128, -1, 1, i128::from(i64::MAX) + 5, -(1i128 << 94), -(1i128 << 100)] {
+            for (kind, bits) in [(Kernel::WholeSum, 96), (Kernel::Sum, 128)] {
+                let mut w = vec![0; kind.words()];
+                store(kind, &mut w, (v, 7));
+                if v.unsigned_abs() >> (bits - 1) == 0 {
+                    assert_eq!(load(kind, &w), (v, 7), "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn running_totals_beyond_what_they_hold_differ_rightly() {
+        for kind in [Kernel::WholeSum, Kernel::Sum] {
+            let args = ArgValues::Fixed(vec![i128::from(i64::MAX), -3, i128::from(i64::MIN)], None);
+            let mut before = vec![-1, -1, -1];
+            before.truncate(kind.words());
+            let mut last = before.clone();
+            let moment = || Moment { at_ms: 0, tie: 0 };
+            [0, 0, 1].iter().for_each(|row| add(kind, &mut last, &args, *row, moment));
+            let mut window = vec![0; kind.words()];
+            difference(kind, &mut window, &last, &before);
+            assert_eq!(load(kind, &window), (2 * i128::from(i64::MAX) - 3, 3), "{kind:?}");
+            take(kind, &mut last, &args, 0);
+            difference(kind, &mut window, &last, &before);
+            assert_eq!(load(kind, &window), (i128::from(i64::MAX) - 3, 2), "{kind:?}");
         }
     }
 

@@ -16,9 +16,10 @@ use crate::{
     rule::{
         bounds::{Bounds, Interval},
         expr::{self, Growth},
-        file::Kind,
+        file::{Kind, RuleFile},
         house,
         scope::{Measure, Resolved},
+        sequence::{file::StepFile, resolve::ResolvedStep},
     },
 };
 
@@ -36,6 +37,14 @@ impl Judge<'_> {
         for (file, measure) in self.rule.measures.iter().zip(&resolved.measures) {
             if let (Some(sql), Some(expr)) = (&file.filter, &measure.filter) {
                 self.constant(sql, expr, "where", resolved);
+            }
+        }
+        for (file, step) in steps(self.rule, resolved) {
+            let pairs = [(&file.filter, &step.filter, "where"), (&file.link, &step.link, "match")];
+            for (sql, expr, what) in pairs {
+                if let (Some(sql), Some(expr)) = (sql, expr) {
+                    self.constant(sql, expr, what, resolved);
+                }
             }
         }
     }
@@ -91,6 +100,12 @@ impl Judge<'_> {
                 file.filter.as_ref().zip(measure.filter.as_ref()).map(|(s, e)| (s, e, feed)),
             );
             conditions.extend(measure.aggregates.iter().map(|a| (&file.value, a, feed)));
+        }
+        for (file, step) in steps(rule, resolved) {
+            let Some(feed) = step.feed else { continue };
+            let feed = self.feeds[feed].schema;
+            conditions
+                .extend(file.filter.as_ref().zip(step.filter.as_ref()).map(|(s, e)| (s, e, feed)));
         }
         for (sql, expr, feed) in conditions {
             for (column, text) in compared_texts(expr) {
@@ -272,6 +287,14 @@ impl Judge<'_> {
             );
         }
     }
+}
+
+/// The steps of a sequence, as written and as understood.
+fn steps<'a>(
+    rule: &'a RuleFile,
+    resolved: &'a Resolved,
+) -> impl Iterator<Item = (&'a StepFile, &'a ResolvedStep)> {
+    rule.sequence.iter().flat_map(|s| &s.steps).zip(&resolved.steps)
 }
 
 /// Counts and sums of what is never negative are at least 0.

@@ -4,10 +4,10 @@ use arrow::datatypes::DataType;
 
 use super::{Judge, near};
 use crate::{
-    detect::{Looks, Population, Profile, SeriesDetector},
+    detect::{Calendar, Looks, Population, Profile, SeriesDetector},
     model::yaml::Spanned,
     rule::{
-        detector::{DetectFile, Method, MethodFile, Period, TOLD},
+        detector::{DetectFile, Method, MethodFile, TOLD},
         expr,
         scope::Resolved,
     },
@@ -26,6 +26,7 @@ impl Judge<'_> {
         match &detect.detector.method {
             Method::Series(detector) => {
                 self.lengths(detect, detector.as_ref());
+                self.nowcast(detect, resolved);
                 self.fallback(detect, detector.as_ref());
             }
             Method::Pairs(_) | Method::Scan(_) => self.joint(detect, resolved),
@@ -79,7 +80,8 @@ impl Judge<'_> {
             ),
             _ => {}
         }
-        if profile.weeks_only && detect.period.value.ms() != Period::WEEK_MS {
+        self.calendar(detect, method, profile);
+        if profile.weeks_only && !detect.period.value.is_week() {
             let message = format!("{name} is defined for weeks only");
             self.error(
                 "rule::impossible",
@@ -99,6 +101,66 @@ impl Judge<'_> {
                 message,
                 format!("at least {needs}"),
             );
+        }
+    }
+
+    /// A nowcast needs a time before the feed's own.
+    fn nowcast(&mut self, detect: &DetectFile, resolved: &Resolved) {
+        let Some(nowcast) = &detect.nowcast else { return };
+        let feed = self.feeds[resolved.feed].schema;
+        let event_time = &feed.columns[feed.event_time].name;
+        if self.rule.time.as_ref().is_none_or(|time| time.value == *event_time) {
+            let message = format!(
+                "the nowcast has no delay to make up for: records count at {event_time}, when they become known"
+            );
+            let label = "write time: with the column of when it happened";
+            self.error("rule::no_effect", nowcast.span.clone(), message, label);
+        }
+        if detect.population.is_some() {
+            let message = "a nowcast corrects one number of records, the series has two";
+            self.error("rule::impossible", nowcast.span.clone(), message, "write value: count(*)");
+        }
+        if !detect.fill_zero {
+            let message = "a period without records would have no value, and no nowcast";
+            self.error("rule::impossible", nowcast.span.clone(), message, "write fill: zero");
+        }
+    }
+
+    /// Whether a method can use a calendar, and judge a holiday beside the same of other years.
+    fn calendar(&mut self, detect: &DetectFile, method: &MethodFile, profile: Profile) {
+        let (period, name) = (detect.period.value, &method.name.value);
+        if period.is_holiday() {
+            if profile.calendar != Calendar::Order {
+                let message = format!(
+                    "{name} cannot judge holidays: to it a season or the distance of periods matters"
+                );
+                let label = "use bayes_predictive, count_exceedance or proportion";
+                self.error("rule::impossible", method.name.span.clone(), message, label);
+            }
+            if let Some(calendar) = &detect.calendar {
+                let message = "calendar has no effect: each holiday is compared with itself anyway";
+                self.error("rule::no_effect", calendar.clone(), message, "take it out");
+            }
+            return;
+        }
+        let Some(calendar) = &detect.calendar else { return };
+        let days_or_weeks = period.is_day() || period.is_week();
+        match profile.calendar {
+            Calendar::Blind => {
+                let message = format!(
+                    "{name} cannot use a calendar: it needs all periods, one behind the other, and has no term for days off"
+                );
+                let label = "use farrington_flexible, bayes_predictive, count_exceedance, ears or proportion, or exclude";
+                self.error("rule::impossible", calendar.clone(), message, label);
+            }
+            Calendar::Order if !days_or_weeks => {
+                let message = format!(
+                    "{name} compares like with like, which only days and weeks are: periods as long as these all have days off"
+                );
+                let label = "use farrington_flexible, or period: week";
+                self.error("rule::impossible", calendar.clone(), message, label);
+            }
+            Calendar::Order | Calendar::Term => {}
         }
     }
 
@@ -149,6 +211,8 @@ impl Judge<'_> {
             (detect.baseline.as_ref().map(|b| b.span.clone()), "baseline"),
             (detect.run.as_ref().map(|r| r.span.clone()), "run"),
             (detect.fallback.as_ref().map(|f| f.name.span.clone()), "fallback"),
+            (detect.nowcast.as_ref().map(|n| n.span.clone()), "a nowcast"),
+            (detect.calendar.clone(), "a calendar"),
         ];
         for (at, what) in without_effect {
             if let Some(at) = at {

@@ -8,6 +8,7 @@ mod conditions;
 mod detection;
 mod file;
 mod names;
+mod sequence;
 mod twins;
 mod windows;
 
@@ -15,14 +16,15 @@ use std::ops::Range;
 
 use self::twins::Seen;
 use super::{
-    expr::Compiler,
+    exceptions::{self, Exceptions},
+    expr::Compilers,
     file::{Kind, RuleFile, Status},
     scope::{Resolved, resolve},
 };
 use crate::model::{
     diagnostic::{Diagnostic, Level, did_you_mean},
     schema::FeedSchema,
-    time::DAY_MS,
+    time::{DAY_MS, Zone},
 };
 
 /// How far back windows and their compares may look, where a feed says nothing else: ten years.
@@ -50,18 +52,21 @@ impl<'a> FeedFacts<'a> {
 /// All findings about `rules` beyond their structure.
 #[must_use]
 pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
-    let compiler = Compiler::new();
+    let mut compilers = Compilers::new(Zone::utc());
     let schemas: Vec<&FeedSchema> = feeds.iter().map(|f| f.schema).collect();
     let mut findings = Vec::new();
     let mut seen = Seen::default();
     let ids: Vec<&str> = rules.iter().map(|r| r.id.value.as_str()).collect();
     for rule in rules {
+        let compiler = compilers.of(&rule.lists);
         let (resolved, found) = resolve(&compiler, rule, &schemas);
         findings.extend(found);
         let mut judge = Judge { rule, feeds, ids: &ids, findings: Vec::new() };
         judge.file();
         if let Some(resolved) = &resolved {
             judge.meaning(resolved);
+            let exceptions = exceptions::of_rule(&compiler, rule, resolved, &Zone::utc());
+            judge.findings.extend(exceptions.err().into_iter().flatten());
             judge.findings.extend(seen.duplicate(rule, resolved));
         }
         // Those about a test in a file of its own say so already.
@@ -69,6 +74,12 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
             true => Diagnostic { file: rule.path.clone(), ..d },
             false => d,
         }));
+    }
+    let mut files: Vec<&Exceptions> = rules.iter().map(|r| &*r.exceptions).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    for file in files {
+        findings.extend(exceptions::unknown_rules(file, &ids));
     }
     sort(&mut findings);
     findings
@@ -139,12 +150,17 @@ impl Judge<'_> {
     fn meaning(&mut self, resolved: &Resolved) {
         let facts = self.feeds[resolved.feed];
         self.key(resolved, facts.schema);
-        self.time(facts.schema);
+        if self.rule.kind.value != Kind::Sequence {
+            self.time(facts.schema);
+        }
         self.constant_conditions(resolved);
         self.code_lists(resolved);
         self.whole_number_divisions(resolved);
-        self.messages(resolved, facts.schema);
-        self.shown(resolved, facts.schema);
+        // Of a sequence whose first feed is not there nobody knows what can be shown.
+        if self.rule.feed.value == facts.schema.feed {
+            self.messages(resolved, facts.schema);
+            self.shown(resolved, facts.schema);
+        }
         self.ladder(resolved);
         if self.rule.kind.value == Kind::Window {
             self.names();
@@ -161,6 +177,7 @@ impl Judge<'_> {
             self.sketches(resolved);
             self.detection(resolved);
         }
+        self.sequence(resolved);
         self.unused();
     }
 }

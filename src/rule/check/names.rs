@@ -64,7 +64,13 @@ impl Judge<'_> {
     }
 
     pub(super) fn time(&mut self, feed: &FeedSchema) {
-        let Some(time) = &self.rule.time else { return };
+        if let Some(time) = &self.rule.time {
+            self.time_of(time, feed);
+        }
+    }
+
+    /// A time column that a rule goes by.
+    pub(super) fn time_of(&mut self, time: &Spanned<String>, feed: &FeedSchema) {
         let Some(position) = feed.position(&time.value) else {
             let names = feed.columns.iter().map(|c| c.name.as_str());
             let label = near(&time.value, names);
@@ -225,7 +231,9 @@ pub(super) fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
     let measures = rule.measures.iter().flat_map(|m| m.filter.iter().chain([&m.value]));
     let ladder = rule.severity.iter().filter_map(|(_, s)| s.as_ref());
     let single = rule.filter.iter().chain(&rule.when).chain(&rule.clear).chain(&rule.alert.reraise);
-    single.chain(rule.key.iter().map(|k| &k.sql)).chain(measures).chain(ladder)
+    let steps = rule.sequence.iter().flat_map(|s| &s.steps);
+    let steps = steps.flat_map(|s| s.filter.iter().chain(&s.distinct).chain(&s.link));
+    single.chain(rule.key.iter().map(|k| &k.sql)).chain(measures).chain(ladder).chain(steps)
 }
 
 /// Whether a text holds a word that does not go on behind it.

@@ -59,7 +59,8 @@ impl<'a> Seen<'a> {
                 window,
                 compares,
                 &resolved.when,
-                time
+                time,
+                steps(rule, resolved)
             )
         );
         let first = self.meanings.get(&meaning);
@@ -77,6 +78,22 @@ impl<'a> Seen<'a> {
         self.meanings.entry(meaning).or_insert(rule);
         finding
     }
+}
+
+/// What a sequence's steps say, whatever they are called and wherever they stand.
+fn steps(rule: &RuleFile, resolved: &Resolved) -> String {
+    let Some(sequence) = &rule.sequence else { return String::new() };
+    let steps = sequence.steps.iter().zip(&resolved.steps).map(|(file, step)| {
+        let terms = [&file.absent_for, &file.wait].map(|t| t.as_ref().map(|t| t.value));
+        let (at_least, time) =
+            (file.at_least.as_ref().map(|n| n.value), file.time.as_ref().map(|t| &t.value));
+        format!(
+            "{:?}",
+            (step.feed, &step.filter, &step.distinct, &step.link, at_least, time, terms)
+        )
+    });
+    let within = sequence.within.as_ref().map(|w| w.value);
+    format!("{within:?} {} {}", sequence.each, steps.collect::<String>())
 }
 
 fn spanless(compare: &Compare) -> (u8, Vec<i64>, Vec<&str>) {

@@ -62,11 +62,8 @@ impl Judge<'_> {
             Compare::Peers { .. } => 0,
         };
         let compared = self.rule.compares.iter().map(|c| back(&c.with)).max();
-        let baseline = self
-            .rule
-            .detect
-            .as_ref()
-            .map(|d| DetectPlan::new(d, self.rule).lookback() as i64 * d.period.value.ms());
+        let baseline =
+            self.rule.detect.as_ref().map(|d| DetectPlan::new(d, self.rule).lookback_ms());
         let lookback = compared.or(baseline).unwrap_or(0);
         let span = window.value.width_max().saturating_add(lookback);
         let facts_of = self.feeds_of(resolved);

@@ -11,7 +11,10 @@ use datafusion::{
     physical_expr::aggregate::LoweredAggregateBuilder,
 };
 
-use super::{Builder, Findings, planning, slices::Ask};
+use super::{
+    Builder, Findings, planning,
+    slices::{Ask, Clock},
+};
 use crate::{
     model::{diagnostic::Diagnostic, yaml::Sql},
     pane::{
@@ -30,8 +33,8 @@ pub(super) struct Source<'m> {
     pub(super) feed: usize,
     /// Keying and space.
     pub(super) key: (usize, usize),
-    /// Position of the time column.
-    pub(super) time: usize,
+    /// By what time they lie in panes.
+    pub(super) clock: Clock,
     /// Atoms that hold of the rows.
     pub(super) atoms: &'m [usize],
     pub(super) ask: &'m Ask,
@@ -59,7 +62,7 @@ impl Builder<'_> {
         let data_type = aggregate
             .get_type(&self.rows[feed])
             .map_err(|e| vec![planning(sql, &e.strip_backtrace())])?;
-        let slice = self.slice(feed, filter, source.key, source.time, source.ask);
+        let slice = self.slice(feed, filter, source.key, source.clock, source.ask);
         let (read, zero, grows) = self.read(feed, slice, function, sql)?;
         Ok((Aggregate { slice, read, data_type, zero }, grows))
     }
@@ -97,8 +100,10 @@ impl Builder<'_> {
             ("count", true, Some(_)) if p.args.len() == 1 => {
                 Some((Kernel::Distinct, Form::Identity))
             }
-            ("sum", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
-            ("avg", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
+            ("sum" | "avg", false, Some(_)) if arg_type == DataType::Int64 => {
+                Some((Kernel::WholeSum, Form::Fixed))
+            }
+            ("sum" | "avg", false, Some(_)) if number => Some((Kernel::Sum, Form::Fixed)),
             ("min", _, Some(_)) if orders => Some((Kernel::Min, Form::Order)),
             ("max", _, Some(_)) if orders => Some((Kernel::Max, Form::Order)),
             ("first_value", false, Some(_)) if orders && by_event_time == Some(true) => {
@@ -124,7 +129,9 @@ impl Builder<'_> {
         let zero = matches!(kernel, Kernel::NonNull | Kernel::Distinct) || name == "sum";
         let grows = match kernel {
             Kernel::NonNull | Kernel::Distinct => true,
-            Kernel::Sum => name == "sum" && never_negative(arg, self.schemas[feed]),
+            Kernel::Sum | Kernel::WholeSum => {
+                name == "sum" && never_negative(arg, self.schemas[feed])
+            }
             _ => false,
         };
         Ok((read, zero, grows))

@@ -46,6 +46,7 @@ impl Builder<'_> {
             hold_ms: a.hold_ms,
             keep_ms: a.keep_ms,
             context: (!columns.is_empty()).then_some((feed, columns)),
+            exceptions: Vec::new(),
             messages,
         }
     }

@@ -7,6 +7,7 @@
 mod aggregate;
 mod alert;
 mod instant;
+mod sequence;
 mod shared;
 mod slices;
 mod window;
@@ -19,8 +20,10 @@ use datafusion::{common::DFSchema, logical_expr::Expr, sql::unparser::expr_to_sq
 use self::{shared::FeedBuilder, slices::SliceBuilder};
 use super::{
     compiled::Compiled,
-    expr::Compiler,
+    exceptions,
+    expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
+    lists,
     plan::{Plan, RulePlan, Term},
     scope::{Resolved, resolve, rows_of},
 };
@@ -30,7 +33,7 @@ use crate::{
         expression::Expression,
         schema::FeedSchema,
         signal::Severity,
-        time::{DAY_MS, SECOND_MS},
+        time::{DAY_MS, SECOND_MS, Zone},
         window::PaneGrid,
         yaml::Sql,
     },
@@ -46,21 +49,20 @@ pub struct FeedContext {
     pub lateness_ms: i64,
 }
 
-/// Compiles the rules that run (shadow and live, and drafts where `drafts` is set).
+/// Compiles the rules that run, shadow and live; days are those of the zone.
 ///
 /// # Errors
 /// All findings of all rules.
 pub fn compile(
     files: &[RuleFile],
     feeds: &[FeedContext],
-    drafts: bool,
+    zone: &Zone,
 ) -> Result<Plan, Vec<Diagnostic>> {
-    let mut builder = Builder::new(feeds);
+    let mut builder = Builder::new(feeds, zone);
     let mut files: Vec<&RuleFile> = files
         .iter()
         .filter(|f| match f.status.value {
-            Status::Draft => drafts,
-            Status::Retired => false,
+            Status::Draft | Status::Retired => false,
             Status::Shadow | Status::Live => true,
         })
         .collect();
@@ -71,7 +73,9 @@ pub fn compile(
         match builder.rule(file) {
             Ok(rule) => rules.push(rule),
             Err(mut found) => {
-                found.iter_mut().for_each(|d| d.file.clone_from(&file.path));
+                // Those about an exception say their file.
+                let own = |d: &&mut Diagnostic| d.file.as_os_str().is_empty();
+                found.iter_mut().filter(own).for_each(|d| d.file.clone_from(&file.path));
                 findings.append(&mut found);
             }
         }
@@ -83,7 +87,10 @@ type Findings = Vec<Diagnostic>;
 
 /// Everything shared, while rules are added to it.
 struct Builder<'a> {
-    compiler: Compiler,
+    compilers: Compilers,
+    zone: Zone,
+    /// Over the lists of the rule in work.
+    compiler: Arc<Compiler>,
     contexts: &'a [FeedContext],
     schemas: Vec<&'a FeedSchema>,
     /// The rows of each feed as expressions see them.
@@ -95,9 +102,12 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(contexts: &'a [FeedContext]) -> Self {
+    fn new(contexts: &'a [FeedContext], zone: &Zone) -> Self {
+        let mut compilers = Compilers::new(zone.clone());
         Self {
-            compiler: Compiler::new(),
+            compiler: compilers.of(&lists::none()),
+            compilers,
+            zone: zone.clone(),
             contexts,
             schemas: contexts.iter().map(|f| &*f.schema).collect(),
             rows: contexts.iter().map(|f| rows_of(&f.schema)).collect(),
@@ -109,16 +119,23 @@ impl<'a> Builder<'a> {
     }
 
     fn rule(&mut self, file: &RuleFile) -> Result<RulePlan, Findings> {
+        self.compiler = self.compilers.of(&file.lists);
         let (meant, mut findings) = resolve(&self.compiler, file, &self.schemas);
         if findings.is_empty() && file.unread.any() {
             let message = "parts of the rule could not be read, see its other findings";
             findings.push(Diagnostic::error("rule::unreadable", file.id.span.clone(), message));
         }
         match meant {
-            Some(meant) if findings.is_empty() => match file.kind.value {
-                Kind::Instant => self.instant(file, &meant),
-                Kind::Window | Kind::Detect => self.window(file, &meant),
-            },
+            Some(meant) if findings.is_empty() => {
+                let exceptions = exceptions::of_rule(&self.compiler, file, &meant, &self.zone)?;
+                let mut plan = match file.kind.value {
+                    Kind::Instant => self.instant(file, &meant),
+                    Kind::Window | Kind::Detect => self.window(file, &meant),
+                    Kind::Sequence => self.sequence(file, &meant),
+                }?;
+                plan.alert.exceptions = exceptions;
+                Ok(plan)
+            }
             _ => Err(findings),
         }
     }
@@ -137,6 +154,8 @@ impl<'a> Builder<'a> {
             slices: Vec::new(),
             feeds: Vec::new(),
             delay_ms: 0,
+            wait_ms: 0,
+            beside: Vec::new(),
             aggregates: Vec::new(),
             aggregate_schema: Arc::new(Schema::empty()),
             measures: Vec::new(),
@@ -151,8 +170,10 @@ impl<'a> Builder<'a> {
             reraise: None,
             early: false,
             bounds: Vec::new(),
+            least: None,
             instant: None,
             detect: None,
+            sequence: None,
             alert: self.alert(file, feed),
         }
     }
@@ -227,7 +248,10 @@ impl<'a> Builder<'a> {
             } else {
                 PaneGrid::of(&s.windows, &s.shifts)
             };
-            let lane = position_or_push(&mut lanes[s.feed], Lane { time: s.time, grid });
+            let lane = position_or_push(
+                &mut lanes[s.feed],
+                Lane { time: s.clock.time, grid, reported: s.clock.reported },
+            );
             by_feed[s.feed].push(i);
             // A day more than asked: a zone's clock may be set back.
             let keep_ms = s.keep_ms + self.contexts[s.feed].lateness_ms + DAY_MS;

@@ -5,10 +5,10 @@
 
 use super::{Builder, position_or_push};
 use crate::{
-    model::window::{PaneGrid, WindowSpec},
+    model::window::{PaneGrid, Step, WindowSpec},
     pane::{
         aggregate::kernel,
-        plan::{Kernel, SlicePlan, Weight},
+        plan::{Kernel, Reported, SlicePlan, Weight},
     },
     rule::plan::{Aggregate, Read},
 };
@@ -21,7 +21,7 @@ pub(super) struct SliceBuilder {
     pub(super) feed: usize,
     pub(super) filter: usize,
     pub(super) keying: usize,
-    pub(super) time: usize,
+    pub(super) clock: Clock,
     pub(super) session: bool,
     pub(super) windows: Vec<WindowSpec>,
     pub(super) shifts: Vec<i64>,
@@ -31,6 +31,15 @@ pub(super) struct SliceBuilder {
     /// See [`SlicePlan::waits`]; `None` when some rule can fire whatever a key has.
     pub(super) waits: Option<Vec<Weight>>,
     pub(super) plan: SlicePlan,
+}
+
+/// By what time rows lie in panes, and which rows by their reporting delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clock {
+    /// Position of the time column.
+    pub(super) time: usize,
+    /// See [`crate::pane::plan::Lane::reported`].
+    pub(super) reported: Option<Reported>,
 }
 
 /// What one rule asks of each slice it uses.
@@ -49,12 +58,13 @@ impl Builder<'_> {
         feed: usize,
         filter: usize,
         (keying, space): (usize, usize),
-        time: usize,
+        clock: Clock,
         ask: &Ask,
     ) -> usize {
         let session = matches!(ask.window, WindowSpec::Session { .. });
         let found = self.slices.iter().position(|s| {
-            (s.feed, s.filter, s.keying, s.time, s.session) == (feed, filter, keying, time, session)
+            (s.feed, s.filter, s.keying, s.clock, s.session)
+                == (feed, filter, keying, clock, session)
         });
         let i = found.unwrap_or_else(|| {
             let plan = SlicePlan {
@@ -75,7 +85,7 @@ impl Builder<'_> {
                 feed,
                 filter,
                 keying,
-                time,
+                clock,
                 session,
                 windows: Vec::new(),
                 shifts: Vec::new(),
@@ -92,9 +102,13 @@ impl Builder<'_> {
             position_or_push(&mut slice.shifts, *s);
         }
         let every = match ask.window {
-            WindowSpec::Sliding { every_ms, .. } => every_ms,
             WindowSpec::Session { gap_ms, max_ms } => 2 * (gap_ms + max_ms),
+            window => window.step().map_or(0, Step::longest_ms),
         };
+        if ask.beyond_ms > 0 {
+            // A series looks further back than rows are kept: its keys cannot be made up for later.
+            slice.waits = None;
+        }
         let shift = ask.shifts.iter().copied().max().unwrap_or(0);
         slice.keep_ms =
             slice.keep_ms.max(ask.window.width_max() + 2 * every + shift + ask.beyond_ms);
@@ -160,7 +174,7 @@ impl Builder<'_> {
         match slot.kind {
             // Distinct and present values are never more than rows.
             Kernel::Distinct | Kernel::NonNull => (bound >= WAIT_FROM).then_some(rows),
-            Kernel::Sum => {
+            Kernel::Sum | Kernel::WholeSum => {
                 let arg = &self.feeds[self.slices[slice].plan.feed].arg_list[slot.arg];
                 let unit = kernel::unit(arg.value.data_type());
                 Some(Weight { arg: Some(slot.arg), per: 1.0 / (bound * unit) })

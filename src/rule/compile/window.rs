@@ -15,7 +15,10 @@ use datafusion::{
 };
 
 use super::{
-    Builder, Findings, aggregate::Source, df_schema, name_text, position_or_push, slices::Ask,
+    Builder, Findings,
+    aggregate::Source,
+    df_schema, name_text, position_or_push,
+    slices::{Ask, Clock},
 };
 use crate::{
     model::{
@@ -24,12 +27,13 @@ use crate::{
         window::WindowSpec,
         yaml::{Spanned, Sql},
     },
-    pane::plan::Link,
+    pane::plan::{Link, Reported},
     rule::{
         detection::DetectPlan,
-        expr::{Growth, aggregate_column, lower_bounds, monotone},
+        expr::{Growth, aggregate_column, lower_bounds, monotone, whole_bounds},
         file::{Compare, RuleFile},
-        plan::{Aggregate, ComparePlan, CompareWith, Measure, RulePlan},
+        nowcast::NowcastPlan,
+        plan::{Aggregate, ComparePlan, CompareWith, Measure, Read, RulePlan},
         scope::{Resolved, told_fields},
     },
 };
@@ -69,11 +73,11 @@ impl Builder<'_> {
             return Err(vec![missing(file, "when", "when: n >= 10")]);
         };
         let detect = file.detect.as_ref().map(|d| DetectPlan::new(d, file));
-        let baseline = detect.iter().flat_map(DetectPlan::shifts);
-        let shifts: Vec<i64> =
-            file.compares.iter().flat_map(|c| shifts_of(&c.with)).chain(baseline).collect();
-        let lookback_ms = shifts.iter().copied().max().unwrap_or(0);
-        let beyond = detect.as_ref().map_or(0, |d| d.explained() as i64 * d.period.ms());
+        let shifts: Vec<i64> = file.compares.iter().flat_map(|c| shifts_of(&c.with)).collect();
+        let baseline = detect.as_ref().map(DetectPlan::lookback_ms);
+        let lookback_ms = shifts.iter().copied().chain(baseline).max().unwrap_or(0);
+        let explained = detect.as_ref().map_or(0, |d| d.period.longest_ms(d.explained()));
+        let beyond = baseline.unwrap_or(0) + explained;
         let ask = Ask { window, shifts, beyond_ms: beyond };
         let (_, space) = self.own_keying(file, meant.feed, &meant.key)?;
         let mut gathered = self.gather(file, meant, &ask)?;
@@ -101,12 +105,26 @@ impl Builder<'_> {
         };
         let bounds: Vec<(usize, f64)> = lower_bounds(when).into_iter().filter_map(bound).collect();
         self.all_rows(file, meant, &ask, &bounds, &mut gathered)?;
+        let detect = detect.map(|plan| self.reported(file, plan, &gathered, &ask)).transpose()?;
+        let wait_ms = match detect.as_ref().and_then(|d| d.nowcast.as_ref()) {
+            Some(nowcast) => nowcast.wait_ms(),
+            None => gathered.delay_ms,
+        };
+        let beside = detect.iter().flat_map(|d| &d.nowcast).flat_map(NowcastPlan::beside).collect();
         self.note_hot(&gathered.slices, &gathered.aggregates, &bounds);
+        let severity = self.ladder(file, meant, &over)?;
+        let plain = clear.is_none()
+            && detect.is_none()
+            && values.compares.is_empty()
+            && severity.first().is_none_or(|(_, condition)| condition.is_none());
+        let least = plain.then(|| least(when, &measures, &gathered.aggregates)).flatten();
         Ok(RulePlan {
             window: Some(window),
             slices: gathered.slices,
             feeds: gathered.feeds,
             delay_ms: gathered.delay_ms,
+            wait_ms,
+            beside,
             aggregates: gathered.aggregates,
             aggregate_schema,
             measures,
@@ -117,10 +135,11 @@ impl Builder<'_> {
             when: Some(self.bind(when, &over, when_sql)?),
             terms,
             clear,
-            severity: self.ladder(file, meant, &over)?,
+            severity,
             reraise,
             early,
             bounds,
+            least,
             detect,
             ..self.plain(file, meant.feed, space)
         })
@@ -150,9 +169,9 @@ impl Builder<'_> {
             }
             atoms.extend(self.atoms(feed, m.filter.as_ref(), measure.filter.as_ref())?);
             let key = self.own_keying(file, feed, &measure.key)?;
-            let time = self.time_column(file, feed);
-            let source = Source { feed, key, time, atoms: &atoms, ask, sql: &m.value };
-            out.delay_ms = out.delay_ms.max(self.delay(feed, time));
+            let clock = self.clock(file, feed);
+            let source = Source { feed, key, clock, atoms: &atoms, ask, sql: &m.value };
+            out.delay_ms = out.delay_ms.max(self.delay(feed, clock.time));
             position_or_push(&mut out.feeds, feed);
             out.offsets.push(out.aggregates.len());
             for aggregate in &measure.aggregates {
@@ -190,10 +209,54 @@ impl Builder<'_> {
         let atoms = self.atoms(meant.feed, file.filter.as_ref(), meant.filter.as_ref())?;
         let filter = self.filter(meant.feed, atoms);
         let key = self.own_keying(file, meant.feed, &meant.key)?;
-        let time = self.time_column(file, meant.feed);
-        let all = self.slice(meant.feed, filter, key, time, ask);
+        let clock = self.clock(file, meant.feed);
+        let all = self.slice(meant.feed, filter, key, clock, ask);
         position_or_push(&mut gathered.slices, all);
         Ok(())
+    }
+
+    /// By what time the rows of a rule's measures lie in panes; with a nowcast those that are reported when it is judged.
+    fn clock(&self, file: &RuleFile, feed: usize) -> Clock {
+        let nowcast = file.detect.as_ref().and_then(|d| Some((d.nowcast.as_ref()?, d.periods()?)));
+        let reported = nowcast.map(|(n, periods)| Reported { periods, from: 0, to: n.wait as i32 });
+        Clock { time: self.time_column(file, feed), reported }
+    }
+
+    /// A detector's plan with the slices that its nowcast reads, if it has one: all rows, and the rows of each delay.
+    fn reported(
+        &mut self,
+        file: &RuleFile,
+        mut plan: DetectPlan,
+        gathered: &Gathered,
+        ask: &Ask,
+    ) -> Result<DetectPlan, Findings> {
+        let nowcast = file.detect.as_ref().and_then(|d| Some((d.nowcast.as_ref()?, d.periods()?)));
+        let Some((nowcast, periods)) = nowcast else { return Ok(plan) };
+        let Some(Aggregate { slice, read: Read::Rows, .. }) = gathered.aggregates.first() else {
+            let message = "a nowcast corrects a number of records, the series is something else";
+            let finding = Diagnostic::error("rule::impossible", nowcast.span.clone(), message);
+            return Err(vec![finding.label("write value: count(*), or take nowcast out")]);
+        };
+        let (feed, filter, keying, time) = {
+            let own = &self.slices[*slice];
+            (own.feed, own.filter, (own.keying, own.plan.space), own.clock.time)
+        };
+        let longest = nowcast.method.max_delay as i32;
+        let mut of = |reported: Option<Reported>, ask: &Ask| {
+            self.slice(feed, filter, keying, Clock { time, reported }, ask)
+        };
+        let all = of(None, ask);
+        let explained = ask.beyond_ms - plan.lookback_ms();
+        let back = nowcast.reach() as i64 * periods.len_ms;
+        let ask = Ask { beyond_ms: back + explained, ..ask.clone() };
+        let by_delay = (0..=longest).map(|delay| {
+            let to = if delay == longest { i32::MAX } else { delay };
+            of(Some(Reported { periods, from: delay, to }), &ask)
+        });
+        let by_delay = by_delay.collect();
+        let nowcast = NowcastPlan::new(nowcast, periods, all, by_delay);
+        plan.nowcast = Some(nowcast);
+        Ok(plan)
     }
 
     /// The measures over the schema of all aggregates.
@@ -296,6 +359,23 @@ impl Builder<'_> {
         let schema: SchemaRef = Arc::new(Schema::new(both));
         Ok((self.bind(expr, &df_schema(&schema)?, sql)?, schema))
     }
+}
+
+/// See [`RulePlan::least`]; nothing is known of `clear`, compares and severities here.
+fn least(when: &Expr, measures: &[Measure], aggregates: &[Aggregate]) -> Option<Vec<i64>> {
+    let bare: Option<Vec<&Aggregate>> =
+        measures.iter().map(|m| m.value.column().map(|a| &aggregates[a])).collect();
+    let bare = bare?;
+    let mut least = vec![i64::MIN; measures.len()];
+    for (name, bound) in whole_bounds(when)? {
+        let m = measures.iter().position(|m| m.name == name)?;
+        let kept = matches!(bare[m].read, Read::Rows | Read::Slot(_));
+        if !kept || bare[m].data_type != DataType::Int64 {
+            return None;
+        }
+        least[m] = least[m].max(bound);
+    }
+    least.iter().any(|n| *n >= 1).then_some(least)
 }
 
 /// Positions of the peers' key columns in the rule's key.

@@ -1,6 +1,6 @@
 //! Incidents: what is planted, and what should be made of it.
 //!
-//! Each of the twelve rules has its incidents, one in every `EVERY` days from the day on which the rule has the history it
+//! Each of these rules has its incidents, one in every `EVERY` days from the day on which the rule has the history it
 //! needs. An incident happens to businesses of its own, above the numbers of the background, so that nothing else is known of
 //! them. Its truth says which rule should raise which key, and when; `plant` makes its records.
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{
     World,
     dice::Dice,
+    in_order,
     line::day_start,
     province::{Business, County, PREFECTURES, counties_of},
     record::{
@@ -27,6 +28,8 @@ use crate::model::{
 
 /// Days from one incident of a rule to the next.
 const EVERY: i32 = 30;
+/// Position of the first kind of [`Kind::IN_ORDER`] among all.
+const IN_ORDER: u64 = 16;
 /// Days before its beginning from which an incident may have records, and after it.
 const AROUND: Range<i32> = -121..70;
 
@@ -45,6 +48,10 @@ pub(super) enum Kind {
     Penalty,
     Refusal,
     OverFrequency,
+    FailThenComplaints,
+    NoRecheck,
+    Runaway,
+    StillActive,
 }
 
 impl Kind {
@@ -63,6 +70,10 @@ impl Kind {
         Self::FailureRate,
     ];
 
+    /// Those whose records must come in an order; days of their own, lest the others move.
+    pub(super) const IN_ORDER: [Self; 4] =
+        [Self::FailThenComplaints, Self::NoRecheck, Self::Runaway, Self::StillActive];
+
     /// The rule, and the days of history it needs, records before the incident included.
     fn rule(self) -> (&'static str, i32) {
         match self {
@@ -78,6 +89,10 @@ impl Kind {
             Self::Penalty => ("severe_penalty", 12),
             Self::Refusal => ("inspection_refusal", 12),
             Self::OverFrequency => ("inspection_over_frequency", 12),
+            Self::FailThenComplaints => ("food_fail_then_complaints", 12),
+            Self::NoRecheck => ("penalty_no_recheck", 12),
+            Self::Runaway => ("prepaid_runaway", 12),
+            Self::StillActive => ("abnormal_still_active", 12),
         }
     }
 
@@ -91,6 +106,9 @@ impl Kind {
                 | Self::Penalty
                 | Self::Refusal
                 | Self::OverFrequency
+                | Self::FailThenComplaints
+                | Self::NoRecheck
+                | Self::StillActive
         )
     }
 }
@@ -115,9 +133,15 @@ pub(super) fn around(world: &World, day: i32) -> impl Iterator<Item = Planned> +
 }
 
 fn all(world: &World, slots: Range<i32>) -> impl Iterator<Item = Planned> + '_ {
-    let kinds = Kind::ALL.into_iter().enumerate();
-    kinds.flat_map(move |(order, kind)| {
-        slots.clone().filter_map(move |slot| Planned::new(world, kind, order, slot))
+    let kinds = Kind::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(order, kind)| (kind, order as u64, EVERY * order as i32 / Kind::ALL.len() as i32));
+    let in_order = Kind::IN_ORDER.into_iter().enumerate().map(|(i, kind)| {
+        (kind, IN_ORDER + i as u64, 4 + EVERY * i as i32 / Kind::IN_ORDER.len() as i32)
+    });
+    kinds.chain(in_order).flat_map(move |(kind, order, within)| {
+        slots.clone().filter_map(move |slot| Planned::new(world, kind, (order, within), slot))
     })
 }
 
@@ -136,9 +160,8 @@ pub(super) fn beginning(world: &World, span: Range<i32>) -> Vec<Incident> {
 }
 
 impl Planned {
-    fn new(world: &World, kind: Kind, order: usize, slot: i32) -> Option<Self> {
+    fn new(world: &World, kind: Kind, (order, within): (u64, i32), slot: i32) -> Option<Self> {
         let ready = world.first_day + kind.rule().1;
-        let within = EVERY * order as i32 / Kind::ALL.len() as i32;
         let mut begins = world.first_day + slot * EVERY + within;
         if kind == Kind::Category {
             begins -= calendar::weekday(begins);
@@ -147,7 +170,7 @@ impl Planned {
             begins = calendar::workday_on_or_before(begins);
         }
         let slot = u64::try_from(slot).ok()?;
-        (begins >= ready).then_some(Self { kind, order: order as u64, slot, begins })
+        (begins >= ready).then_some(Self { kind, order, slot, begins })
     }
 
     /// Dice of its own; `part` keeps uses apart.
@@ -359,6 +382,10 @@ impl Planned {
                         "two departments inspect one business within a month",
                     )
                 }
+                Kind::FailThenComplaints | Kind::NoRecheck | Kind::Runaway | Kind::StillActive => {
+                    let told = in_order::truth(self.kind, b, &name);
+                    (ucc(), told.days.start, told.days.end, told.harm, told.zh, told.en)
+                }
             };
         let businesses = match self.kind {
             Kind::Category => 60,
@@ -556,7 +583,7 @@ mod tests {
     fn two_years_plant_every_rule_at_least_twice_and_the_file_says_the_same() {
         let world = World::new(5, 1.0, 20_000);
         let incidents = beginning(&world, 20_000..20_730);
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().chain(Kind::IN_ORDER) {
             let n = incidents.iter().filter(|i| i.rule == kind.rule().0).count();
             assert!(n >= 10, "{kind:?} {n}");
         }

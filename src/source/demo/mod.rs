@@ -22,6 +22,7 @@
 mod calendar;
 mod delay;
 mod dice;
+mod in_order;
 pub mod incident;
 mod line;
 mod plant;

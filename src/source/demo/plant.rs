@@ -38,11 +38,12 @@ pub(super) fn arriving(world: &World, day: i32, out: &mut Sheet) {
     }
 }
 
-struct Plant<'a> {
-    world: &'a World,
-    planned: Planned,
-    day: i32,
-    out: &'a mut Sheet,
+/// An incident that is planted.
+pub(super) struct Plant<'a> {
+    pub(super) world: &'a World,
+    pub(super) planned: Planned,
+    pub(super) day: i32,
+    pub(super) out: &'a mut Sheet,
 }
 
 impl Plant<'_> {
@@ -113,6 +114,10 @@ impl Plant<'_> {
                 self.visit(0, self.planned.begins, 0, "未发现问题");
                 self.visit(1, self.planned.second(), 1, "未发现问题");
             }
+            Kind::FailThenComplaints => self.fail_then_complaints(),
+            Kind::NoRecheck => self.no_recheck(),
+            Kind::Runaway => self.runaway(),
+            Kind::StillActive => self.still_active(),
         }
     }
 
@@ -128,7 +133,7 @@ impl Plant<'_> {
 
     /// `n` orders of different people over `days` days from the beginning, most online, one in eight by letter two days
     /// later; `tell` says what each is about.
-    fn orders(&mut self, n: u64, days: u64, tell: impl Fn(&Self, &mut Complaint, u64)) {
+    pub(super) fn orders(&mut self, n: u64, days: u64, tell: impl Fn(&Self, &mut Complaint, u64)) {
         for k in 0..n {
             let registered = self.planned.begins + (k * days / n) as i32;
             if !(registered..registered + 3).contains(&self.day) {
@@ -157,7 +162,7 @@ impl Plant<'_> {
     }
 
     /// A sample reported on `day` that fails with `item`, passes where that is empty.
-    fn sample(&mut self, k: u64, day: i32, maker: Business, item: &'static str) {
+    pub(super) fn sample(&mut self, k: u64, day: i32, maker: Business, item: &'static str) {
         let mut dice = self.planned.dice(self.world, 200 + k);
         if self.day != day + dice.within(2, 8) {
             return;
@@ -174,7 +179,7 @@ impl Plant<'_> {
         sample.write(self.out);
     }
 
-    fn item(&self, k: u64) -> &'static str {
+    pub(super) fn item(&self, k: u64) -> &'static str {
         let items = sample::CLASSES[self.planned.class()].3;
         items[k as usize % items.len()]
     }

@@ -1,19 +1,25 @@
 //! Detectors in rules against the same detectors called directly, on made-up logs.
 //!
 //! The expected side is written from the contract: of each record the highest version counts; a key's series has one value
-//! for each local day from the beginning of the feed's history, 0 where it has no record; the detector sees the series up to
-//! the day and judges the day alone, a chart from its beginning; a day without a record of the key is never a signal.
+//! for each local period from the beginning of the feed's history, 0 where it has no record; the detector sees the series up
+//! to the period and judges that alone, a chart from its beginning; a period without a record of the key is never a signal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use forewarn::detect::{Judgement, Series, catalogue, ratio::multiplicity};
+use forewarn::{
+    detect::{Judgement, Series, catalogue, ratio::multiplicity},
+    model::reference::calendar::{self, Holiday},
+};
 use jiff::tz::TimeZone;
-use proptest::test_runner::TestCaseError;
+use proptest::{strategy::Strategy, test_runner::TestCaseError};
 use serde_json::{Map, Value, json};
 
 use super::{
     Disorder, How, Line, World, check, difference, fail, first_difference,
-    generate::{Case, DAY_MS, Row, cases},
+    generate::{Case, DAY_MS, Row, cases, long_cases},
     sql::{instant, local},
 };
 
@@ -23,8 +29,7 @@ struct Detection {
     key: &'static [&'static str],
     /// YAML of the series.
     series: &'static str,
-    /// Days of a period, which is judged every day.
-    width: i64,
+    periods: Periods,
     /// Value and population of one record.
     counts: fn(&Row) -> (f64, f64),
     population: Option<&'static str>,
@@ -36,11 +41,115 @@ struct Detection {
     reach: usize,
     /// Level, and the key columns that a family ranges over.
     control: Option<(f64, &'static [&'static str])>,
+    /// Whether days off are taken into account: by a term, or by like periods.
+    calendar: Option<ByCalendar>,
     /// Days from the log's beginning that are no part of a baseline.
     exclude: Option<(i64, i64)>,
 }
 
-/// A key's day: value and population, and what its detector says of it.
+/// Periods, by the day behind their last.
+#[derive(Debug, Clone, Copy)]
+enum Periods {
+    /// So many days, judged every day.
+    Days(i64),
+    /// A week from Monday.
+    Weeks,
+    /// A month, judged where one of the calendar ends, or at the beginning of each day or Monday.
+    Months(Option<&'static str>),
+    /// Holidays with so many days around each.
+    Holidays(i64),
+}
+
+impl Periods {
+    fn text(self) -> String {
+        match self {
+            Self::Days(width) => format!("period: {width}d, every: 1d"),
+            Self::Weeks => "period: week".into(),
+            Self::Months(None) => "period: month".into(),
+            Self::Months(Some(every)) => format!("period: month, every: {every}"),
+            Self::Holidays(around) => format!("period: holiday, around: {around}d"),
+        }
+    }
+
+    fn per_year(self) -> usize {
+        match self {
+            Self::Days(_) => 365,
+            Self::Weeks => 52,
+            Self::Months(_) => 12,
+            Self::Holidays(_) => 1,
+        }
+    }
+
+    fn ends_at(self, day: i64) -> bool {
+        match self {
+            Self::Months(None) => date_of(day).day() == 1,
+            Self::Holidays(_) => self.before(day, 0).is_some(),
+            Self::Weeks | Self::Months(Some("7d")) => {
+                date_of(day).weekday() == jiff::civil::Weekday::Monday
+            }
+            _ => true,
+        }
+    }
+
+    /// The period that lies `back` before the one that ends at `end`.
+    fn before(self, end: i64, back: i64) -> Option<Range<i64>> {
+        let months = |n: i64| day_number(date_of(end) - jiff::Span::new().months(n));
+        let spans = |width: i64| end - (back + 1) * width..end - back * width;
+        Some(match self {
+            Self::Days(width) => spans(width),
+            Self::Weeks => spans(7),
+            Self::Months(_) => months(back + 1)..months(back),
+            Self::Holidays(around) => {
+                let of =
+                    |h: &Holiday| i64::from(h.days.start) - around..i64::from(h.days.end) + around;
+                let name = calendar::holidays().iter().find(|h| of(h).end == end)?.name;
+                let same = calendar::holidays().iter().filter(|h| h.name == name);
+                same.map(of).filter(|days| days.end <= end).rev().nth(back as usize)?
+            }
+        })
+    }
+
+    /// The day on which a detector sees a period.
+    fn date(self, period: &Range<i64>) -> jiff::civil::Date {
+        let first = date_of(period.start);
+        let capped = matches!(self, Self::Months(_)) && first.day() > 28;
+        if capped { first.with().day(28).build().unwrap() } else { first }
+    }
+
+    /// Ends of the periods that hold a day.
+    fn ends_of(self, day: i64) -> impl Iterator<Item = i64> {
+        let holds = move |end: &i64| {
+            self.ends_at(*end) && self.before(*end, 0).is_some_and(|days| days.contains(&day))
+        };
+        (day + 1..=day + 40).filter(holds)
+    }
+}
+
+fn day_number(date: jiff::civil::Date) -> i64 {
+    i64::from((date - jiff::civil::Date::constant(1970, 1, 1)).get_days())
+}
+
+fn date_of(day: i64) -> jiff::civil::Date {
+    jiff::civil::Date::constant(1970, 1, 1) + jiff::Span::new().days(day)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum ByCalendar {
+    Term,
+    Like,
+}
+
+/// 0 for a day at work or a week without a holiday, 1 for another day off, 2 for a holiday.
+fn kind_of(period: &Range<i64>) -> u8 {
+    let mut days = period.clone().map(|day| i32::try_from(day).unwrap());
+    if days.clone().any(|day| calendar::holiday(day).is_some()) {
+        2
+    } else {
+        u8::from(period.end - period.start == 1 && !days.all(calendar::is_workday))
+    }
+}
+
+/// A key's period: value and population, and what its detector says of it.
 type Told<'a> = (&'a Vec<&'static str>, (f64, f64), Option<Judgement>);
 
 impl Default for Detection {
@@ -49,7 +158,7 @@ impl Default for Detection {
             id: "",
             key: &["firm"],
             series: "value: count(*)",
-            width: 1,
+            periods: Periods::Days(1),
             counts: |_| (1.0, 0.0),
             population: None,
             detector: ("ears", json!({})),
@@ -57,6 +166,7 @@ impl Default for Detection {
             chart: None,
             reach: 0,
             control: None,
+            calendar: None,
             exclude: None,
         }
     }
@@ -118,7 +228,85 @@ fn detections() -> Vec<Detection> {
             exclude: Some((3, 6)),
             ..Detection::default()
         },
-        Detection { id: "d7", width: 3, detector: bayes(2), ..Detection::default() },
+        Detection {
+            id: "d7",
+            periods: Periods::Days(3),
+            detector: bayes(2),
+            ..Detection::default()
+        },
+        Detection {
+            id: "d8",
+            calendar: Some(ByCalendar::Like),
+            detector: bayes(3),
+            ..Detection::default()
+        },
+    ]
+}
+
+/// Rules over holidays, and over weeks with and without.
+fn detections_of_holidays() -> Vec<Detection> {
+    let bayes = |history: u32| ("bayes_predictive", json!({"history": history, "alpha": 0.3}));
+    let farrington = json!({
+        "years": 1, "half_window": 2, "periods": 4, "exclude_recent": 2, "alpha": 0.3,
+        "min_cases": {"cases": 1, "periods": 1},
+    });
+    vec![
+        Detection {
+            id: "h0",
+            periods: Periods::Holidays(5),
+            detector: bayes(2),
+            fallback: Some(bayes(1)),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h1",
+            periods: Periods::Holidays(10),
+            detector: bayes(1),
+            reach: 1,
+            control: Some((0.6, &[])),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h2",
+            periods: Periods::Weeks,
+            calendar: Some(ByCalendar::Like),
+            detector: bayes(3),
+            ..Detection::default()
+        },
+        Detection {
+            id: "h3",
+            periods: Periods::Weeks,
+            calendar: Some(ByCalendar::Term),
+            detector: ("farrington_flexible", farrington),
+            ..Detection::default()
+        },
+    ]
+}
+
+/// Rules over months, and the same months judged more often.
+fn detections_of_months() -> Vec<Detection> {
+    let bayes = |history: u32| ("bayes_predictive", json!({"history": history, "alpha": 0.3}));
+    let of = |id, every| Detection {
+        id,
+        periods: Periods::Months(every),
+        detector: bayes(2),
+        ..Detection::default()
+    };
+    vec![
+        Detection { key: &["firm", "region"], ..of("m0", None) },
+        of("m1", Some("1d")),
+        of("m2", Some("7d")),
+        Detection {
+            reach: 2,
+            control: Some((0.5, &[])),
+            exclude: Some((40, 50)),
+            ..of("m3", None)
+        },
+        Detection {
+            detector: ("cusum", json!({"h": 1, "k": 0.3, "mean": "history"})),
+            chart: Some((2, 2)),
+            ..of("m4", None)
+        },
     ]
 }
 
@@ -134,8 +322,9 @@ impl Detection {
         );
         let chart = self.chart.map(|(baseline, run)| format!(", baseline: {baseline}, run: {run}"));
         text += &format!(
-            "series: {{{series}, period: {}d, every: 1d{}}}\n",
-            self.width,
+            "series: {{{series}, {}{}{}}}\n",
+            self.periods.text(),
+            if self.calendar.is_some() { ", calendar: cn" } else { "" },
             chart.unwrap_or_default()
         );
         if let Some(fallback) = &self.fallback {
@@ -163,11 +352,25 @@ impl Detection {
 
     /// What a detector says of the last day of a series.
     fn ask(
+        &self,
         (name, parameters): &(&str, Value),
         chart: Option<(usize, usize)>,
+        periods: &[Range<i64>],
         values: &[f64],
         population: Option<&[f64]>,
     ) -> Option<Judgement> {
+        let last = periods.last().unwrap();
+        let alike =
+            |p: &Range<i64>| self.calendar != Some(ByCalendar::Like) || kind_of(p) == kind_of(last);
+        let given: Vec<usize> = (0..periods.len()).filter(|i| alike(&periods[*i])).collect();
+        let of = |all: &[f64]| given.iter().map(|i| all[*i]).collect::<Vec<f64>>();
+        let (values, population) = (of(values), population.map(of));
+        let dates: Vec<_> = given.iter().map(|i| self.periods.date(&periods[*i])).collect();
+        let off = |i: &usize| {
+            let days = periods[*i].clone().map(|day| i32::try_from(day).unwrap());
+            days.filter(|day| !calendar::is_workday(*day)).count() as f64
+        };
+        let days_off: Vec<f64> = given.iter().map(off).collect();
         let Value::Object(parameters) = parameters.clone() else { panic!("an object") };
         let detector = catalogue::of_series(name, parameters).unwrap();
         let now = values.len() - 1;
@@ -180,8 +383,10 @@ impl Detection {
             }
         };
         let series = Series {
-            population: population.map(|p| &p[from..]),
-            periods_per_year: 365,
+            population: population.as_ref().map(|p| &p[from..]),
+            dates: Some(&dates[from..]),
+            days_off: self.calendar.map(|_| &days_off[from..]),
+            periods_per_year: self.periods.per_year(),
             ..Series::new(&values[from..])
         };
         let found = detector.evaluate(&series, start..series.len()).unwrap();
@@ -194,8 +399,6 @@ impl Detection {
         let reports: Vec<&Row> = case.rows.iter().filter(|r| r.report).collect();
         let day_of = |ms: i64| local(&tz, ms).div_euclid(DAY_MS);
         let Some(first) = reports.iter().map(|r| day_of(r.at_ms)).min() else { return Vec::new() };
-        let epoch = jiff::civil::Date::constant(1970, 1, 1);
-        let day_number = |date: jiff::civil::Date| i64::from((date - epoch).get_days());
         let first = case.settings.history_day().map_or(first, day_number);
         let last_ms = case.rows.iter().map(|r| r.at_ms).max().unwrap_or(0);
         // Key → day → value, population.
@@ -206,41 +409,53 @@ impl Detection {
             let (value, population) = (self.counts)(row);
             *cell = (cell.0 + value, cell.1 + population);
         }
-        let width = self.width;
-        let ends = |day: &i64| *day..*day + width;
+        let periods = self.periods;
+        let ends = |day: &i64| periods.ends_of(*day);
         let all: BTreeSet<i64> = days.values().flat_map(BTreeMap::keys).flat_map(ends).collect();
         let begins = day_number(case.settings.start.date());
-        let excluded =
-            |day: i64| self.exclude.is_some_and(|(a, b)| (begins + a..=begins + b).contains(&day));
+        let excluded = |period: &Range<i64>| {
+            let holds = |(a, b)| begins + a < period.end && period.start <= begins + b;
+            self.exclude.is_some_and(holds)
+        };
+        let starts = |end, back| periods.before(end, back).filter(|p| p.start >= first);
         let mut lines = Vec::new();
-        // The last day of each period.
-        for day in all.into_iter().filter(|day| *day - width + 1 >= first) {
+        for end in all.into_iter().filter(|end| starts(*end, 0).is_some()) {
+            let mut series: Vec<Range<i64>> = (0..).map_while(|back| starts(end, back)).collect();
+            let (now, known) = (series[0].clone(), series.len() - 1);
+            series.reverse();
             let mut told: Vec<Told<'_>> = Vec::new();
             let mut quiet: Vec<&Vec<&str>> = Vec::new();
             for (key, of_key) in &days {
-                let period = |last: i64| {
-                    let in_it = of_key.range(last - width + 1..=last).map(|(_, cell)| *cell);
+                let sum = |period: &Range<i64>| {
+                    let in_it = of_key.range(period.clone()).map(|(_, cell)| *cell);
                     in_it.reduce(|a, b| (a.0 + b.0, a.1 + b.1))
                 };
-                let Some(now) = period(day) else {
-                    let mut baseline = (day - self.reach as i64).max(first)..day;
-                    if day - first >= self.reach as i64 && baseline.any(|d| of_key.contains_key(&d))
-                    {
+                let Some(cell) = sum(&now) else {
+                    let mut baseline = series[..known].iter().rev().take(self.reach);
+                    if known >= self.reach && baseline.any(|p| sum(p).is_some()) {
                         quiet.push(key);
                     }
                     continue;
                 };
-                let at = |d: i64| period(d).unwrap_or_default();
-                let value = |d: i64| if d < day && excluded(d) { f64::NAN } else { at(d).0 };
-                let backs = (0..=(day - width + 1 - first) / width).rev();
-                let values: Vec<f64> = backs.clone().map(|b| value(day - b * width)).collect();
-                let people: Vec<f64> = backs.map(|b| at(day - b * width).1).collect();
-                let people = self.population.map(|_| people.as_slice());
-                let own = Self::ask(&self.detector, self.chart, &values, people);
+                let at = |p: &Range<i64>| sum(p).unwrap_or_default();
+                let value = |p: &Range<i64>| match *p != now && excluded(p) {
+                    true => f64::NAN,
+                    false => at(p).0,
+                };
+                let values: Vec<f64> = series.iter().map(value).collect();
+                let people: Vec<f64> = series.iter().map(|p| at(p).1).collect();
+                // A holiday's days are what stands behind its count.
+                let days: Vec<f64> = series.iter().map(|p| (p.end - p.start) as f64).collect();
+                let people = match (self.population, periods) {
+                    (Some(_), _) => Some(people.as_slice()),
+                    (None, Periods::Holidays(_)) => Some(days.as_slice()),
+                    (None, _) => None,
+                };
+                let own = self.ask(&self.detector, self.chart, &series, &values, people);
                 let judged = own.or_else(|| {
-                    self.fallback.as_ref().and_then(|f| Self::ask(f, None, &values, people))
+                    self.fallback.as_ref().and_then(|f| self.ask(f, None, &series, &values, people))
                 });
-                told.push((key, now, judged));
+                told.push((key, cell, judged));
             }
             let q = self.adjusted(&told, &quiet);
             for ((key, (value, population), judged), q) in told.into_iter().zip(q) {
@@ -267,11 +482,12 @@ impl Detection {
                     values.insert("q_value".into(), json!(q));
                 }
                 let columns = self.key.iter().zip(key).map(|(n, v)| ((*n).to_owned(), json!(v)));
-                let end = instant(&tz, (day + 1) * DAY_MS);
+                let end = instant(&tz, end * DAY_MS);
                 lines.push(Line {
                     rule: self.id.into(),
                     key: Value::Object(columns.collect()).to_string(),
-                    window: (instant(&tz, (day - width + 1) * DAY_MS), end),
+                    window: (instant(&tz, now.start * DAY_MS), end),
+                    record: String::new(),
                     severity: if judged.score.is_some_and(|s| s > 1.0) { "high" } else { "low" }
                         .into(),
                     open: end > last_ms,
@@ -282,7 +498,7 @@ impl Detection {
         lines
     }
 
-    /// The q-value of each key of a day.
+    /// The q-value of each key of a period.
     fn adjusted(&self, told: &[Told<'_>], quiet: &[&Vec<&str>]) -> Vec<Option<f64>> {
         let Some((_, over)) = self.control else { return vec![None; told.len()] };
         let family = |key: &[&'_ str]| -> Vec<String> {
@@ -324,8 +540,8 @@ pub(super) fn winners<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
     best.into_values().filter(|r| r.op != "withdraw").collect()
 }
 
-fn world(case: &Case) -> World {
-    let rules: Vec<String> = detections().iter().map(|d| d.file(case)).collect();
+fn world(case: &Case, detections: &[Detection]) -> World {
+    let rules: Vec<String> = detections.iter().map(|d| d.file(case)).collect();
     let rows = |report: bool| {
         let rows = case.rows.iter().filter(|r| r.report == report);
         rows.map(|r| r.line() + "\n").collect::<String>()
@@ -335,10 +551,28 @@ fn world(case: &Case) -> World {
 
 #[test]
 fn a_detect_rule_is_its_detector_on_the_final_series() {
+    are_their_detectors(cases(1..220, 0..1), 24, detections);
+}
+
+#[test]
+fn months_too_are_judged_by_their_detector_on_the_final_series() {
+    are_their_detectors(long_cases((260, 1), 30..220), 24, detections_of_months);
+}
+
+#[test]
+fn holidays_too_are_judged_by_their_detector_on_the_final_series() {
+    are_their_detectors(long_cases((900, 4), 60..260), 24, detections_of_holidays);
+}
+
+fn are_their_detectors(
+    logs: impl Strategy<Value = Case>,
+    cases: u32,
+    detections: fn() -> Vec<Detection>,
+) {
     let signals = std::cell::RefCell::new(BTreeMap::<&str, usize>::new());
-    check(cases(1..220, 0..1), 24, |case| {
+    check(logs, cases, |case| {
         let how = How { shards: 2, batch_rows: 16, ..How::default() };
-        let written = world(case).replay(how);
+        let written = world(case, &detections()).replay(how);
         for rule in detections() {
             let (mut got, mut expected) = (written.lines(rule.id), rule.expected(case));
             *signals.borrow_mut().entry(rule.id).or_default() += expected.len();
@@ -357,8 +591,26 @@ fn a_detect_rule_is_its_detector_on_the_final_series() {
 
 #[test]
 fn nothing_about_the_run_shows_in_what_detectors_say() {
-    check(cases(1..220, 0..1), 16, |case| -> Result<(), TestCaseError> {
-        let world = world(case);
+    nothing_shows(cases(1..220, 0..1), 16, detections);
+}
+
+#[test]
+fn nothing_about_the_run_shows_in_what_is_said_of_months() {
+    nothing_shows(long_cases((260, 1), 30..220), 8, detections_of_months);
+}
+
+#[test]
+fn nothing_about_the_run_shows_in_what_is_said_of_holidays() {
+    nothing_shows(long_cases((900, 4), 60..260), 8, detections_of_holidays);
+}
+
+fn nothing_shows(
+    logs: impl Strategy<Value = Case>,
+    cases: u32,
+    detections: fn() -> Vec<Detection>,
+) {
+    check(logs, cases, |case| -> Result<(), TestCaseError> {
+        let world = world(case, &detections());
         let plain = world.replay(How::default());
         for (shards, batch_rows, eager, shuffle) in [
             (3, 7, false, None),
@@ -380,4 +632,87 @@ fn nothing_about_the_run_shows_in_what_detectors_say() {
         }
         Ok(())
     });
+}
+
+/// The alerts of one rule over `reports` in UTC, as they ended: the same for a replay and for live runs.
+fn alerts(rule: &str, rows: &[(&str, String)]) -> Vec<Value> {
+    let feed = "feed: reports\ntitle: {zh: 报告, en: Reports}\nrecord_id: id\nevent_time: at\ncolumns:\n  id: text\n  \
+                at: {type: timestamp, required: true}\n  firm: text\n";
+    let rule = format!(
+        "rule: r\ntitle: {{zh: 规则, en: Rule}}\nkind: detect\nfeed: reports\nkey: [firm]\n\
+         detector: {{bayes_predictive: {{history: 5, alpha: 0.01}}}}\nwhen: alarm\nseverity: low\n{rule}\n"
+    );
+    let line = |(i, (firm, at)): (usize, &(&str, String))| {
+        format!("{}\n", json!({"id": format!("n{i}"), "at": at, "firm": firm}))
+    };
+    let lines: String = rows.iter().enumerate().map(line).collect();
+    let world = World::of("UTC", &[("reports", feed.to_owned())], &[rule], &[lines]);
+    let plain = world.replay(How::default()).alerts;
+    for batch_rows in [1, 7] {
+        let live = How { batch_rows, eager: true, ..How::default() };
+        assert_eq!(world.replay(live).alerts, plain, "{batch_rows} rows at once");
+    }
+    plain.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// So many records of firm `f` in each of some days or months, written up to the day or month.
+fn counted(counts: &[(&str, u32)]) -> Vec<(&'static str, String)> {
+    let of = |(day, n): &(&str, u32)| {
+        let day = if day.len() == 7 { format!("{day}-03") } else { (*day).to_owned() };
+        let at = move |i| ("f", format!("{day}T{:02}:{:02}:00Z", i / 60, i % 60));
+        (0..*n).map(at).collect::<Vec<_>>()
+    };
+    counts.iter().flat_map(of).collect()
+}
+
+#[test]
+fn a_detector_s_alert_is_kept_and_raised_again() {
+    let day = |d: u32| format!("2026-03-{d:02}");
+    let days: Vec<String> = (1..=18).map(day).collect();
+    let count = |d: usize| match d {
+        11 => 10,
+        12 => 14,
+        13 => 25,
+        _ => 2,
+    };
+    let counts: Vec<(&str, u32)> = (1..=18).map(|d| (days[d - 1].as_str(), count(d))).collect();
+    let mut rows = counted(&counts);
+    rows.push(("g", "2026-03-20T00:00:00Z".to_owned()));
+    let rule = "series: {value: count(*), period: day}\n\
+                alert: {keep_for: 2d, reraise: value >= 1.5 * last.value}";
+    let alerts = alerts(rule, &rows);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let alert = &alerts[0];
+    let told = ["state", "fired_at", "resolved_at", "reraised"].map(|field| alert[field].clone());
+    // 14 is less than half as many again as 10; the first quiet day ends on the 15th.
+    let expected = json!(["resolved", "2026-03-12T00:00:00Z", "2026-03-17T00:00:00Z", 1]);
+    assert_eq!(json!(told), expected, "{alert}");
+    assert_eq!(
+        (&alert["fired_values"]["value"], &alert["values"]["value"]),
+        (&json!(10), &json!(25))
+    );
+}
+
+#[test]
+fn a_month_s_alert_ends_with_the_next_quiet_month() {
+    let months = ["2025-10", "2025-11", "2025-12", "2026-01", "2026-02"];
+    let mut counts: Vec<(&str, u32)> = months.iter().map(|m| (*m, 2)).collect();
+    counts.push(("2026-03", 10));
+    let mut rows = counted(&counts);
+    rows.push(("g", "2026-06-10T00:00:00Z".to_owned()));
+    let alerts = alerts("series: {value: count(*), period: month}", &rows);
+    // The history begins within October, so November is the first whole month.
+    assert_eq!(alerts, Vec::<Value>::new());
+    let mut counts = vec![("2025-09", 2)];
+    counts.extend(months.iter().map(|m| (*m, 2)));
+    counts.push(("2026-03", 10));
+    let mut rows = counted(&counts);
+    rows.push(("g", "2026-06-10T00:00:00Z".to_owned()));
+    let alerts = self::alerts("series: {value: count(*), period: month}", &rows);
+    let told = |alert: &Value| {
+        json!(["state", "fired_at", "resolved_at"].map(|field| alert[field].clone()))
+    };
+    let told: Vec<Value> = alerts.iter().map(told).collect();
+    let expected = json!(["resolved", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z"]);
+    assert_eq!(told, [expected], "{alerts:?}");
 }

@@ -19,7 +19,7 @@ use super::rules::{self, Rule};
 pub(super) const MINUTE_MS: i64 = 60_000;
 pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
-/// Days that a log spans.
+/// Days that a log spans unless it is long.
 const DAYS: u32 = 24;
 
 /// A log, the feeds it is of, and rules over them.
@@ -172,7 +172,15 @@ pub(super) fn cases(
     rows: std::ops::Range<usize>,
     rules: std::ops::Range<usize>,
 ) -> impl Strategy<Value = Case> {
-    with(rows, vec(rules::rules(), rules), false)
+    with((DAYS, 0), rows, vec(rules::rules(), rules), false)
+}
+
+/// Logs that span so many days and begin some years earlier, without rules.
+pub(super) fn long_cases(
+    (days, years): (u32, i16),
+    rows: std::ops::Range<usize>,
+) -> impl Strategy<Value = Case> {
+    with((days, years), rows, vec(rules::rules(), 0..1), false)
 }
 
 /// Logs with rules of all kinds, sessions and single records included, and with versions that contradict each other.
@@ -180,17 +188,19 @@ pub(super) fn wild_cases(
     rows: std::ops::Range<usize>,
     rules: std::ops::Range<usize>,
 ) -> impl Strategy<Value = Case> {
-    with(rows, vec(rules::all_rules(), rules), true)
+    with((DAYS, 0), rows, vec(rules::all_rules(), rules), true)
 }
 
 fn with(
+    (days, years): (u32, i16),
     rows: std::ops::Range<usize>,
     rules: impl Strategy<Value = Vec<Rule>>,
     conflicts: bool,
 ) -> impl Strategy<Value = Case> {
     let zones = prop::sample::select(vec!["Asia/Shanghai", "Europe/Berlin", "America/St_Johns"]);
-    (zones, settings(), vec(row_seeds(conflicts), rows), rules).prop_map(
-        |(zone, settings, seeds, mut rules)| {
+    (zones, settings(), vec(row_seeds(conflicts, days), rows), rules).prop_map(
+        move |(zone, mut settings, seeds, mut rules)| {
+            settings.start -= jiff::Span::new().years(years);
             for (i, rule) in rules.iter_mut().enumerate() {
                 rule.id = format!("r{i:02}");
             }
@@ -219,7 +229,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-fn row_seeds(conflicts: bool) -> impl Strategy<Value = RowSeed> {
+fn row_seeds(conflicts: bool, days: u32) -> impl Strategy<Value = RowSeed> {
     let target = any::<u16>().prop_map(usize::from);
     let edit = prop_oneof![
         12 => Just(Edit::New),
@@ -229,7 +239,7 @@ fn row_seeds(conflicts: bool) -> impl Strategy<Value = RowSeed> {
         1 => target.clone().prop_map(Edit::Withdraw),
         u32::from(conflicts) => target.prop_map(Edit::Conflict),
     ];
-    (prop::bool::weighted(0.8), 0..DAYS * 24 * 60, 0..8u8, 0..1000u32, edit, values()).prop_map(
+    (prop::bool::weighted(0.8), 0..days * 24 * 60, 0..8u8, 0..1000u32, edit, values()).prop_map(
         |(report, minute, snap, delay, edit, values)| RowSeed {
             report,
             minute,

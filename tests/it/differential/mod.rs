@@ -8,8 +8,11 @@ mod detection;
 mod found;
 mod generate;
 mod joint;
+mod many;
+mod nowcast;
 mod partitions;
 mod rules;
+mod sequence;
 mod sql;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
@@ -70,6 +73,8 @@ struct Line {
     rule: String,
     key: String,
     window: (i64, i64),
+    /// Where it is told by a record: its id.
+    record: String,
     severity: String,
     open: bool,
     values: Map<String, Value>,
@@ -209,6 +214,7 @@ impl Line {
             rule: json["rule"].as_str().unwrap().into(),
             key: json["key"].to_string(),
             window: (at("start"), at("end")),
+            record: json["record"].as_str().unwrap_or_default().into(),
             severity: json["severity"].as_str().unwrap().into(),
             open: json.get("open") == Some(&Value::Bool(true)),
             values: json["values"].as_object().unwrap().clone(),

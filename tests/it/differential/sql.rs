@@ -123,6 +123,7 @@ impl Tables {
             rule: rule.id.clone(),
             key: Value::Object(key.collect()).to_string(),
             window: (at(end - rule.width()).0, at(end).0),
+            record: String::new(),
             severity: value("severity").as_str().unwrap().to_owned(),
             open: value("open") == Value::Bool(true),
             values,

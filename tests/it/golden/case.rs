@@ -228,6 +228,7 @@ impl Input {
             values: &self.values,
             population: None,
             dates: self.dates.as_deref().filter(|_| self.by_date),
+            days_off: None,
             periods_per_year: self.periods_per_year,
         }
     }

@@ -9,9 +9,11 @@ use crate::source::demo::{
     sheet::Sheet,
 };
 
+/// Nobody could be reached.
+pub(in super::super) const UNREACHABLE: &str = "通过登记的住所或者经营场所无法联系";
 const REASONS: [(&str, u16); 4] = [
     ("未在规定期限内公示年度报告", 550),
-    ("通过登记的住所或者经营场所无法联系", 400),
+    (UNREACHABLE, 400),
     ("公示信息隐瞒真实情况、弄虚作假", 30),
     ("未在责令期限内公示有关企业信息", 20),
 ];
@@ -19,10 +21,10 @@ const REASONS: [(&str, u16); 4] = [
 /// An entry of the list of abnormal operation; its correction removes it.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Abnormal {
-    stamp: Stamp,
-    business: Business,
-    reason: &'static str,
-    decided_on: i32,
+    pub(in super::super) stamp: Stamp,
+    pub(in super::super) business: Business,
+    pub(in super::super) reason: &'static str,
+    pub(in super::super) decided_on: i32,
     removed: bool,
 }
 

@@ -41,6 +41,8 @@ pub(in super::super) struct Penalty {
     pub(in super::super) kinds: &'static str,
     pub(in super::super) breach: &'static str,
     pub(in super::super) fine_yuan: u64,
+    /// It orders the breach to be put right by a day.
+    pub(in super::super) orders: bool,
     /// The fine with two noughts too many, as it was first published.
     slip: bool,
     repaired: bool,
@@ -71,6 +73,7 @@ impl Record for Penalty {
             kinds,
             breach: d.one(&BREACHES),
             fine_yuan: (fine / 100.0).round() as u64 * 100,
+            orders: false,
             slip: fine >= 1_500.0
                 && matches!(fate, Fate::Corrected { roll, .. } if roll % 120 == 0),
             repaired: false,
@@ -112,7 +115,12 @@ impl Penalty {
         line.day("CF_JDRQ", self.decided_on);
         line.text("CF_WFXW", self.breach);
         line.text("CF_CFLB", self.kinds);
-        line.text("CF_NR", self.kinds);
+        line.with("CF_NR", |out| {
+            out.extend_from_slice(self.kinds.as_bytes());
+            if self.orders {
+                out.extend_from_slice(",责令限期改正".as_bytes());
+            }
+        });
         if fine > 0 {
             // Six decimals of ten thousand yuan.
             line.with("CF_NR_FK", |out| {

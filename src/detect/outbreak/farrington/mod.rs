@@ -1,20 +1,13 @@
 //! Farrington flexible: is a week's count high against the same weeks of the years before?
 
-use std::{f64::consts::TAU, ops::Range};
+mod baseline;
+mod judge;
 
-use super::{
-    onset::{self, Period},
-    reference::{part_of_year, years_before},
-};
+use std::ops::Range;
+
+pub use self::judge::Details;
 use crate::detect::{
-    Compat, Error, Judgement, Profile, Series, SeriesDetector, Undefined, Verdict,
-    math::{
-        glm::Design,
-        negative_binomial, normal,
-        quasi_poisson::{self, Reweighted},
-        student,
-    },
-    parameter,
+    Calendar, Compat, Error, Judgement, Profile, Series, SeriesDetector, Verdict, parameter,
 };
 
 /// Years of history below which a trend cannot be told from chance.
@@ -45,6 +38,9 @@ const YEARS_FOR_TREND: usize = 3;
 /// - `power` — transformation of `delta`: `two_thirds`, `half` or `none`; default `two_thirds`.
 /// - `min_cases` — `cases` in the last `periods` including this one, below which there is no alarm; default 5 in 4.
 /// - `compat` — `corrected` or `r`; see there.
+///
+/// Where a rule's series has a `calendar`, the logarithm of the expected count has a term for the number of days off in the
+/// period, so that moving holidays and make-up working days are expected; not with `compat: r`.
 ///
 /// # When it misleads
 /// Needs `years` full years. A lasting rise is an alarm only until it is history. A change in how cases are recorded looks like
@@ -185,29 +181,6 @@ impl Default for Farrington {
     }
 }
 
-/// All that is known about one period.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Details {
-    /// Expected count, μ̂₀ of the prediction.
-    pub mean: f64,
-    /// Upper bound; `compat: r` with `nb_plugin` or `muan` may have none.
-    pub bound: f64,
-    /// (y − expected) / (bound − expected); in `compat: r` with R's expected.
-    pub score: f64,
-    /// P(Y ≥ y).
-    pub p_value: f64,
-    /// Dispersion φ.
-    pub phi: f64,
-    /// Trend per period on the log scale, where one was kept.
-    pub trend: Option<f64>,
-    /// R's `mu0Vector`: for `nb_plugin` the mean, otherwise exp of an upper quantile of the prediction.
-    pub mean_r: f64,
-    /// Whether there were enough cases for an alarm.
-    pub enough: bool,
-    /// Whether the period is an alarm.
-    pub alarm: bool,
-}
-
 impl SeriesDetector for Farrington {
     fn check(&self) -> Result<(), Error> {
         let within = |n: usize, max: usize, min: usize| (min..=max).contains(&n);
@@ -235,7 +208,11 @@ impl SeriesDetector for Farrington {
     }
 
     fn profile(&self) -> Profile {
-        Profile::TESTS.with_population()
+        let calendar = match self.compat {
+            Compat::Corrected => Calendar::Term,
+            Compat::R => Calendar::Blind,
+        };
+        Profile { calendar, ..Profile::TESTS.with_population() }
     }
 
     fn reach(&self, periods_per_year: usize) -> usize {
@@ -269,325 +246,14 @@ impl Farrington {
     fn alpha(&self) -> f64 {
         self.alpha.unwrap_or(self.threshold.alpha)
     }
-
-    /// What is known about the periods `range`, or why nothing is.
-    ///
-    /// # Errors
-    /// As [`SeriesDetector::evaluate`].
-    pub fn details(
-        &self,
-        series: &Series<'_>,
-        range: Range<usize>,
-    ) -> Result<Vec<Result<Details, Verdict>>, Error> {
-        self.check()?;
-        series.check_counts(&range)?;
-        Ok(range.map(|at| self.judge(series, at)).collect())
-    }
-
-    fn judge(&self, series: &Series<'_>, at: usize) -> Result<Details, Verdict> {
-        let baseline = Baseline::new(self, series, at).ok_or(Verdict::TooEarly)?;
-        let count = series.values[at];
-        if count.is_nan() {
-            return Err(Verdict::NotDefined(Undefined::NoValue));
-        }
-        let offset_now = match series.population {
-            Some(population) if population[at] > 0.0 => population[at].ln(),
-            Some(_) => return Err(Verdict::NotDefined(Undefined::NoPopulation)),
-            None => 0.0,
-        };
-        let no_fit = Verdict::NotDefined(Undefined::NoFit);
-        let (model, trend) = self.model(&baseline, at, offset_now).ok_or(no_fit)?;
-        let details = self.bound(&model, trend, &baseline, series, at, offset_now);
-        let overflow = Verdict::NotDefined(Undefined::Overflow);
-        let mut details = details.ok_or(overflow)?;
-        details.enough = self.min_cases.enough(series.values, at);
-        details.alarm = details.enough && count > details.bound && count > 0.0;
-        Ok(details)
-    }
-
-    /// The fit, and its trend if one is kept.
-    fn model(
-        &self,
-        baseline: &Baseline<'_>,
-        at: usize,
-        offset_now: f64,
-    ) -> Option<(Reweighted, Option<f64>)> {
-        let fit = |trend: bool| {
-            let offset = baseline.offset.as_deref();
-            let design = baseline.design(trend);
-            let above = self.reweight_above;
-            quasi_poisson::fit(&design, &baseline.counts, offset, above, self.compat)
-        };
-        if self.trend.p > 0.0
-            && self.years >= YEARS_FOR_TREND
-            && let Some(model) = fit(true)
-        {
-            let column = baseline.columns;
-            let slope = model.fit.coefficients[column];
-            let se =
-                (self.dispersion(&model, baseline) * model.fit.variance(&[(column, 1.0)])).sqrt();
-            let freedom = (baseline.counts.len() - model.fit.rank) as f64;
-            let p = student::two_sided_p(slope / se, freedom);
-            let mean = (model.fit.predictor(&baseline.row(at, true)) + offset_now).exp();
-            let most = baseline.counts.iter().copied().fold(0.0, f64::max);
-            let significant = p < self.trend.p;
-            if match self.compat {
-                Compat::R => significant && mean <= most,
-                // A trend beyond what was seen is not dropped, which would miss it, but followed so far.
-                Compat::Corrected => significant || self.trend.p >= 1.0,
-            } {
-                return Some((model, Some(slope)));
-            }
-        }
-        fit(false).map(|model| (model, None))
-    }
-
-    /// The dispersion behind standard errors: φ; in R after reweighting Σω·r²/df.
-    fn dispersion(&self, model: &Reweighted, baseline: &Baseline<'_>) -> f64 {
-        match (&model.omega, self.compat) {
-            (Some(omega), Compat::R) => {
-                model.fit.dispersion(&baseline.counts, omega).unwrap_or(model.phi)
-            }
-            (None, Compat::R) => model.raw_phi,
-            (_, Compat::Corrected) => model.phi,
-        }
-    }
-
-    /// The period before `at` under the same model, where it has a value.
-    fn period_before(
-        &self,
-        model: &Reweighted,
-        trend: Option<f64>,
-        baseline: &Baseline<'_>,
-        series: &Series<'_>,
-        at: usize,
-    ) -> Option<Period> {
-        let before = at.checked_sub(1)?;
-        let population = series.population.map_or(1.0, |p| p[before]);
-        let row = baseline.row_before(before, trend.is_some());
-        let mean = population * model.fit.predictor(&row).exp();
-        let mean = baseline.at_most(mean, trend.is_some());
-        let variance = self.dispersion(model, baseline) * model.fit.variance(&row);
-        let period = Period {
-            mean: mean * (1.0 + 0.5 * variance),
-            phi: model.phi + 2.0 * variance * mean,
-            count: series.values[before],
-        };
-        (mean > 0.0 && mean.is_finite()).then_some(period)
-    }
-
-    /// Mean, bound, score and p-value of the count at `at`; `None` where they overflow.
-    fn bound(
-        &self,
-        model: &Reweighted,
-        trend: Option<f64>,
-        baseline: &Baseline<'_>,
-        series: &Series<'_>,
-        at: usize,
-        offset_now: f64,
-    ) -> Option<Details> {
-        let count = series.values[at];
-        let row = baseline.row(at, trend.is_some());
-        let eta = model.fit.predictor(&row) + offset_now;
-        let mean = baseline.at_most(eta.exp(), trend.is_some() && self.compat != Compat::R);
-        let se = (self.dispersion(model, baseline) * model.fit.variance(&row)).sqrt();
-        let (alpha, phi) = (self.alpha(), model.phi);
-        let z = normal::upper_quantile(alpha);
-        let (bound, p_value, of_r, mean_r) = match self.threshold.method {
-            Method::Delta => {
-                let se = mean * se;
-                let (exponent, sd) = self.power.of(mean, phi + se * se / mean);
-                let middle = mean.powf(exponent);
-                let bound = (middle + z * sd).powf(1.0 / exponent);
-                let p = normal::upper((count.powf(exponent) - middle) / sd);
-                (bound, p, mean, (mean + z * se).exp())
-            }
-            Method::NbPlugin | Method::Muan => {
-                let plain = self.threshold.method == Method::NbPlugin;
-                let (of_r, upper) = (eta, (eta + z * se).exp());
-                let center = if plain { mean } else { upper };
-                if !center.is_finite() {
-                    return None;
-                }
-                let bound = negative_binomial::upper_quantile(alpha, center, phi)?;
-                let p = negative_binomial::upper(count, center, phi).p;
-                (bound, p, of_r, if plain { mean } else { upper })
-            }
-            Method::Onset => {
-                let now = Period {
-                    mean: mean * (1.0 + 0.5 * se * se),
-                    phi: phi + 2.0 * se * se * mean,
-                    count,
-                };
-                let before = self.period_before(model, trend, baseline, series, at);
-                let found = onset::judge(before, now, alpha)?;
-                (found.bound, found.p_value, mean, mean)
-            }
-        };
-        let expected = if self.compat == Compat::R { of_r } else { mean };
-        let score = (count - expected) / (bound - expected);
-        let finite = mean.is_finite() && bound.is_finite() && phi.is_finite();
-        finite.then_some(Details {
-            mean,
-            bound,
-            score,
-            p_value,
-            phi,
-            trend,
-            mean_r,
-            enough: false,
-            alarm: false,
-        })
-    }
-}
-
-/// The periods a count is compared with: their counts, seasons and times.
-#[derive(Debug)]
-struct Baseline<'a> {
-    series: Series<'a>,
-    counts: Vec<f64>,
-    /// Level of each, from 0; the last level is that of the period judged. With waves all are 0.
-    level: Vec<usize>,
-    /// Position in the series.
-    at: Vec<usize>,
-    offset: Option<Vec<f64>>,
-    /// Columns of the season: levels, or 1 and two a wave.
-    columns: usize,
-    waves: usize,
-    /// Level of the period judged, and of the one before.
-    levels_now: [usize; 2],
-    /// Middle of the positions, so that trend and level hardly depend on each other.
-    middle: f64,
-}
-
-impl<'a> Baseline<'a> {
-    /// `None` where the history is too short.
-    fn new(of: &Farrington, series: &Series<'a>, now: usize) -> Option<Self> {
-        let mut references: Vec<usize> =
-            (1..=of.years).map(|back| years_before(series, now, back)).collect::<Option<_>>()?;
-        references.reverse();
-        let first = references[0].checked_sub(of.half_window)?;
-        let level = match of.waves {
-            0 => levels(first, &references, now, of.half_window, of.periods)?,
-            _ => vec![Some(0); now - first],
-        };
-        let end = now.checked_sub(of.exclude_recent)?;
-        let own = if of.waves > 0 { 0 } else { of.periods - 1 };
-        let mut baseline = Self {
-            series: *series,
-            counts: Vec::new(),
-            level: Vec::new(),
-            at: Vec::new(),
-            offset: series.population.map(|_| Vec::new()),
-            columns: if of.waves > 0 { 1 + 2 * of.waves } else { of.periods },
-            waves: of.waves,
-            levels_now: [own, level.last().copied().flatten().unwrap_or(own)],
-            middle: 0.0,
-        };
-        for at in first..end {
-            let count = series.values[at];
-            let population = series.population.map_or(1.0, |p| p[at]);
-            if let Some(level) = level[at - first]
-                && !count.is_nan()
-                && population > 0.0
-            {
-                baseline.counts.push(count);
-                baseline.level.push(level);
-                baseline.at.push(at);
-                if let Some(offset) = &mut baseline.offset {
-                    offset.push(population.ln());
-                }
-            }
-        }
-        let sum: f64 = baseline.at.iter().map(|at| *at as f64).sum();
-        baseline.middle = sum / baseline.at.len().max(1) as f64;
-        Some(baseline)
-    }
-
-    fn design(&self, trend: bool) -> Design {
-        let width = 1 + 2 * self.waves + usize::from(trend);
-        let mut design = Design::new(self.columns + usize::from(trend), width);
-        let mut row = Vec::with_capacity(width);
-        for (at, level) in self.at.iter().zip(&self.level) {
-            self.fill(&mut row, *level, *at, trend);
-            design.push(&row);
-        }
-        design
-    }
-
-    /// `mean`, with a trend no more than the largest count of the baseline.
-    fn at_most(&self, mean: f64, trend: bool) -> f64 {
-        if trend { mean.min(self.counts.iter().copied().fold(0.0, f64::max)) } else { mean }
-    }
-
-    /// The row of the period judged.
-    fn row(&self, at: usize, trend: bool) -> Vec<(usize, f64)> {
-        let mut row = Vec::new();
-        self.fill(&mut row, self.levels_now[0], at, trend);
-        row
-    }
-
-    /// The row of the period before the one judged.
-    fn row_before(&self, before: usize, trend: bool) -> Vec<(usize, f64)> {
-        let mut row = Vec::new();
-        self.fill(&mut row, self.levels_now[1], before, trend);
-        row
-    }
-
-    fn fill(&self, row: &mut Vec<(usize, f64)>, level: usize, at: usize, trend: bool) {
-        row.clear();
-        row.push((level, 1.0));
-        let angle = TAU * part_of_year(&self.series, at);
-        for wave in 1..=self.waves {
-            let angle = wave as f64 * angle;
-            row.extend([(2 * wave - 1, angle.cos()), (2 * wave, angle.sin())]);
-        }
-        if trend {
-            row.push((self.columns, at as f64 - self.middle));
-        }
-    }
-}
-
-/// Level of the season of each period from `first` to before `now`, from 0; `None` for periods not used.
-///
-/// The windows around the references, and the periods just before `now`, are the last level; what lies between two windows is
-/// cut into `periods` − 1 blocks as equal as possible, the first ones longer. With one level only the windows are used.
-/// The whole is `None` where windows overlap.
-fn levels(
-    first: usize,
-    references: &[usize],
-    now: usize,
-    half: usize,
-    periods: usize,
-) -> Option<Vec<Option<usize>>> {
-    let mut level = vec![None; now - first];
-    let mut mark = |from: usize, to: usize, value: usize| {
-        for at in from.max(first)..to.min(now) {
-            level[at - first] = Some(value);
-        }
-    };
-    let next = references.iter().skip(1).copied().chain([now]);
-    for (reference, next) in references.iter().zip(next) {
-        if periods > 1 {
-            let start = reference + half + 1;
-            let between = next.checked_sub(half)?.checked_sub(start)?;
-            let (length, longer) = (between / (periods - 1), between % (periods - 1));
-            let mut from = start;
-            for block in 0..periods - 1 {
-                let to = from + length + usize::from(block < longer);
-                mark(from, to, block);
-                from = to;
-            }
-        }
-        mark(reference - half, reference + half + 1, periods - 1);
-    }
-    mark(now.saturating_sub(half), now, periods - 1);
-    Some(level)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
     use super::*;
+    use crate::detect::math::{negative_binomial, normal};
 
     /// Six years of weeks with a season and a little variation.
     fn weeks() -> Vec<f64> {
@@ -617,20 +283,6 @@ mod tests {
             detector.evaluate(&Series::new(&values), need - 1..need + 1).expect("counts");
         assert_eq!(verdicts[0], Verdict::TooEarly);
         assert!(verdicts[1].judged().is_some());
-    }
-
-    #[test]
-    fn seasons_tile_the_year() {
-        // 52 weeks, windows of 7, nine blocks between: 45 = 9 · 5.
-        let level = levels(97, &[100, 152], 204, 3, 10).expect("levels");
-        assert_eq!(level.len(), 107);
-        assert!(level.iter().all(Option::is_some));
-        for value in 0..9 {
-            assert_eq!(level.iter().filter(|l| **l == Some(value)).count(), 10, "{value}");
-        }
-        assert_eq!(level.iter().filter(|l| **l == Some(9)).count(), 7 + 7 + 3);
-        let windows = levels(97, &[100, 152], 204, 3, 1).expect("levels");
-        assert_eq!(windows.iter().flatten().count(), 7 + 7 + 3);
     }
 
     /// Six years of counts near 6 with two past outbreaks, and a last week of 17.
