@@ -158,7 +158,7 @@ impl Shard {
             false => peers.iter().map(|(e, _)| *e).collect(),
         };
         let keys = self.touched_keys(rule, correction);
-        if keys.is_empty() && !rule.is_controlled() {
+        if keys.is_empty() && !rule.is_joint() {
             return;
         }
         let mut outcomes: BTreeMap<u32, Vec<Outcome>> = BTreeMap::new();
@@ -178,10 +178,10 @@ impl Shard {
         }
     }
 
-    /// Where false discoveries are controlled, the keys of a closed window that say something, and `keys`: one key's value
+    /// Where keys are judged beside each other, those of a closed window that say something, and `keys`: one key's value
     /// moves what is said of all.
     fn tested_beside(&self, r: usize, rule: &RulePlan, end: i64, keys: &[u32]) -> Option<Vec<u32>> {
-        if !rule.is_controlled() {
+        if !rule.is_joint() {
             return None;
         }
         let window = rule.window?.ending(end);

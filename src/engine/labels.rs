@@ -187,6 +187,7 @@ fn incident(
         complete_ms: until_ms,
         title: Default::default(),
         subjects: Vec::new(),
+        also: Vec::new(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Score: alerts held against the truth about what was planted, or against labels of real cases.
 //!
 //! In: incidents, and alerts as they ended. Out: which incidents were found and how early, which were missed, and which alerts
-//! nothing was planted for. An alert about a business, brand or sample of an incident that the incident did not ask for is
-//! `related`: it is not wrong, and not counted. Incidents whose records had not all arrived are `open` unless found.
+//! nothing was planted for. An alert about a business, brand or sample of an incident that the incident did not ask for, or one
+//! that it names beside its own, is `related`: it is not wrong, and not counted. Incidents whose records had not all arrived are `open` unless found.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -95,6 +95,16 @@ impl Score {
         for (i, incident) in incidents.iter().enumerate() {
             wanted.entry((&incident.rule, &incident.key)).or_default().push(i);
         }
+        let mut beside: HashMap<(&str, &Key), Vec<usize>> = HashMap::new();
+        for (i, incident) in incidents.iter().enumerate() {
+            for (rule, key) in &incident.also {
+                beside.entry((rule, key)).or_default().push(i);
+            }
+        }
+        let is_beside = |alert: &Raised<'_>| {
+            let of = beside.get(&(alert.rule, alert.key)).into_iter().flatten();
+            of.map(|i| &incidents[*i]).any(|i| (i.from_ms..i.complete_ms).contains(&alert.fired_ms))
+        };
         let subjects: HashSet<&str> =
             incidents.iter().flat_map(|i| &i.subjects).map(String::as_str).collect();
         let mut by: Vec<Option<usize>> = vec![None; incidents.len()];
@@ -107,7 +117,9 @@ impl Score {
             match meant.filter(|_| !alert.retracted) {
                 Some(i) if by[i].is_none() => by[i] = Some(a),
                 Some(_) => score.related.push(a),
-                None if meant.is_some() || is_about(alert.key, &subjects) => score.related.push(a),
+                None if meant.is_some() || is_about(alert.key, &subjects) || is_beside(alert) => {
+                    score.related.push(a);
+                }
                 None => {
                     score.false_alarms.push(a);
                     score.taken_back += usize::from(alert.retracted);
@@ -232,6 +244,7 @@ mod tests {
             complete_ms: (from_day + 24) * DAY_MS,
             title: Default::default(),
             subjects: vec![ucc.into()],
+            also: vec![("other".into(), key(&format!("county of {ucc}")))],
         }
     }
 
@@ -239,7 +252,7 @@ mod tests {
     fn found_missed_open_related_and_false() {
         let incidents =
             [incident("A", 100), incident("B", 100), incident("C", 190), incident("D", 100)];
-        let keys = [key("A"), key("X"), key("D")];
+        let keys = [key("A"), key("X"), key("D"), key("county of A")];
         let raise = |rule, key, fired_day: i64, retracted| Raised {
             rule,
             key,
@@ -254,13 +267,18 @@ mod tests {
             raise("r", &keys[1], 105, true),
             raise("r", &keys[1], 110, false),
             raise("r", &keys[2], 105, true),
+            raise("other", &keys[3], 112, false),
+            raise("other", &keys[3], 130, false),
         ];
         let score = Score::of(&incidents, &alerts, 200 * DAY_MS);
         assert_eq!(score.found, [Found { incident: 0, alert: 0, lead_days: 14.0 }]);
         assert_eq!((&score.missed[..], &score.open[..]), (&[1, 3][..], &[2][..]));
-        assert_eq!((&score.related[..], &score.false_alarms[..]), (&[1, 2, 5][..], &[3, 4][..]));
+        assert_eq!(
+            (&score.related[..], &score.false_alarms[..]),
+            (&[1, 2, 5, 6][..], &[3, 4, 7][..])
+        );
         assert_eq!((score.taken_back, score.lead_days()), (1, Some(14.0)));
-        assert_eq!((score.recall(), score.precision()), (Some(1.0 / 3.0), Some(1.0 / 3.0)));
+        assert_eq!((score.recall(), score.precision()), (Some(1.0 / 3.0), Some(1.0 / 4.0)));
         let text = score.to_string();
         assert!(
             text.lines().last().is_some_and(|l| l.starts_with("all ") && l.ends_with("14.0 days")),

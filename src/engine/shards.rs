@@ -89,8 +89,8 @@ impl Shards {
             }
             let touched: Vec<u128> =
                 self.list.iter().flat_map(|s| s.touched_peers(rule, correction)).collect();
-            // Where false discoveries are controlled, one key's value moves what is said of all.
-            let only = if rule.is_controlled() { None } else { Some(touched.as_slice()) };
+            // Where keys are judged beside each other, one key's value moves what is said of all.
+            let only = if rule.is_joint() { None } else { Some(touched.as_slice()) };
             let peers = self.peers(r, |s| s.touched_ends(r, correction), only);
             self.each(false, |s| s.revise(r, correction, &peers));
         }

@@ -66,7 +66,7 @@ impl Shard {
         let rule = &plan.rules[r];
         let Some(window) = rule.repeating() else { return Vec::new() };
         let windows: Vec<Range<i64>> = ends.iter().map(|end| window.ending(*end)).collect();
-        if rule.is_controlled() {
+        if rule.is_joint() {
             let tested = |window: &Range<i64>| {
                 let mut keys = self.keys_in(rule, window);
                 keys.sort_unstable();

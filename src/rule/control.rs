@@ -1,7 +1,8 @@
-//! Control: which alarms of one period stand when many keys were tested.
+//! Control: what is told of the keys of one period beside each other, and which alarms stand when many were tested.
 //!
-//! In: what a detector told of every key with rows in a period, from all shards. Out: the same with `q_value`, the p-value
-//! adjusted after Benjamini and Hochberg within each family, and `alarm` only where that is low enough. A key without rows
+//! In: what a detector told of every key with rows in a period, or what the keys of a table or scan count, from all shards.
+//! Out: what is told of each; under control with `q_value`, the p-value adjusted after Benjamini and Hochberg within each
+//! family, and `alarm` only where that is low enough. A key without rows
 //! in the period that has some in its baseline was tested too, with p-value 1: a family is no smaller for being quiet.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -14,11 +15,12 @@ use arrow::{
 use serde_json::Value;
 
 use super::{
-    detection::{ControlPlan, DetectPlan, Told},
-    detector::{ALARM, P_VALUE, TOLD},
+    detection::{ControlPlan, DetectPlan, Judge, Told},
+    detector::{ALARM, P_VALUE},
     evaluate::Evaluator,
     peers::PeerValues,
     plan::RulePlan,
+    scan, table,
 };
 use crate::{
     detect::ratio::multiplicity::{self, Method},
@@ -26,10 +28,42 @@ use crate::{
 };
 
 impl Evaluator<'_> {
-    /// What is told of every key that was tested in the period `window`, by the key's hash; `keys` have rows in it.
+    /// What is told of every key that was tested in the period `window`, or what it counts there, by the key's hash; the
+    /// key's family comes last where there is control. `keys` have rows in the period.
     pub fn tested(&mut self, keys: &[u32], window: &Range<i64>) -> PeerValues {
+        let Some(plan) = &self.rule.detect else { return PeerValues::default() };
+        let (all, values) = match &plan.judge {
+            Judge::Series(_) => match &plan.control {
+                Some(control) => return self.tested_apart(plan, control, keys, window),
+                None => return PeerValues::default(),
+            },
+            Judge::Pairs(pairs) => (keys.to_vec(), self.cells(pairs, keys, window)),
+            Judge::Scan(scan) => {
+                let periods = plan.periods(window.end, self.history_from);
+                if periods.is_empty() {
+                    return PeerValues::default();
+                }
+                let mut all = keys.to_vec();
+                all.extend(self.quiet(plan, keys, window));
+                let counted = self.counted((plan, scan), (&all, keys.len()), &periods);
+                (all, counted)
+            }
+        };
+        let Some(control) = &plan.control else { return values };
+        let families: StringArray = all.iter().map(|k| Some(self.family(control, *k))).collect();
+        let (rows, mut columns) = values.into_parts();
+        columns.push(Arc::new(families));
+        PeerValues::new(rows, columns)
+    }
+
+    fn tested_apart(
+        &mut self,
+        plan: &DetectPlan,
+        control: &ControlPlan,
+        keys: &[u32],
+        window: &Range<i64>,
+    ) -> PeerValues {
         let rule = self.rule;
-        let Some((plan, control)) = controlled(rule) else { return PeerValues::default() };
         let mut all = keys.to_vec();
         if self.is_ready(plan, window) {
             all.extend(self.quiet(plan, keys, window));
@@ -85,18 +119,26 @@ impl Evaluator<'_> {
     }
 }
 
-/// Puts the families of all shards together: q-values, and alarms only where they are low enough.
+/// Puts the keys of all shards together: tables and scans are judged; then families have their q-values, and alarms stand
+/// only where they are low enough.
 #[must_use]
 pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
-    let Some((_, control)) = controlled(rule) else { return tested };
+    let Some(plan) = &rule.detect else { return tested };
     let (rows, mut columns) = tested.into_parts();
-    // The last is the key's family, until families are put together; then its q-value.
-    let family = columns.len().saturating_sub(1);
-    if family < TOLD.len() {
+    if columns.is_empty() {
         return PeerValues::new(rows, columns);
     }
+    let families = plan.control.as_ref().and_then(|_| columns.pop());
+    columns = match &plan.judge {
+        Judge::Series(_) => columns,
+        Judge::Pairs(pairs) => table::judged(pairs, &columns),
+        Judge::Scan(scan) => scan::judged(scan, &columns),
+    };
+    let (Some(control), Some(families)) = (&plan.control, families) else {
+        return PeerValues::new(rows, columns);
+    };
     let p = columns[P_VALUE].as_primitive::<Float64Type>();
-    let families = columns[family].as_string::<i32>();
+    let families = families.as_string::<i32>();
     let mut of_family: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for row in (0..p.len()).filter(|row| p.is_valid(*row)) {
         of_family.entry(families.value(row)).or_default().push(row);
@@ -113,11 +155,6 @@ pub fn adjusted(rule: &RulePlan, tested: PeerValues) -> PeerValues {
     };
     let alarms: BooleanArray = alarm.iter().zip(&q).map(stands).collect();
     columns[ALARM] = Arc::new(alarms);
-    columns[family] = Arc::new(Float64Array::from(q));
+    columns.push(Arc::new(Float64Array::from(q)));
     PeerValues::new(rows, columns)
-}
-
-fn controlled(rule: &RulePlan) -> Option<(&DetectPlan, &ControlPlan)> {
-    let plan = rule.detect.as_ref()?;
-    Some((plan, plan.control.as_ref()?))
 }

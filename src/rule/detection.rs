@@ -16,12 +16,14 @@ use arrow::{
 use jiff::civil::Date;
 
 use super::{
-    detector::{ControlFile, DetectFile, MethodFile},
+    detector::{ControlFile, DetectFile, Method as MethodOf, MethodFile},
     evaluate::Evaluator,
     file::RuleFile,
     nowcast::{NowcastFile, NowcastPlan},
     period::{Like, Period, days_off},
     plan::{Aggregate, Read},
+    scan::ScanPlan,
+    table::PairsPlan,
 };
 use crate::{
     detect::{
@@ -44,8 +46,8 @@ const EXPLAINED_MAX: usize = 12;
 pub struct DetectPlan {
     /// The periods.
     pub period: Period,
-    /// The detector, then its fallback.
-    methods: Vec<Method>,
+    /// Who judges.
+    pub judge: Judge,
     /// Whether the second measure is the population behind the first.
     population: bool,
     /// Whether a period without rows has the value 0; else it has none.
@@ -62,6 +64,17 @@ pub struct DetectPlan {
     pub control: Option<ControlPlan>,
 }
 
+/// Who judges, and what.
+#[derive(Debug)]
+pub enum Judge {
+    /// Each key's series by itself: the detector, then its fallback.
+    Series(Vec<Method>),
+    /// The keys of a period beside each other, as the pairs of a table.
+    Pairs(PairsPlan),
+    /// The same as places, with the periods before.
+    Scan(ScanPlan),
+}
+
 /// How false discoveries are controlled.
 #[derive(Debug)]
 pub struct ControlPlan {
@@ -73,7 +86,7 @@ pub struct ControlPlan {
 
 /// A detector, and how much of a series it is given.
 #[derive(Debug)]
-struct Method {
+pub struct Method {
     detector: Arc<dyn SeriesDetector>,
     looks: Looks,
     /// Periods before the one judged, or before a chart begins.
@@ -101,7 +114,13 @@ impl DetectPlan {
     /// The plan of what `file` says.
     #[must_use]
     pub fn new(file: &DetectFile, rule: &RuleFile) -> Self {
-        let method = |m: &MethodFile| Method::new(m, file);
+        let method = |m: &MethodFile| Some(Method::new(m.series()?, file));
+        let series = || std::iter::once(&file.detector).chain(&file.fallback);
+        let judge = match &file.detector.method {
+            MethodOf::Series(_) => Judge::Series(series().filter_map(method).collect()),
+            MethodOf::Pairs(pairs) => Judge::Pairs(PairsPlan::new(pairs, rule.key_names())),
+            MethodOf::Scan(scan) => Judge::Scan(ScanPlan::new(scan, rule.key_names())),
+        };
         let day = |day: i32| i64::from(day) * DAY_MS;
         let control = |c: &ControlFile| ControlPlan {
             fdr: c.fdr,
@@ -113,7 +132,7 @@ impl DetectPlan {
         };
         Self {
             period: file.period.value,
-            methods: std::iter::once(&file.detector).chain(&file.fallback).map(method).collect(),
+            judge,
             population: file.population.is_some(),
             fill_zero: file.fill_zero,
             nowcast: None,
@@ -127,7 +146,37 @@ impl DetectPlan {
     /// Periods before the one judged that can matter.
     #[must_use]
     pub fn lookback(&self) -> usize {
-        self.methods.iter().map(|m| m.among).max().unwrap_or(0).max(self.learnt)
+        match &self.judge {
+            Judge::Series(methods) => {
+                methods.iter().map(|m| m.among).max().unwrap_or(0).max(self.learnt)
+            }
+            Judge::Pairs(_) => 0,
+            Judge::Scan(scan) => scan.history - 1,
+        }
+    }
+
+    /// Whether a key is judged beside others, so that the values of all are needed first.
+    #[must_use]
+    pub fn is_joint(&self) -> bool {
+        self.control.is_some() || !matches!(self.judge, Judge::Series(_))
+    }
+
+    /// Whether keys that differ in the key column `name` may matter to each other.
+    #[must_use]
+    pub fn joins(&self, name: &str) -> bool {
+        let margin = match &self.judge {
+            Judge::Series(_) => false,
+            Judge::Pairs(pairs) => pairs.margins.iter().any(|m| m == name),
+            Judge::Scan(scan) => scan.place == name,
+        };
+        margin || self.control.as_ref().is_some_and(|c| c.within.iter().all(|w| w != name))
+    }
+
+    fn methods(&self) -> &[Method] {
+        match &self.judge {
+            Judge::Series(methods) => methods,
+            Judge::Pairs(_) | Judge::Scan(_) => &[],
+        }
     }
 
     /// Where the earliest period begins that can matter to the one that ends at the local time `end`.
@@ -146,17 +195,18 @@ impl DetectPlan {
     /// Periods before the one judged that an explanation shows with what was told of them.
     #[must_use]
     pub fn explained(&self) -> usize {
-        self.lookback().min(EXPLAINED_MAX)
+        // What was told beside others needs all of them again, period by period.
+        if self.methods().is_empty() { 0 } else { self.lookback().min(EXPLAINED_MAX) }
     }
 
     /// Whether any method has an answer about the last of these periods.
     fn is_ready(&self, periods: &[Range<i64>]) -> bool {
-        self.methods.iter().any(|m| m.given(periods).len() > m.needs(self.period))
+        self.methods().iter().any(|m| m.given(periods).len() > m.needs(self.period))
     }
 
     /// The periods of a series that ends with the local time `end`, oldest first: those that matter and do not begin before
     /// `from`; none where not even the last does.
-    fn periods(&self, end: i64, from: i64) -> Vec<Range<i64>> {
+    pub(super) fn periods(&self, end: i64, from: i64) -> Vec<Range<i64>> {
         let back = (0..=self.lookback()).map_while(|back| self.period.before(end, back));
         let mut periods: Vec<_> = back.take_while(|period| period.start >= from).collect();
         periods.reverse();
@@ -182,8 +232,8 @@ impl DetectPlan {
 }
 
 impl Method {
-    fn new(method: &MethodFile, file: &DetectFile) -> Self {
-        let detector = Arc::clone(&method.detector);
+    fn new(detector: &Arc<dyn SeriesDetector>, file: &DetectFile) -> Self {
+        let detector = Arc::clone(detector);
         let (profile, period) = (detector.profile(), file.period.value);
         let (looks, per_year) = (profile.looks, period.per_year());
         let reach = detector.reach(per_year).max(detector.history(per_year));
@@ -250,7 +300,7 @@ impl Course {
     fn new(plan: &DetectPlan, window: &Range<i64>, history_from: i64) -> Self {
         let periods = plan.periods(window.end, history_from);
         let dates: Vec<Date> = periods.iter().map(|p| plan.period.day_of(p)).collect();
-        let given = plan.methods.iter().map(|method| {
+        let given = plan.methods().iter().map(|method| {
             let given = method.given(&periods);
             let dates = given.iter().map(|i| dates[*i]).collect();
             (given, dates)
@@ -276,7 +326,7 @@ impl Course {
         let population = population.or(self.days.as_deref());
         let days_off = self.days_off.as_deref();
         let periods_per_year = plan.period.per_year();
-        for (method, (given, dates)) in plan.methods.iter().zip(&self.given) {
+        for (method, (given, dates)) in plan.methods().iter().zip(&self.given) {
             let first = given.first().copied().unwrap_or(0);
             let verdict = if first + given.len() == values.len() {
                 method.judge(&Series {
@@ -317,10 +367,11 @@ impl Evaluator<'_> {
         let mut nowcasts: Vec<Option<Estimate>> = vec![None; keys.len()];
         let mut rows: Vec<Option<Judgement>> = Vec::with_capacity(keys.len());
         let mut failures = 0;
-        if n == 0 {
+        let judges = n > 0 && matches!(plan.judge, Judge::Series(_));
+        if !judges {
             rows.resize(keys.len(), None);
         }
-        for chunk in keys.chunks(KEYS_AT_ONCE).filter(|_| n > 0) {
+        for chunk in keys.chunks(KEYS_AT_ONCE).filter(|_| judges) {
             let (mut values, population) = self.baseline(plan, chunk, &course.periods);
             for (i, key) in chunk.iter().enumerate() {
                 let of_key = i * n..(i + 1) * n;
@@ -362,7 +413,7 @@ impl Evaluator<'_> {
     }
 
     /// The value of each key in each of `periods`, key by key, NaN where there is none; and the population behind it.
-    fn baseline(
+    pub(super) fn baseline(
         &mut self,
         plan: &DetectPlan,
         keys: &[u32],

@@ -6,9 +6,17 @@
 
 use std::{ops::Range, sync::Arc};
 
+use arrow::datatypes::DataType;
 use serde_json::Map;
 
-use super::{file::MeasureFile, nowcast::NowcastFile, period::Period};
+use super::{
+    file::MeasureFile,
+    joint,
+    nowcast::{NOWCAST, NowcastFile},
+    period::Period,
+    scan::{CLUSTER, ScanFile},
+    table::PairsFile,
+};
 use crate::{
     detect::{self, SeriesDetector, catalogue},
     model::{
@@ -66,9 +74,53 @@ pub struct MethodFile {
     /// Its name and where it stands.
     pub name: Spanned<String>,
     /// The method.
-    pub detector: Arc<dyn SeriesDetector>,
+    pub method: Method,
     /// What its author wrote, for readers.
     pub parameters: Map<String, serde_json::Value>,
+}
+
+/// What a detector looks at.
+#[derive(Debug, Clone)]
+pub enum Method {
+    /// One series, against its own past.
+    Series(Arc<dyn SeriesDetector>),
+    /// The pairs of a table, beside each other.
+    Pairs(PairsFile),
+    /// All places, beside each other and their past.
+    Scan(ScanFile),
+}
+
+impl MethodFile {
+    /// The detector, where it judges one series.
+    #[must_use]
+    pub fn series(&self) -> Option<&Arc<dyn SeriesDetector>> {
+        match &self.method {
+            Method::Series(detector) => Some(detector),
+            Method::Pairs(_) | Method::Scan(_) => None,
+        }
+    }
+
+    /// Names and types of what it tells beside [`TOLD`].
+    #[must_use]
+    pub fn told(&self) -> Vec<(&'static str, DataType)> {
+        match &self.method {
+            Method::Series(_) => Vec::new(),
+            Method::Pairs(pairs) => pairs.told().collect(),
+            Method::Scan(_) => CLUSTER.into(),
+        }
+    }
+}
+
+impl DetectFile {
+    /// Whether the detector tells something of this name, so that no value may be called so.
+    #[must_use]
+    pub fn tells(&self, name: &str) -> bool {
+        let own = self.detector.told();
+        TOLD.contains(&name)
+            || name == ADJUSTED
+            || (self.nowcast.is_some() && NOWCAST.contains(&name))
+            || own.iter().any(|(told, _)| *told == name)
+    }
 }
 
 /// `control:`
@@ -199,18 +251,36 @@ fn method(node: &Node, what: &str, findings: &mut Vec<Diagnostic>) -> Option<Met
         return None;
     };
     // A name that is none has its finding from the table of fields.
-    catalogue::series_kinds().find(|kind| kind.name == name.value)?;
-    match catalogue::of_series(&name.value, parameters.object()) {
-        Ok(detector) => Some(MethodFile {
+    let build: Build = match name.value.as_str() {
+        "disproportionality" => joint::disproportionality,
+        "gamma_poisson" => joint::gamma_poisson,
+        "space_time_scan" => joint::space_time_scan,
+        _ => {
+            catalogue::series_kinds().find(|kind| kind.name == name.value)?;
+            of_series
+        }
+    };
+    match build(&name.value, parameters.object()) {
+        Ok(method) => Some(MethodFile {
             name: name.clone(),
-            detector: Arc::from(detector),
+            method: joint::placed(method, parameters),
             parameters: parameters.object(),
         }),
         Err(error) => {
-            findings.extend(wrong_parameters(name, parameters, &error));
+            findings.extend(wrong_parameters((name, build), parameters, &error));
             None
         }
     }
+}
+
+/// How a method is built from its parameters.
+type Build = fn(&str, Map<String, serde_json::Value>) -> Result<Method, catalogue::Error>;
+
+fn of_series(
+    name: &str,
+    parameters: Map<String, serde_json::Value>,
+) -> Result<Method, catalogue::Error> {
+    Ok(Method::Series(Arc::from(catalogue::of_series(name, parameters)?)))
 }
 
 /// Code of what is wrong with a detector's parameters.
@@ -218,7 +288,7 @@ const PARAMETER: &str = "rule::detector_parameter";
 
 /// What is wrong with a detector's parameters, each at its place.
 fn wrong_parameters(
-    name: &Spanned<String>,
+    (name, build): (&Spanned<String>, Build),
     parameters: &Node,
     error: &catalogue::Error,
 ) -> Vec<Diagnostic> {
@@ -240,7 +310,7 @@ fn wrong_parameters(
             let wrong = |(key, node): &(Spanned<String>, Node)| {
                 // Each alone, so that one does not hide the next.
                 let alone = Map::from_iter([(key.value.clone(), node.value())]);
-                match catalogue::of_series(detector, alone) {
+                match build(detector, alone) {
                     Err(catalogue::Error::Parameters { source, .. }) => {
                         Some(unreadable(detector, key, node, &source.to_string()))
                     }

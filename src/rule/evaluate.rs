@@ -188,7 +188,7 @@ impl Evaluator<'_> {
         let mut unanswered = 0;
         if let Some(plan) = &self.rule.detect {
             let told = match self.peers.first() {
-                Some(Some(all)) if plan.control.is_some() => self.of_all(keys, all),
+                Some(Some(all)) if plan.is_joint() => self.of_all(keys, all),
                 _ => {
                     let told = self.detection(plan, keys, window);
                     failures += told.failures;

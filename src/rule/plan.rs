@@ -283,12 +283,12 @@ impl RulePlan {
     #[must_use]
     pub fn has_peers(&self) -> bool {
         let with_peers = |c: &ComparePlan| matches!(c.with, CompareWith::Peers { .. });
-        self.is_controlled() || self.compares.iter().any(with_peers)
+        self.is_joint() || self.compares.iter().any(with_peers)
     }
 
-    /// Whether false discoveries are controlled over the keys.
+    /// Whether a detector judges keys beside each other.
     #[must_use]
-    pub fn is_controlled(&self) -> bool {
-        self.detect.as_ref().is_some_and(|d| d.control.is_some())
+    pub fn is_joint(&self) -> bool {
+        self.detect.as_ref().is_some_and(DetectPlan::is_joint)
     }
 }

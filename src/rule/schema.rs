@@ -103,7 +103,7 @@ const MEASURE: Shape = Shape::OneOf(&[
     ]),
 ]);
 
-/// Detectors of one series, each with its parameters; a test holds them to the catalogue.
+/// Detectors, each with its parameters; a test holds those of one series to the catalogue.
 const DETECTORS: Shape = Shape::Map(&[
     detector("bayes_predictive", "A count above what a short history makes credible."),
     detector("count_exceedance", "A count above the mean of the last periods and their variation."),
@@ -128,7 +128,23 @@ const DETECTORS: Shape = Shape::Map(&[
     detector("s_h_esd", "Outliers of a seasonal series, several at once."),
     detector("mann_kendall", "A rising trend over the last periods."),
     detector("proportion", "A share of a numerator in a denominator above its past."),
+    detector(
+        "disproportionality",
+        "Pairs of two key columns, the margins, that come together more often than each alone explains: PRR, ROR, information component.",
+    ),
+    detector(
+        "gamma_poisson",
+        "The same shrunk by what all pairs have in common: EBGM and its lower limit EB05.",
+    ),
+    detector(
+        "space_time_scan",
+        "Neighbouring places, a region column of the key, where records gather over the last periods.",
+    ),
 ]);
+
+/// Detectors that judge the keys of a period beside each other; they follow the others in [`DETECTORS`].
+#[cfg(test)]
+const JOINT: [&str; 3] = ["disproportionality", "gamma_poisson", "space_time_scan"];
 
 const fn detector(name: &'static str, doc: &'static str) -> Field {
     Field::optional(name, Shape::AnyMap(&Shape::Any), doc)
@@ -459,7 +475,8 @@ mod tests {
     fn every_detector_of_a_series_is_a_field() {
         let Shape::Map(fields) = DETECTORS else { panic!("a map") };
         let names: Vec<_> = fields.iter().map(|f| f.name).collect();
-        let kinds: Vec<_> = crate::detect::catalogue::series_kinds().map(|k| k.name).collect();
+        let kinds = crate::detect::catalogue::series_kinds().map(|k| k.name);
+        let kinds: Vec<_> = kinds.chain(JOINT).collect();
         assert_eq!(names, kinds);
     }
 

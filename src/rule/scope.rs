@@ -434,14 +434,14 @@ impl Work<'_> {
 /// What a detector tells of a period, behind the series' own values.
 pub(super) fn told_fields(rule: &RuleFile) -> Vec<Field> {
     let kind = |name: &str| if name == "alarm" { DataType::Boolean } else { DataType::Float64 };
-    let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
+    let number = |name: &'static str| (name, kind(name));
+    let own = rule.detect.iter().flat_map(|d| d.detector.told());
     let nowcast = rule.detect.as_ref().is_some_and(|d| d.nowcast.is_some());
     let nowcast = NOWCAST.into_iter().filter(|_| nowcast);
-    TOLD.into_iter()
-        .chain(nowcast)
-        .chain(adjusted)
-        .map(|name| Field::new(name, kind(name), true))
-        .collect()
+    let adjusted = rule.alert.control.as_ref().map(|_| ADJUSTED);
+    let told = TOLD.into_iter().chain(nowcast).map(number).chain(own);
+    let told = told.chain(adjusted.map(number));
+    told.map(|(name, kind)| Field::new(name, kind, true)).collect()
 }
 
 /// What an expression is evaluated over.

@@ -208,6 +208,20 @@ fn k5_new_hazard() {
 }
 
 #[test]
+fn k5_a_pair_out_of_proportion() {
+    let Some(file) = data("rasff/notifications.parquet") else { return };
+    let found = replay("food_notifications", &file, &["food_pair_signal"], |spec| spec);
+    // By 2020-10-14: the lower limit goes above 1 with the seventh notification, on 2020-10-13.
+    let sesame = r#"{"commodity":"sesam","hazard":"ethylene oxide"}"#;
+    let first = [("2020-10-14", 7), ("2020-10-15", 8), ("2020-10-16", 8), ("2020-10-17", 11)];
+    assert_eq!(found.signals_of(sesame)[..4], pairs(&first));
+    assert_eq!(found.fired(sesame)[0], "2020-10-14");
+    let keys: std::collections::BTreeSet<_> =
+        found.alerts.iter().map(|a| a.key.canonical.clone()).collect();
+    println!("K5 pairs: {} alerted, fired {:?}", keys.len(), found.fired(sesame));
+}
+
+#[test]
 fn k6_the_order_of_notifications_does_not_matter() {
     let Some(file) = data("rasff/notifications.parquet") else { return };
     let rules = ["food_chlorpyrifos_origin"];

@@ -25,7 +25,7 @@ use crate::samples::Found;
 /// 2024-01-01.
 const FIRST: i32 = 19_723;
 /// Long enough for the rule that needs most history to have two incidents.
-const DAYS: i32 = 420;
+const DAYS: i32 = 560;
 const SCALE: f64 = 0.002;
 
 fn province() -> Simulation {

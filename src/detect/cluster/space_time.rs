@@ -131,8 +131,32 @@ pub struct Scan {
 /// # Errors
 /// Slices of different length, an expectation that is negative or not finite, no events, parameters out of range.
 pub fn scan(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
+    scan_while(events, with, |_, _| true)
+}
+
+/// Scans the events as [`scan`] does, but draws no further replicate once so many beat the best score that its p-value can
+/// no longer be within `alpha`: what is within it is the same, what is not has a rougher p-value above it.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_to_alarm(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
+    let most = with.alpha * f64::from(with.replicates + 1);
+    scan_while(events, with, |best, replicates| {
+        let as_high = replicates.iter().filter(|r| **r >= best).count();
+        (1 + as_high) as f64 <= most
+    })
+}
+
+/// Draws replicates while `go_on` holds of the best score and those drawn.
+fn scan_while(
+    events: &Events<'_>,
+    with: &SpaceTime,
+    go_on: impl Fn(f64, &[f64]) -> bool,
+) -> Result<Scan, Error> {
     let ground = Ground::try_new(events, with)?;
-    let replicates = ground.replicates(with)?;
+    let ranked = ground.ranked();
+    let best = ranked.first().map_or(0.0, |c| c.score);
+    let replicates = ground.replicates(with, |drawn| go_on(best, drawn))?;
     let members = |best: &Cylinder| &ground.zones[best.centre][..best.size];
     let p = |best: &Cylinder| p_value(&replicates, best.score);
     let cluster = |best: Cylinder| Cluster {
@@ -145,7 +169,7 @@ pub fn scan(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
         p: p(&best),
         p_gumbel: gumbel(&replicates, best.score),
     };
-    let chosen = apart(ground.ranked(), members, p, with.alpha);
+    let chosen = apart(ranked, members, p, with.alpha);
     let clusters = chosen.into_iter().map(cluster).collect();
     let zones = ground.distinct.iter().flatten().filter(|d| **d).count();
     Ok(Scan { clusters, zones, replicates })
@@ -327,7 +351,11 @@ impl Ground {
         all
     }
 
-    fn replicates(&self, with: &SpaceTime) -> Result<Vec<f64>, Error> {
+    fn replicates(
+        &self,
+        with: &SpaceTime,
+        go_on: impl Fn(&[f64]) -> bool,
+    ) -> Result<Vec<f64>, Error> {
         if with.replicates == 0 {
             return Ok(Vec::new());
         }
@@ -339,29 +367,32 @@ impl Ground {
         let by_weight = Cells::try_new(&self.cells);
         let by_weight = by_weight.ok_or(Error::NoAnswer { why: "no events are expected" })?;
         let (mut times, places) = self.events();
-        Ok((0..u64::from(with.replicates))
-            .map(|replicate| {
-                let mut random = Random::new(with.seed, replicate);
-                let mut counts = vec![0.0; self.counts.len()];
-                if self.model == Model::Permutation {
-                    random.shuffle(&mut times);
-                    for (time, place) in times.iter().zip(&places) {
-                        counts[time * self.places + place] += 1.0;
-                    }
-                } else {
-                    let draws = match self.model {
-                        Model::Expectation => random.poisson(self.cells.iter().sum()),
-                        _ => self.total as u64,
-                    };
-                    for _ in 0..draws {
-                        counts[by_weight.draw(&mut random)] += 1.0;
-                    }
+        let mut drawn = Vec::new();
+        for replicate in 0..u64::from(with.replicates) {
+            if !go_on(&drawn) {
+                break;
+            }
+            let mut random = Random::new(with.seed, replicate);
+            let mut counts = vec![0.0; self.counts.len()];
+            if self.model == Model::Permutation {
+                random.shuffle(&mut times);
+                for (time, place) in times.iter().zip(&places) {
+                    counts[time * self.places + place] += 1.0;
                 }
-                let mut best = 0.0_f64;
-                self.walk(&counts, |cylinder| best = best.max(cylinder.score));
-                best
-            })
-            .collect())
+            } else {
+                let draws = match self.model {
+                    Model::Expectation => random.poisson(self.cells.iter().sum()),
+                    _ => self.total as u64,
+                };
+                for _ in 0..draws {
+                    counts[by_weight.draw(&mut random)] += 1.0;
+                }
+            }
+            let mut best = 0.0_f64;
+            self.walk(&counts, |cylinder| best = best.max(cylinder.score));
+            drawn.push(best);
+        }
+        Ok(drawn)
     }
 
     /// Period and place of every event; empty unless they are shuffled.
@@ -418,21 +449,33 @@ fn gumbel(replicates: &[f64], score: f64) -> Option<f64> {
     (scale > 0.0 && p.is_finite()).then_some(p)
 }
 
+impl SpaceTime {
+    /// Are the parameters in their ranges?
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the first that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        let bad = |name, value: f64, range| {
+            Err(Error::Parameter { name, value: value.to_string(), range })
+        };
+        if self.neighbours == 0 {
+            return bad("neighbours", 0.0, "≥ 1");
+        }
+        if self.max_duration == 0 {
+            return bad("max_duration", 0.0, "≥ 1");
+        }
+        if self.replicates > 9_999 {
+            return bad("replicates", f64::from(self.replicates), "in [0, 9,999]");
+        }
+        if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            return bad("alpha", self.alpha, "in (0, 1)");
+        }
+        Ok(())
+    }
+}
+
 fn check(events: &Events<'_>, with: &SpaceTime) -> Result<(), Error> {
-    let bad =
-        |name, value: f64, range| Err(Error::Parameter { name, value: value.to_string(), range });
-    if with.neighbours == 0 {
-        return bad("neighbours", 0.0, "≥ 1");
-    }
-    if with.max_duration == 0 {
-        return bad("max_duration", 0.0, "≥ 1");
-    }
-    if with.replicates > 9_999 {
-        return bad("replicates", f64::from(with.replicates), "in [0, 9,999]");
-    }
-    if !(with.alpha > 0.0 && with.alpha < 1.0) {
-        return bad("alpha", with.alpha, "in (0, 1)");
-    }
+    with.check()?;
     let (found, places) = (events.counts.len(), events.places.len());
     if found == 0 || !found.is_multiple_of(places) {
         let expected = found.max(1).next_multiple_of(places);

@@ -188,10 +188,9 @@ impl Desk {
     /// matter. A rule that compares with peers needs all of those.
     fn key_columns(&self, plan: &RulePlan, alert: &AlertRow) -> Vec<KeyColumns> {
         let Some(file) = self.rule(&plan.id) else { return Vec::new() };
-        // Where false discoveries are controlled, the keys of a family matter to each other.
+        // The keys of a family, table or scan matter to each other.
         let of_family = |position: usize| {
-            let control = plan.detect.as_ref().and_then(|d| d.control.as_ref());
-            control.is_none_or(|c| c.within.contains(&plan.key_names[position]))
+            plan.detect.as_ref().is_none_or(|d| !d.joins(&plan.key_names[position]))
         };
         let shared = |position: usize| {
             of_family(position)

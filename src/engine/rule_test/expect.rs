@@ -114,7 +114,9 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
         );
     }
     if rule.kind.value == Kind::Detect {
-        names.extend(TOLD.iter().chain(&[ADJUSTED]).chain(&NOWCAST).map(|name| (*name).to_owned()));
+        let own = rule.detect.iter().flat_map(|d| d.detector.told()).map(|(name, _)| name);
+        let told = TOLD.into_iter().chain([ADJUSTED]).chain(NOWCAST).chain(own);
+        names.extend(told.map(str::to_owned));
     }
     for step in rule.sequence.iter().flat_map(|s| &s.steps) {
         let feed = feeds.iter().find(|f| f.schema.feed == step.feed.value);

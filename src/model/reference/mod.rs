@@ -5,5 +5,6 @@
 
 pub mod calendar;
 pub mod name;
+pub mod place;
 pub mod region;
 pub mod ucc;

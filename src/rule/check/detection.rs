@@ -4,12 +4,11 @@ use arrow::datatypes::DataType;
 
 use super::{Judge, near};
 use crate::{
-    detect::{Calendar, Looks, Population, Profile},
+    detect::{Calendar, Looks, Population, Profile, SeriesDetector},
     model::yaml::Spanned,
     rule::{
-        detector::{ADJUSTED, DetectFile, MethodFile, TOLD},
+        detector::{DetectFile, Method, MethodFile, TOLD},
         expr,
-        nowcast::NOWCAST,
         scope::Resolved,
     },
 };
@@ -20,13 +19,20 @@ impl Judge<'_> {
         let Some(detect) = &self.rule.detect else { return };
         self.series(detect, resolved);
         for method in std::iter::once(&detect.detector).chain(&detect.fallback) {
-            self.method(detect, method);
+            if let Some(detector) = method.series() {
+                self.method(detect, method, detector.as_ref());
+            }
         }
-        self.lengths(detect);
-        self.nowcast(detect, resolved);
-        self.fallback(detect);
+        match &detect.detector.method {
+            Method::Series(detector) => {
+                self.lengths(detect, detector.as_ref());
+                self.nowcast(detect, resolved);
+                self.fallback(detect, detector.as_ref());
+            }
+            Method::Pairs(_) | Method::Scan(_) => self.joint(detect, resolved),
+        }
         self.control(detect);
-        self.asks_the_detector(resolved);
+        self.asks_the_detector(detect, resolved);
     }
 
     fn series(&mut self, detect: &DetectFile, resolved: &Resolved) {
@@ -42,14 +48,13 @@ impl Judge<'_> {
         }
         for measure in &self.rule.measures {
             let name = measure.name.value.as_str();
-            let told = TOLD.contains(&name) || name == ADJUSTED;
-            if told || (detect.nowcast.is_some() && NOWCAST.contains(&name)) {
+            if detect.tells(name) {
                 let message = format!("measure {name:?} has the name of what the detector tells");
                 let at = measure.name.span.clone();
                 self.error("rule::name_taken", at, message, "give it another name");
             }
         }
-        for told in TOLD.into_iter().filter(|t| self.rule.key_names().any(|k| k == *t)) {
+        for told in self.rule.key_names().filter(|name| detect.tells(name)) {
             let at = self.rule.key.iter().find(|k| k.name == told).map(|k| k.sql.span.clone());
             let message = format!("key {told:?} has the name of what the detector tells");
             let at = at.unwrap_or(detect.period.span.clone());
@@ -57,8 +62,8 @@ impl Judge<'_> {
         }
     }
 
-    fn method(&mut self, detect: &DetectFile, method: &MethodFile) {
-        let (profile, name) = (method.detector.profile(), &method.name.value);
+    fn method(&mut self, detect: &DetectFile, method: &MethodFile, detector: &dyn SeriesDetector) {
+        let (profile, name) = (detector.profile(), &method.name.value);
         let at = method.name.span.clone();
         match (profile.population, &detect.population) {
             (Population::Needed, None) => self.error(
@@ -85,7 +90,7 @@ impl Judge<'_> {
                 "write period: week",
             );
         }
-        let needs = method.detector.history(detect.period.value.per_year());
+        let needs = detector.history(detect.period.value.per_year());
         let baseline = detect.baseline.as_ref().filter(|_| profile.looks != Looks::Back);
         if let Some(short) = baseline.filter(|b| b.value < needs) {
             let message =
@@ -160,9 +165,9 @@ impl Judge<'_> {
     }
 
     /// `baseline` and `run` are for those methods that could look back for ever.
-    fn lengths(&mut self, detect: &DetectFile) {
-        let profile: Profile = detect.detector.detector.profile();
-        let others = detect.fallback.iter().map(|f| f.detector.profile().looks);
+    fn lengths(&mut self, detect: &DetectFile, detector: &dyn SeriesDetector) {
+        let profile: Profile = detector.profile();
+        let others = detect.fallback.iter().filter_map(|f| Some(f.series()?.profile().looks));
         let looks: Vec<Looks> = std::iter::once(profile.looks).chain(others).collect();
         let mut without_effect = |field: Option<&Spanned<usize>>, name: &str, has: bool| {
             if let Some(field) = field.filter(|_| !has) {
@@ -178,17 +183,109 @@ impl Judge<'_> {
         without_effect(detect.run.as_ref(), "run", any(&[Looks::Chart]));
     }
 
-    fn fallback(&mut self, detect: &DetectFile) {
+    fn fallback(&mut self, detect: &DetectFile, detector: &dyn SeriesDetector) {
         let Some(fallback) = &detect.fallback else { return };
+        let Some(stands_in) = fallback.series() else {
+            let name = &fallback.name.value;
+            let message = format!("{name} judges keys beside each other: it cannot stand in");
+            let at = fallback.name.span.clone();
+            let label = "use one that judges a single series";
+            return self.error("rule::impossible", at, message, label);
+        };
         let per_year = detect.period.value.per_year();
-        let needs = |m: &MethodFile| m.detector.history(per_year);
-        let (own, other) = (needs(&detect.detector), needs(fallback));
+        let (own, other) = (detector.history(per_year), stands_in.history(per_year));
         if other > own {
             let message = format!(
                 "the fallback needs {other} periods of history, the detector only {own}: it never judges first"
             );
             let at = fallback.name.span.clone();
             self.warn("rule::no_effect", at, message, "use one that needs less history");
+        }
+    }
+
+    /// A detector that judges keys beside each other: what of the series it does not read, and which key columns it does.
+    fn joint(&mut self, detect: &DetectFile, resolved: &Resolved) {
+        let name = &detect.detector.name.value;
+        let without_effect = [
+            (detect.population.clone(), "a population"),
+            (detect.baseline.as_ref().map(|b| b.span.clone()), "baseline"),
+            (detect.run.as_ref().map(|r| r.span.clone()), "run"),
+            (detect.fallback.as_ref().map(|f| f.name.span.clone()), "fallback"),
+            (detect.nowcast.as_ref().map(|n| n.span.clone()), "a nowcast"),
+            (detect.calendar.clone(), "a calendar"),
+        ];
+        for (at, what) in without_effect {
+            if let Some(at) = at {
+                let message = format!("{name} does not read {what}");
+                self.error("rule::no_effect", at, message, "take it out");
+            }
+        }
+        let value = self.rule.measures.iter().zip(&resolved.measures).next();
+        if let Some((file, measure)) = value.filter(|(_, m)| m.data_type != DataType::Null)
+            && !measure.data_type.is_integer()
+        {
+            let message = format!(
+                "{name} counts records, the series is {}",
+                expr::type_word(&measure.data_type)
+            );
+            let label = "write count(*) or count(distinct …)";
+            self.error("rule::type_mismatch", file.value.span.clone(), message, label);
+        }
+        match &detect.detector.method {
+            Method::Pairs(pairs) => self.margins(detect, &pairs.margins),
+            Method::Scan(scan) => self.place(detect, scan.place.as_ref()),
+            Method::Series(_) => {}
+        }
+        let at = self.rule.when.as_ref().zip(resolved.when.as_ref());
+        if let Some((sql, when)) = at
+            && expr::columns(when).iter().any(|c| c == TOLD[1])
+        {
+            let message = format!("{name} tells no {}: this is never true", TOLD[1]);
+            self.error("rule::impossible", sql.span.clone(), message, "write alarm and …");
+        }
+    }
+
+    /// Rows and columns of the table are two columns of the key.
+    fn margins(&mut self, detect: &DetectFile, margins: &[Spanned<String>]) {
+        let name = &detect.detector.name;
+        let keys = self.rule.key_names().count();
+        if margins.is_empty() && keys != 2 {
+            let message =
+                format!("the key has {keys} columns: which two are the margins of the table?");
+            let label = "write margins: [product, reaction] with two columns of the key";
+            return self.error("yaml::missing_field", name.span.clone(), message, label);
+        }
+        for margin in margins {
+            self.of_key(margin, "margin");
+        }
+        let same = margins.len() == 2 && margins[0].value == margins[1].value;
+        if !margins.is_empty() && (margins.len() != 2 || same) {
+            let message = format!("{} needs two different margins", name.value);
+            let at = margins[margins.len() - 1].span.clone();
+            self.error("rule::impossible", at, message, "like margins: [product, reaction]");
+        }
+    }
+
+    /// The place is a column of the key.
+    fn place(&mut self, detect: &DetectFile, place: Option<&Spanned<String>>) {
+        let keys = self.rule.key_names().count();
+        match place {
+            Some(place) => self.of_key(place, "place"),
+            None if keys != 1 => {
+                let message = format!("the key has {keys} columns: which is the place?");
+                let at = detect.detector.name.span.clone();
+                let label = "write place: region with a column of the key";
+                self.error("yaml::missing_field", at, message, label);
+            }
+            None => {}
+        }
+    }
+
+    fn of_key(&mut self, column: &Spanned<String>, what: &str) {
+        if self.rule.key_names().all(|k| k != column.value) {
+            let message = format!("{what} {:?} is not in the rule's key", column.value);
+            let label = near(&column.value, self.rule.key_names());
+            self.error("rule::unknown_column", column.span.clone(), message, label);
         }
     }
 
@@ -203,7 +300,7 @@ impl Judge<'_> {
             }
         }
         for method in std::iter::once(&detect.detector).chain(&detect.fallback) {
-            if !method.detector.profile().p_value {
+            if method.series().is_some_and(|detector| !detector.profile().p_value) {
                 let message = format!(
                     "control needs p-values, {} tells none: nothing would alarm",
                     method.name.value
@@ -214,9 +311,9 @@ impl Judge<'_> {
     }
 
     /// A condition that asks nothing of the detector wants a window rule.
-    fn asks_the_detector(&mut self, resolved: &Resolved) {
+    fn asks_the_detector(&mut self, detect: &DetectFile, resolved: &Resolved) {
         let (Some(sql), Some(when)) = (&self.rule.when, &resolved.when) else { return };
-        if expr::columns(when).iter().all(|c| !TOLD.contains(&c.as_str())) {
+        if expr::columns(when).iter().all(|c| !detect.tells(c)) {
             let message = "when asks nothing of the detector";
             let label = "write alarm and …";
             self.error("rule::no_effect", sql.span.clone(), message, label);

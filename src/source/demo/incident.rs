@@ -152,7 +152,11 @@ pub(super) fn beginning(world: &World, span: Range<i32>) -> Vec<Incident> {
     let mut planned: Vec<Planned> =
         all(world, first..last + 1).filter(|p| span.contains(&p.begins)).collect();
     planned.sort_by_key(|p| (p.begins, p.order));
-    planned.iter().map(|p| p.truth(world)).collect()
+    let mut incidents: Vec<(i32, Incident)> =
+        planned.iter().map(|p| (p.begins, p.truth(world))).collect();
+    incidents.extend(super::statistical::beginning(world, span));
+    incidents.sort_by_key(|(begins, _)| *begins);
+    incidents.into_iter().map(|(_, incident)| incident).collect()
 }
 
 impl Planned {
@@ -393,18 +397,43 @@ impl Planned {
         subjects.extend(
             key.iter().filter(|(k, _)| *k == "brand" || *k == "sample_no").map(|(_, v)| v.clone()),
         );
-        let key = key.into_iter().map(|(k, v)| (k.to_owned(), Value::String(v))).collect();
-        Incident {
-            id: format!("{}-{:03}", self.kind.rule().0, self.slot),
-            rule: self.kind.rule().0.to_owned(),
-            key: Key::new(key),
-            from_ms: day_start(from),
-            until_ms: day_start(until),
-            harm_ms: day_start(harm),
-            complete_ms: day_start(until + 14),
-            title: (zh, en.to_owned()),
+        let truth = Truth {
+            key,
+            days: (from, until, harm),
+            title: (zh, en),
             subjects,
+            also: self.also(world),
+        };
+        truth.incident(self.kind.rule().0, self.slot)
+    }
+
+    /// What a surge says of each of its counties, and a closing shop of its own.
+    fn also(&self, world: &World) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+        let cell = |county: &str, object: &str| {
+            let key = vec![("region", county.to_owned()), ("object_code", object.to_owned())];
+            ("complaint_excess_region", key)
+        };
+        let gathering = |businesses: u64| {
+            let county = |j| self.business(world, j).county.code.to_owned();
+            let at = |j| ("food_complaint_cluster", vec![("region", county(j))]);
+            (0..businesses).map(at).collect()
+        };
+        match self.kind {
+            Kind::Category => {
+                let counties = counties_of(self.prefecture()).iter();
+                counties.map(|county| cell(county.code, self.object().0)).collect()
+            }
+            Kind::Prepaid => vec![cell(self.business(world, 0).county.code, self.trade())],
+            // People who complain of one shop's food gather where it is.
+            Kind::Surge => gathering(1),
+            Kind::Chain => gathering(8),
+            _ => Vec::new(),
         }
+    }
+
+    /// Class of services of a shop that sells cards.
+    pub(super) fn trade(&self) -> &'static str {
+        ["S02", "S03", "S04"][self.slot as usize % 3]
     }
 }
 
@@ -429,6 +458,47 @@ pub struct Incident {
     pub title: (String, String),
     /// Codes, brands and samples that it is about; other rules may rightly raise them too.
     pub subjects: Vec<String>,
+    /// Rules and keys that may rightly fire for it too, between `from_ms` and `complete_ms`.
+    pub also: Vec<(String, Key)>,
+}
+
+/// What a kind of incident tells of one, before it has a name.
+#[derive(Debug, Clone)]
+pub(super) struct Truth {
+    /// Names and values of the key.
+    pub(super) key: Vec<(&'static str, String)>,
+    /// First day on which it should fire, the day after the last, and the day it does harm or everyone knows.
+    pub(super) days: (i32, i32, i32),
+    /// Title, zh and en.
+    pub(super) title: (String, &'static str),
+    /// See [`Incident::subjects`].
+    pub(super) subjects: Vec<String>,
+    /// See [`Incident::also`].
+    pub(super) also: Vec<(&'static str, Vec<(&'static str, String)>)>,
+}
+
+impl Truth {
+    /// The incident of `rule` with this number.
+    pub(super) fn incident(self, rule: &str, slot: u64) -> Incident {
+        let (from, until, harm) = self.days;
+        let also = |(rule, key): (&str, _)| (rule.to_owned(), key_of(key));
+        Incident {
+            id: format!("{rule}-{slot:03}"),
+            rule: rule.to_owned(),
+            key: key_of(self.key),
+            from_ms: day_start(from),
+            until_ms: day_start(until),
+            harm_ms: day_start(harm),
+            complete_ms: day_start(until + 14),
+            title: (self.title.0, self.title.1.to_owned()),
+            subjects: self.subjects,
+            also: self.also.into_iter().map(also).collect(),
+        }
+    }
+}
+
+fn key_of(pairs: Vec<(&'static str, String)>) -> Key {
+    Key::new(pairs.into_iter().map(|(k, v)| (k.to_owned(), Value::String(v))).collect())
 }
 
 /// Why a line of a truth file is none.
@@ -455,6 +525,7 @@ impl Incident {
             "complete": zone.format(self.complete_ms),
             "title": {"zh": self.title.0, "en": self.title.1},
             "subjects": self.subjects,
+            "also": self.also.iter().map(|(rule, key)| json!({"rule": rule, "key": key.values()})).collect::<Vec<_>>(),
         })
     }
 
@@ -485,7 +556,11 @@ fn read(line: &str, number: usize, zone: &Zone) -> Result<Incident, String> {
     let until_ms = instant("until")?.unwrap_or(from_ms + 30 * DAY_MS);
     let titles = row.get("title").and_then(Value::as_object);
     let title = |of: &str| titles.and_then(|t| t.get(of)?.as_str()).unwrap_or_default().to_owned();
-    let subjects = row.get("subjects").and_then(Value::as_array).into_iter().flatten();
+    let list = |name: &str| row.get(name).and_then(Value::as_array).into_iter().flatten();
+    let other = |of: &Value| {
+        let key = of.get("key")?.as_object()?.clone();
+        Some((of.get("rule")?.as_str()?.to_owned(), Key::new(key)))
+    };
     Ok(Incident {
         id: text("incident").map_or_else(|| format!("line-{number}"), str::to_owned),
         rule: text("rule").ok_or("rule is missing")?.to_owned(),
@@ -495,7 +570,8 @@ fn read(line: &str, number: usize, zone: &Zone) -> Result<Incident, String> {
         harm_ms: instant("harm")?.unwrap_or(until_ms),
         complete_ms: instant("complete")?.unwrap_or(until_ms),
         title: (title("zh"), title("en")),
-        subjects: subjects.filter_map(|s| s.as_str().map(str::to_owned)).collect(),
+        subjects: list("subjects").filter_map(|s| s.as_str().map(str::to_owned)).collect(),
+        also: list("also").filter_map(other).collect(),
     })
 }
 

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Where to look: `province` its businesses, `calendar` and `volume` how much of what on a day, `record` what a record says,
-//! `delay` when it had happened, `incident` what is planted and `plant` its records, `spoil` bad rows, `write` files.
+//! `delay` when it had happened, `incident` what is planted and `plant` its records, `statistical` what only detectors find,
+//! `spoil` bad rows, `write` files.
 //! Not here: pacing a live run (`engine::demo`); judging alerts against the truth (`engine::score`).
 
 mod calendar;
@@ -29,6 +30,7 @@ mod province;
 mod record;
 mod sheet;
 mod spoil;
+mod statistical;
 mod volume;
 pub mod write;
 
@@ -60,11 +62,13 @@ pub enum Feed {
     Recalls,
     /// Commitments.
     Commitments,
+    /// Adverse reactions to cosmetics.
+    AdverseEvents,
 }
 
 impl Feed {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Complaints,
         Self::Sampling,
         Self::Penalties,
@@ -75,6 +79,7 @@ impl Feed {
         Self::Accidents,
         Self::Recalls,
         Self::Commitments,
+        Self::AdverseEvents,
     ];
 
     /// Its name in `rules/feeds`.
@@ -91,6 +96,7 @@ impl Feed {
             Self::Accidents => "accidents",
             Self::Recalls => "recalls",
             Self::Commitments => "commitments",
+            Self::AdverseEvents => "adverse_events",
         }
     }
 }
@@ -139,7 +145,9 @@ impl Simulation {
     /// Everything that arrives on `day`, nothing before the first day.
     #[must_use]
     pub fn day(&self, day: i32) -> Day {
-        use record::{arriving, complaint, list, penalty, product, registry, sample, visit};
+        use record::{
+            arriving, complaint, list, penalty, product, reaction, registry, sample, visit,
+        };
         let mut sheet = Sheet::default();
         let world = &self.world;
         if day >= world.first_day {
@@ -154,7 +162,9 @@ impl Simulation {
             arriving::<product::Accident>(world, day, out);
             arriving::<product::Recall>(world, day, out);
             arriving::<product::Commitment>(world, day, out);
+            arriving::<reaction::Reaction>(world, day, out);
             plant::arriving(world, day, out);
+            statistical::arriving(world, day, out);
             spoil::arriving(world, day, out);
             sheet.sort();
         }

@@ -4,6 +4,7 @@
 
 use super::{
     World, delay,
+    dice::Dice,
     incident::{Kind, Planned, around},
     line::{day_of, day_start},
     province::Business,
@@ -88,7 +89,7 @@ impl Plant<'_> {
                         "YF",
                         CLOSING[k as usize % 5],
                     );
-                    order.object = ["S02", "S03", "S04"][plant.planned.slot as usize % 3];
+                    order.object = plant.planned.trade();
                 });
             }
             Kind::NewBusiness => {
@@ -135,31 +136,16 @@ impl Plant<'_> {
     pub(super) fn orders(&mut self, n: u64, days: u64, tell: impl Fn(&Self, &mut Complaint, u64)) {
         for k in 0..n {
             let registered = self.planned.begins + (k * days / n) as i32;
-            let by_letter = k % 8 == 5;
-            if self.day != registered + if by_letter { 2 } else { 0 } {
+            if !(registered..registered + 3).contains(&self.day) {
                 continue;
             }
             let place = self.planned.place(registered, k);
             let mut order: Complaint = record::first(self.world, place);
             tell(self, &mut order, k);
-            let mut dice = self.planned.dice(self.world, 100 + k);
-            // People of their own: nobody writes twice.
-            order.complainant = 5_000_000 + dice.below(1_000_000) * 4 + k % 4;
-            if by_letter {
-                order.channel = if order.kind == "JB" { "TEL" } else { "LET" };
-                order.registered_ms =
-                    day_start(registered) + i64::from(dice.within(9, 16)) * HOUR_MS;
-                order.stamp =
-                    Stamp::first(day_start(self.day) + i64::from(dice.within(9, 16)) * HOUR_MS);
-            } else {
-                // Not in the first minutes of the day, lest it be registered on the day before.
-                let times = delay::online(&mut dice, registered);
-                let at = times.received_ms.max(day_start(registered) + HOUR_MS);
-                order.registered_ms = at - (times.received_ms - times.registered_ms);
-                order.stamp = Stamp::first(at);
+            let dice = self.planned.dice(self.world, 100 + k);
+            if dated(&mut order, dice, (registered, self.day), k) {
+                order.write(self.out);
             }
-            order.occurred_on = day_of(order.registered_ms) - dice.within(0, 6);
-            order.write(self.out);
         }
     }
 
@@ -257,4 +243,33 @@ impl Plant<'_> {
         visit.lead = false;
         visit.write(self.out);
     }
+}
+
+/// Gives the `k`th order of an incident, registered on the first day, its times and a complainant of its own; one in eight
+/// comes by letter. Returns whether it arrives on the second day.
+pub(super) fn dated(
+    order: &mut Complaint,
+    mut dice: Dice,
+    (registered, day): (i32, i32),
+    k: u64,
+) -> bool {
+    let by_letter = k % 8 == 5;
+    if day != registered + if by_letter { 2 } else { 0 } {
+        return false;
+    }
+    // People of their own: nobody writes twice.
+    order.complainant = 5_000_000 + dice.below(1_000_000) * 4 + k % 4;
+    if by_letter {
+        order.channel = if order.kind == "JB" { "TEL" } else { "LET" };
+        order.registered_ms = day_start(registered) + i64::from(dice.within(9, 16)) * HOUR_MS;
+        order.stamp = Stamp::first(day_start(day) + i64::from(dice.within(9, 16)) * HOUR_MS);
+    } else {
+        // Not in the first minutes of the day, lest it be registered on the day before.
+        let times = delay::online(&mut dice, registered);
+        let at = times.received_ms.max(day_start(registered) + HOUR_MS);
+        order.registered_ms = at - (times.received_ms - times.registered_ms);
+        order.stamp = Stamp::first(at);
+    }
+    order.occurred_on = day_of(order.registered_ms) - dice.within(0, 6);
+    true
 }

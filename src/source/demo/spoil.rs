@@ -9,7 +9,7 @@ use super::{
     line::day_start,
     record::{
         self, Place, Record, complaint::Complaint, list, penalty::Penalty, product,
-        registry::Event, sample::Sample, visit::Visit,
+        reaction::Reaction, registry::Event, sample::Sample, visit::Visit,
     },
     sheet::Sheet,
     volume,
@@ -73,6 +73,7 @@ fn row(world: &World, feed: Feed, at: Place, class: DeadClass, out: &mut Sheet) 
         Feed::Accidents => good::<product::Accident>(world, at),
         Feed::Recalls => good::<product::Recall>(world, at),
         Feed::Commitments => good::<product::Commitment>(world, at),
+        Feed::AdverseEvents => good::<Reaction>(world, at),
     };
     out.add(feed, arrived_ms, |bytes| bytes.extend_from_slice(&spoilt(line, feed, class, at.day)));
 }
@@ -98,6 +99,7 @@ fn time_of(feed: Feed) -> &'static str {
         Feed::Accidents => "reported_at",
         Feed::Recalls => "started_on",
         Feed::Commitments => "made_on",
+        Feed::AdverseEvents => "reported_on",
     }
 }
 

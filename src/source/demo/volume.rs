@@ -23,6 +23,7 @@ fn yearly(feed: Feed) -> f64 {
         Feed::Accidents => 60.0,
         Feed::Recalls => 120.0,
         Feed::Commitments => 70_000.0,
+        Feed::AdverseEvents => 9_000.0,
     }
 }
 

@@ -166,7 +166,8 @@ impl Pair {
     }
 
     /// The four cells: both, subject only, topic only, neither.
-    fn cells(&self) -> [f64; 4] {
+    #[must_use]
+    pub fn cells(&self) -> [f64; 4] {
         let neither = self.all + self.both - self.subject - self.topic;
         [self.both, self.subject - self.both, self.topic - self.both, neither].map(|c| c as f64)
     }

@@ -7,6 +7,7 @@ pub(super) mod complaint;
 pub(super) mod list;
 pub(super) mod penalty;
 pub(super) mod product;
+pub(super) mod reaction;
 pub(super) mod registry;
 pub(super) mod sample;
 pub(super) mod visit;

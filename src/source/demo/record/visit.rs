@@ -35,6 +35,9 @@ const RESULTS: [(&str, u16); 9] = [
     ("违反工商行政管理相关规定", 2),
 ];
 const METHODS: [(&str, u16); 3] = [("现场检查", 800), ("书面检查", 120), ("网络监测", 80)];
+/// What is inspected, by code.
+pub(in super::super) const ITEMS: [(&str, u16); 5] =
+    [("SP01", 350), ("CY01", 300), ("TS01", 120), ("ZL01", 130), ("DJ01", 100)];
 /// Serious refusal to cooperate, code 8.
 pub(in super::super) const REFUSED: &str = "不配合检查情节严重";
 
@@ -45,6 +48,7 @@ pub(in super::super) struct Visit {
     pub(in super::super) stamp: Stamp,
     pub(in super::super) business: Business,
     pub(in super::super) department: &'static str,
+    pub(in super::super) item: &'static str,
     pub(in super::super) visited_on: i32,
     pub(in super::super) method: &'static str,
     pub(in super::super) result: &'static str,
@@ -70,6 +74,7 @@ impl Record for Visit {
             method: d.weighted(&METHODS),
             result: if slip { REFUSED } else { d.weighted(&RESULTS) },
             lead,
+            item: d.weighted(&ITEMS),
         }
     }
 
@@ -111,6 +116,7 @@ impl Visit {
             out.extend_from_slice(self.department.as_bytes());
         });
         line.text("region", self.business.county.code);
+        line.text("item_code", self.item);
         line.day("visited_on", self.visited_on);
         line.text("method", self.method);
         line.int("inspectors", 2);
