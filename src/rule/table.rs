@@ -106,8 +106,8 @@ impl Evaluator<'_> {
         keys: &[u32],
         window: &Range<i64>,
     ) -> PeerValues {
-        let counts = self.measure_of(0, keys, window);
-        let counts = cast(&counts, &DataType::Float64)
+        let mut counts = self.measures_of(&[0], keys, window);
+        let counts = cast(&counts.swap_remove(0), &DataType::Float64)
             .unwrap_or_else(|_| Arc::new(Float64Array::new_null(keys.len())));
         let interner = self.store.interner(self.rule.space);
         let mut texts: [Vec<Option<String>>; 3] = Default::default();

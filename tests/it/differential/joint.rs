@@ -230,6 +230,7 @@ impl Joint {
                     rule: self.id.into(),
                     key: Value::Object(columns.collect()).to_string(),
                     window: (instant(&tz, (day - width + 1) * DAY_MS), end),
+                    record: String::new(),
                     severity: if high { "high" } else { "low" }.into(),
                     open: end > last_ms,
                     values,
