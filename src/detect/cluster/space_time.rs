@@ -316,6 +316,37 @@ impl Ground {
         }
     }
 
+    /// The highest score of all cylinders; 0 where none has more events than expected. Most are not scored, because the
+    /// logarithm's tangent already says that they are lower.
+    fn best(&self, counts: &[f64]) -> f64 {
+        let events = from_the_end(counts, self.places, self.duration_max);
+        let (mut c, mut e) = (vec![0.0; self.duration_max], vec![0.0; self.duration_max]);
+        let mut best = 0.0_f64;
+        for (near, distinct) in self.zones.iter().zip(&self.distinct) {
+            c.fill(0.0);
+            e.fill(0.0);
+            for (&place, &distinct) in near.iter().zip(distinct) {
+                for d in 0..self.duration_max {
+                    c[d] += events[d][place];
+                    e[d] += self.expected[d][place];
+                    if distinct && c[d] > e[d] && self.may_reach(c[d], e[d], best) {
+                        best = best.max(self.score(c[d], e[d]));
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// Whether the score can be as high as `floor`: ln x ≤ x − 1, with room for rounding.
+    fn may_reach(&self, c: f64, e: f64, floor: f64) -> bool {
+        let most = match self.model {
+            Model::Expectation => (c - e) * (c - e),
+            Model::Permutation | Model::Population => c * (c - e),
+        };
+        most >= floor * e * (1.0 - 1e-9)
+    }
+
     fn score(&self, c: f64, e: f64) -> f64 {
         // None expected: nothing can be said, rather than everything.
         if c <= e || e <= 0.0 {
@@ -388,9 +419,7 @@ impl Ground {
                     counts[by_weight.draw(&mut random)] += 1.0;
                 }
             }
-            let mut best = 0.0_f64;
-            self.walk(&counts, |cylinder| best = best.max(cylinder.score));
-            drawn.push(best);
+            drawn.push(self.best(&counts));
         }
         Ok(drawn)
     }
@@ -549,6 +578,42 @@ mod tests {
         };
         assert_eq!(p(Model::Expectation), Some(0.01));
         assert!(p(Model::Permutation).is_none_or(|p| p > 0.05));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn the_best_is_the_highest_of_all(counts in proptest::collection::vec(0..9_u64, 9 * 4)) {
+            let places = grid(3);
+            let expected: Vec<f64> = (0..36).map(|i| 0.5 + f64::from(i % 5)).collect();
+            for model in [Model::Permutation, Model::Population, Model::Expectation] {
+                let events = Events { places: &places, counts: &counts, expected: Some(&expected) };
+                let with = SpaceTime { model, neighbours: 4, max_duration: 3, ..Default::default() };
+                let Ok(ground) = Ground::try_new(&events, &with) else { continue };
+                let mut highest = 0.0_f64;
+                ground.walk(&ground.counts, |c| highest = highest.max(c.score));
+                prop_assert_eq!(ground.best(&ground.counts), highest);
+            }
+        }
+
+        #[test]
+        fn stopping_early_changes_no_alarm(counts in proptest::collection::vec(0..5_u64, 9 * 4), more in 0..14_u64) {
+            let places = grid(3);
+            let mut counts = counts;
+            counts[9 * 3 + 4] += more;
+            let events = Events { places: &places, counts: &counts, expected: None };
+            let with = SpaceTime { replicates: 99, alpha: 0.05, ..Default::default() };
+            let (Ok(whole), Ok(early)) = (scan(&events, &with), scan_to_alarm(&events, &with)) else {
+                return Ok(());
+            };
+            let p = |of: &Scan| of.clusters.first().and_then(|c| c.p);
+            if p(&whole).is_some_and(|p| p <= with.alpha) {
+                prop_assert_eq!(whole, early);
+            } else {
+                prop_assert!(p(&early) == p(&whole) || p(&early).is_some_and(|p| p > with.alpha));
+                prop_assert!(early.clusters.len() <= 1);
+            }
+        }
     }
 
     #[test]
