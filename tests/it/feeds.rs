@@ -46,6 +46,7 @@ fn every_shipped_feed_is_sound() {
     let expect = [
         "abnormal",
         "accidents",
+        "adverse_events",
         "annual_reports",
         "commitments",
         "complaints",
