@@ -140,10 +140,10 @@ pub fn scan(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
 /// # Errors
 /// As [`scan`].
 pub fn scan_to_alarm(events: &Events<'_>, with: &SpaceTime) -> Result<Scan, Error> {
-    let most = with.alpha * f64::from(with.replicates + 1);
+    let all = f64::from(with.replicates) + 1.0;
     scan_while(events, with, |best, replicates| {
         let as_high = replicates.iter().filter(|r| **r >= best).count();
-        (1 + as_high) as f64 <= most
+        (1 + as_high) as f64 / all <= with.alpha
     })
 }
 
