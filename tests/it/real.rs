@@ -218,6 +218,7 @@ fn k5_a_pair_out_of_proportion() {
     assert_eq!(found.fired(sesame)[0], "2020-10-14");
     let keys: std::collections::BTreeSet<_> =
         found.alerts.iter().map(|a| a.key.canonical.clone()).collect();
+    assert_eq!(keys.len(), 150);
     println!("K5 pairs: {} alerted, fired {:?}", keys.len(), found.fired(sesame));
 }
 
