@@ -273,6 +273,27 @@ fn rules_against_each_other() {
 }
 
 #[test]
+fn detectors_against_each_other() {
+    let rule = |id: &str, detector: &str, series: &str| {
+        format!(
+            "rule: {id}\ntitle: {{zh: 异常, en: Excess}}\nstatus: draft\nkind: detect\nfeed: complaints\nkey: [ucc]\n\
+             series: {{value: count(*), period: day{series}}}\ndetector: {detector}\nwhen: alarm and value >= 5\n\
+             severity: low\n"
+        )
+    };
+    let both = |detector: &str, series: &str| {
+        let (one, other) =
+            (rule("one", "{ears: {alpha: 0.01}}", ""), rule("two", detector, series));
+        let all = found(&[("a/one.yaml", &one), ("b/two.yaml", &other)]);
+        all.iter().any(|finding| finding.contains("duplicate_of two"))
+    };
+    assert!(both("{ears: {alpha: 0.01}}", ""));
+    assert!(!both("{ears: {alpha: 0.02}}", ""));
+    assert!(!both("{bayes_predictive: {history: 7}}", ""));
+    assert!(!both("{ears: {alpha: 0.01}}", ", calendar: cn"));
+}
+
+#[test]
 fn a_draft_is_warned_where_a_live_rule_errs() {
     let draft = SURGE
         .replace("kind: window", "kind: window\nstatus: draft")

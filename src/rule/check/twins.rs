@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     model::diagnostic::{Diagnostic, Level},
     rule::{
+        detector::{ControlFile, MethodFile},
         file::{Compare, RuleFile, Status},
         scope::Resolved,
     },
@@ -60,7 +61,8 @@ impl<'a> Seen<'a> {
                 compares,
                 &resolved.when,
                 time,
-                steps(rule, resolved)
+                steps(rule, resolved),
+                judges(rule)
             )
         );
         let first = self.meanings.get(&meaning);
@@ -94,6 +96,22 @@ fn steps(rule: &RuleFile, resolved: &Resolved) -> String {
     });
     let within = sequence.within.as_ref().map(|w| w.value);
     format!("{within:?} {} {}", sequence.each, steps.collect::<String>())
+}
+
+/// Who judges a series, and what it is given.
+fn judges(rule: &RuleFile) -> String {
+    let Some(detect) = &rule.detect else { return String::new() };
+    let named = |m: &MethodFile| {
+        format!("{} {}", m.name.value, serde_json::Value::from(m.parameters.clone()))
+    };
+    let methods: Vec<String> =
+        std::iter::once(&detect.detector).chain(&detect.fallback).map(named).collect();
+    let lengths = [&detect.baseline, &detect.run].map(|n| n.as_ref().map(|n| n.value));
+    let nowcast = detect.nowcast.as_ref().map(|n| (&n.method, n.wait));
+    let over = |c: &ControlFile| c.over.iter().map(|o| o.value.clone()).collect::<Vec<_>>();
+    let control = rule.alert.control.as_ref().map(|c| (c.fdr, over(c)));
+    let given = (detect.fill_zero, detect.population.is_some(), detect.calendar.is_some());
+    format!("{:?}", (methods, lengths, nowcast, control, given, &detect.exclude))
 }
 
 fn spanless(compare: &Compare) -> (u8, Vec<i64>, Vec<&str>) {
