@@ -187,7 +187,6 @@ fn one_row_of_each_other_feed() {
         ),
         (
             "accidents",
-        "adverse_events",
             r#"{"事故编号":"A1","报告时间":"2026-03-05 10:00","发生时间":"2026-03-05 09:10","事故等级":"一般事故","设备类别代码":"3000"}"#,
             json!({"level": "ordinary", "deaths": 0, "reported_at": "2026-03-05T02:00:00Z"}),
         ),
