@@ -172,11 +172,7 @@ impl Replay {
     /// How the engine works: the zone, and how many shards.
     pub(super) fn options(&self, zone: &Zone) -> Options {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Options {
-            zone: zone.clone(),
-            shards: self.shards.unwrap_or(cores).max(1),
-            ..Options::default()
-        }
+        Options { zone: zone.clone(), shards: self.shards.unwrap_or(cores).max(1), eager: false }
     }
 
     /// What part of the input is taken, and how.

@@ -210,7 +210,7 @@ fn ctrl_c_leaves_everything_in_order_and_the_directory_is_known_again() {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
     let feeds = demo.get("/api/v1/feeds");
-    assert_eq!(feeds["feeds"].as_array().unwrap().len(), 10);
+    assert_eq!(feeds["feeds"].as_array().unwrap().len(), 17);
     let page = demo.get("/api/v1/alerts?limit=1");
     let id = page["alerts"][0]["id"].as_str().unwrap().to_owned();
     let explain = |id: &str| {

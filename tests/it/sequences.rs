@@ -231,7 +231,7 @@ fn explain_and_pages_say_which_record_met_which_step() {
     engine.kill();
     for (id, parts) in [
         (complained, ["C1", "T1, T3", "agrees in every value"]),
-        (visited, ["C1", "nothing of visits until 2026-0", "agrees in every value"]),
+        (visited, ["fines  C", "nothing of visits until 2026-0", "agrees in every value"]),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_forewarn"));
         command.arg("explain").arg(&id).arg("--data").arg(house.path("data"));

@@ -2,7 +2,7 @@
 //!
 //! In: a kind, an id and the feed. Out: the text of a rule file that passes `forewarn check` and `forewarn test` as it
 //! stands, with columns, codes and made-up records of that very feed; the author changes it step by step and never starts
-//! from nothing. A kind is one entry of [`KINDS`] and one file here. Not here: where the file goes — see `cli::new`.
+//! from nothing. A kind is one entry of `KINDS` and one file here. Not here: where the file goes — see `cli::new`.
 
 mod detect;
 mod example;
