@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World,
+    World, acute,
     dice::Dice,
     in_order,
     line::day_start,
@@ -30,6 +30,8 @@ use crate::model::{
 const EVERY: i32 = 30;
 /// Position of the first kind of [`Kind::IN_ORDER`] among all.
 const IN_ORDER: u64 = 16;
+/// The same of [`Kind::ACUTE`].
+const ACUTE: u64 = 24;
 /// Days before its beginning from which an incident may have records, and after it.
 const AROUND: Range<i32> = -121..70;
 
@@ -52,6 +54,9 @@ pub(super) enum Kind {
     NoRecheck,
     Runaway,
     StillActive,
+    Canteen,
+    Hazchem,
+    Vaccine,
 }
 
 impl Kind {
@@ -74,6 +79,9 @@ impl Kind {
     pub(super) const IN_ORDER: [Self; 4] =
         [Self::FailThenComplaints, Self::NoRecheck, Self::Runaway, Self::StillActive];
 
+    /// Those that cannot wait; days of their own as well.
+    pub(super) const ACUTE: [Self; 3] = [Self::Canteen, Self::Hazchem, Self::Vaccine];
+
     /// The rule, and the days of history it needs, records before the incident included.
     fn rule(self) -> (&'static str, i32) {
         match self {
@@ -93,6 +101,9 @@ impl Kind {
             Self::NoRecheck => ("penalty_no_recheck", 12),
             Self::Runaway => ("prepaid_runaway", 12),
             Self::StillActive => ("abnormal_still_active", 12),
+            Self::Canteen => ("canteen_cluster", 2),
+            Self::Hazchem => ("hazchem_unlicensed", 2),
+            Self::Vaccine => ("vaccine_any", 2),
         }
     }
 
@@ -140,7 +151,11 @@ fn all(world: &World, slots: Range<i32>) -> impl Iterator<Item = Planned> + '_ {
     let in_order = Kind::IN_ORDER.into_iter().enumerate().map(|(i, kind)| {
         (kind, IN_ORDER + i as u64, 4 + EVERY * i as i32 / Kind::IN_ORDER.len() as i32)
     });
-    kinds.chain(in_order).flat_map(move |(kind, order, within)| {
+    let acute = Kind::ACUTE
+        .into_iter()
+        .enumerate()
+        .map(|(i, kind)| (kind, ACUTE + i as u64, 7 + EVERY * i as i32 / Kind::ACUTE.len() as i32));
+    kinds.chain(in_order).chain(acute).flat_map(move |(kind, order, within)| {
         slots.clone().filter_map(move |slot| Planned::new(world, kind, (order, within), slot))
     })
 }
@@ -386,6 +401,12 @@ impl Planned {
                     let told = in_order::truth(self.kind, b, &name);
                     (ucc(), told.days.start, told.days.end, told.harm, told.zh, told.en)
                 }
+                Kind::Canteen | Kind::Hazchem | Kind::Vaccine => {
+                    let told = acute::truth(self.kind, b, &name);
+                    let key = if self.kind == Kind::Hazchem { "place" } else { "site" };
+                    let key = vec![(key, of.code())];
+                    (key, told.days.start, told.days.end, told.harm, told.zh, told.en)
+                }
             };
         let businesses = match self.kind {
             Kind::Category => 60,
@@ -583,7 +604,7 @@ mod tests {
     fn two_years_plant_every_rule_at_least_twice_and_the_file_says_the_same() {
         let world = World::new(5, 1.0, 20_000);
         let incidents = beginning(&world, 20_000..20_730);
-        for kind in Kind::ALL.into_iter().chain(Kind::IN_ORDER) {
+        for kind in Kind::ALL.into_iter().chain(Kind::IN_ORDER).chain(Kind::ACUTE) {
             let n = incidents.iter().filter(|i| i.rule == kind.rule().0).count();
             assert!(n >= 10, "{kind:?} {n}");
         }

@@ -19,6 +19,7 @@
 //! `spoil` bad rows, `write` files.
 //! Not here: pacing a live run (`engine::demo`); judging alerts against the truth (`engine::score`).
 
+mod acute;
 mod calendar;
 mod delay;
 mod dice;

@@ -118,6 +118,9 @@ impl Plant<'_> {
             Kind::NoRecheck => self.no_recheck(),
             Kind::Runaway => self.runaway(),
             Kind::StillActive => self.still_active(),
+            Kind::Canteen => self.canteen(),
+            Kind::Hazchem => self.hazchem(),
+            Kind::Vaccine => self.vaccine(),
         }
     }
 
