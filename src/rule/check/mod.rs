@@ -7,6 +7,7 @@
 mod conditions;
 mod detection;
 mod file;
+mod first_seen;
 mod names;
 mod sequence;
 mod twins;
@@ -178,6 +179,7 @@ impl Judge<'_> {
             self.detection(resolved);
         }
         self.sequence(resolved);
+        self.first_seen(resolved);
         self.unused();
     }
 }
