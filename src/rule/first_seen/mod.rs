@@ -1,6 +1,6 @@
 //! First seen: a key whose records come for the first time, or again after long.
 //!
-//! `file` is what the author wrote; [`resolve`] what its texts mean, [`spell`] what the engine finds in the rows of one key.
+//! `file` is what the author wrote, [`spell`] what the engine finds in the rows of one key.
 //! Everything else — rows on their way, corrections, what becomes final — is as for a sequence of one step, named [`STEP`].
 
 pub mod file;
