@@ -147,7 +147,8 @@ impl Feed {
         if !matches!(self.records, Records::None) {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
-            let content = |place| content_of(batches, &self.pieces, place);
+            let columns = self.spec.schema.own;
+            let content = |place| content_of(batches, &self.pieces, columns, place);
             let (decision, conflict) = self.records.decide(batch, row, version, content);
             counts.conflicts += u64::from(conflict);
             match decision {
@@ -276,7 +277,8 @@ impl Feed {
     /// Whether the row says what is known already.
     fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
         let batch = &batches[b];
-        let content = |place| content_of(batches, &self.pieces, place);
+        let columns = self.spec.schema.own;
+        let content = |place| content_of(batches, &self.pieces, columns, place);
         let Some(id) = batch.prepared.rows.ids.get(row as usize).copied() else { return false };
         let version = batch.version(row);
         match (&self.records, batch.record(row)) {
@@ -357,11 +359,12 @@ impl Records {
 fn content_of(
     batches: &[Incoming],
     pieces: &BTreeMap<u64, Arc<Piece>>,
+    columns: usize,
     (piece, row): (u64, u32),
 ) -> u128 {
     let rows = batches.iter().find(|b| b.piece == piece).map(|b| &b.prepared.rows);
     let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
-    rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
+    rows.map_or(0, |rows| content_hash(&rows.batch, columns, row as usize))
 }
 
 /// Where the windows that read a feed end.

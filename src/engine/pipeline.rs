@@ -355,7 +355,7 @@ impl Pipeline {
     #[must_use]
     pub fn preparer(&self, feed: usize) -> Preparer {
         Preparer::new(
-            self.specs[feed].schema.clone(),
+            self.plan.schemas[feed].clone(),
             self.plan.panes.feeds[feed].clone(),
             self.options.zone.clone(),
         )

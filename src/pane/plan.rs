@@ -3,7 +3,7 @@
 //! Made by `rule::compile`. Two rules that count the same rows by the same key meet here in one [`SlicePlan`]; rules that
 //! differ only in a limit share everything.
 
-use crate::model::{expression::Expression, window::PaneGrid};
+use crate::model::{expression::Expression, join::Joining, window::PaneGrid};
 
 /// What is computed once per batch of one feed.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct FeedPlan {
     pub lanes: Vec<Lane>,
     /// Slices that this feed's rows go to, by position in [`PanePlan::slices`].
     pub slices: Vec<usize>,
+    /// What fills the columns that are joined to its rows.
+    pub joins: Vec<Joining>,
 }
 
 /// A key of a feed's rows.

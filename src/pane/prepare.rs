@@ -108,7 +108,8 @@ impl Preparer {
 
     /// Computes everything about `batch` that does not depend on other batches.
     #[must_use]
-    pub fn prepare(&mut self, batch: Batch) -> Prepared {
+    pub fn prepare(&mut self, mut batch: Batch) -> Prepared {
+        batch.rows = join(&self.schema, &self.plan, batch.rows);
         let rows = &batch.rows;
         let event_ms = time_values(rows.column(self.schema.event_time), &self.zone);
         let mut ids = Vec::new();
@@ -190,6 +191,17 @@ impl Preparer {
             failures,
         }
     }
+}
+
+/// The rows of a feed with the columns that are joined to them, in `schema`; rows that have them already stay as they are.
+#[must_use]
+pub fn join(schema: &FeedSchema, plan: &FeedPlan, rows: RecordBatch) -> RecordBatch {
+    if plan.joins.is_empty() || rows.num_columns() > schema.own {
+        return rows;
+    }
+    let mut columns = rows.columns().to_vec();
+    columns.extend(plan.joins.iter().flat_map(|j| j.columns(&rows)));
+    RecordBatch::try_new(schema.arrow().clone(), columns).unwrap_or(rows)
 }
 
 /// Instants of a `date` or `timestamp` column; a date is the start of that day in the zone.

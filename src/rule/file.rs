@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     detector::{ControlFile, DetectFile},
     exceptions::Exceptions,
+    join::JoinFile,
     lists::Lists,
     read,
     sequence::file::SequenceFile,
@@ -61,6 +62,8 @@ pub struct RuleFile {
     pub filter: Option<Sql>,
     /// `key:`, each with its name (`as`, or the column's own).
     pub key: Vec<KeyColumn>,
+    /// `join:`
+    pub joins: Vec<JoinFile>,
     /// `missing_key:`
     pub missing_key: MissingKey,
     /// `time:`, another time column of the feed.

@@ -14,6 +14,7 @@ pub mod expr;
 pub mod file;
 pub mod growth;
 pub mod house;
+pub mod join;
 mod joint;
 pub mod lists;
 pub mod load;

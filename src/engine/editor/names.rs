@@ -2,10 +2,12 @@
 
 use crate::{
     feed::FeedSpec,
-    model::schema::Column,
+    model::schema::{Column, ColumnType},
     rule::{
         detector::TOLD,
         file::{Kind, RuleFile},
+        join::JoinFile,
+        lists::Lists,
     },
 };
 
@@ -115,6 +117,21 @@ pub(super) fn values(rule: &RuleFile) -> Vec<Name> {
         }
     }
     out
+}
+
+/// The columns of the tables that a rule joins, as it calls them.
+pub(super) fn joined(rule: &RuleFile, lists: &Lists) -> Vec<Name> {
+    let of = |join: &JoinFile| {
+        let table = lists.get(&join.table.value)?;
+        let one = |(column, kind): &(String, ColumnType)| Name {
+            name: format!("{}.{column}", join.alias.value),
+            what: What::Column,
+            detail: format!("{}, table {}", kind.word(), join.table.value),
+            doc: format!("What table {:?} says of the record.", join.table.value),
+        };
+        Some(table.table().columns.iter().map(one).collect::<Vec<_>>())
+    };
+    rule.joins.iter().filter_map(of).flatten().collect()
 }
 
 /// What the steps of a sequence offer, as `step.column`; `feed` finds the feed of a name.

@@ -7,6 +7,7 @@
 mod detection;
 mod found;
 mod generate;
+mod joins;
 mod joint;
 mod many;
 mod nowcast;
