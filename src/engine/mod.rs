@@ -46,6 +46,7 @@ mod silence;
 pub mod sources;
 pub mod step;
 pub mod stream;
+mod tables;
 mod take;
 mod tell;
 pub mod tune;

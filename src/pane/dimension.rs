@@ -105,23 +105,34 @@ impl Dimension {
         self.read().keys.get(key).is_some_and(|history| history.changed > generation)
     }
 
-    /// By column, what was said last of each key up to its time; NULL where nothing was, or there is no key or time.
+    /// Position among the columns that are asked for.
     #[must_use]
-    pub fn look(&self, keys: &StringArray, at_ms: &[Option<i64>]) -> Vec<ArrayRef> {
+    pub fn position(&self, column: usize) -> Option<usize> {
+        self.columns.iter().position(|(c, _)| *c == column)
+    }
+
+    /// Of these columns, what was said last of each key up to its time; NULL where nothing was, or there is no key or time.
+    #[must_use]
+    pub fn look(
+        &self,
+        keys: &StringArray,
+        at_ms: &[Option<i64>],
+        columns: &[usize],
+    ) -> Vec<ArrayRef> {
         let state = self.read();
         let mut cells: Vec<Vec<Cell>> =
-            self.columns.iter().map(|_| Vec::with_capacity(keys.len())).collect();
+            columns.iter().map(|_| Vec::with_capacity(keys.len())).collect();
         for (key, at_ms) in keys.iter().zip(at_ms) {
             let history = key.zip(*at_ms).and_then(|(key, at)| Some((state.keys.get(key)?, at)));
-            for (i, out) in cells.iter_mut().enumerate() {
+            for (i, out) in columns.iter().zip(&mut cells) {
                 let last = history.and_then(|(history, at)| {
                     let until = history.rows.range(..=(at, u128::MAX)).rev();
-                    until.map(|(_, row)| &row[i]).find(|cell| **cell != Cell::Empty)
+                    until.map(|(_, row)| &row[*i]).find(|cell| **cell != Cell::Empty)
                 });
                 out.push(last.cloned().unwrap_or(Cell::Empty));
             }
         }
-        let kinds = self.columns.iter().map(|(_, kind)| *kind);
+        let kinds = columns.iter().map(|i| self.columns[*i].1);
         kinds.zip(cells).map(|(kind, cells)| array(kind, &cells)).collect()
     }
 
@@ -223,7 +234,7 @@ mod tests {
             table.put("a", said, &values, row);
         }
         let says = |at: Option<i64>| {
-            let found = table.look(&StringArray::from(vec!["a", "b"]), &[at, at]);
+            let found = table.look(&StringArray::from(vec!["a", "b"]), &[at, at], &[0, 1]);
             let name = found[0].as_string::<i32>();
             assert!(name.is_null(1) && found[1].is_null(1));
             let day = crate::model::value::value_at(&found[1], 0);

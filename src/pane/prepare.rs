@@ -58,6 +58,8 @@ pub struct Prepared {
     pub keys: Vec<Keys>,
     /// By argument.
     pub args: Vec<ArgValues>,
+    /// By look-up: the state of its table when it was asked.
+    pub generations: Vec<u64>,
     /// Rows × atoms that could not be evaluated.
     pub failures: u64,
 }
@@ -109,6 +111,9 @@ impl Preparer {
     /// Computes everything about `batch` that does not depend on other batches.
     #[must_use]
     pub fn prepare(&mut self, mut batch: Batch) -> Prepared {
+        // Asked before the look-up, so that a change in between is seen.
+        let looks = self.plan.looks.iter();
+        let generations = looks.map(|look| look.dimension.generation()).collect();
         batch.rows = join(&self.schema, &self.plan, batch.rows);
         let rows = &batch.rows;
         let event_ms = time_values(rows.column(self.schema.event_time), &self.zone);
@@ -188,6 +193,7 @@ impl Preparer {
             raw: batch.raw,
             keys,
             args,
+            generations,
             failures,
         }
     }

@@ -13,7 +13,7 @@ impl Judge<'_> {
 
     /// What the rule calls the columns of the tables it joins to a feed.
     pub(super) fn joined_names(&self, feed: &FeedSchema) -> Vec<String> {
-        let tables = join::aliases(self.rule, feed, self.time_name());
+        let tables = join::aliases(self.rule, self.schemas, feed, self.time_name());
         let of = |t: &join::Alias| -> Vec<String> {
             t.columns.iter().map(|c| format!("{}.{c}", t.alias)).collect()
         };

@@ -69,7 +69,8 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
         let compiler = compilers.of(&rule.lists);
         let (resolved, found) = resolve(&compiler, rule, &schemas);
         findings.extend(found);
-        let mut judge = Judge { rule, feeds: &feeds, ids: &ids, findings: Vec::new() };
+        let mut judge =
+            Judge { rule, feeds: &feeds, schemas: &schemas, ids: &ids, findings: Vec::new() };
         judge.file();
         if let Some(resolved) = &resolved {
             judge.meaning(resolved);
@@ -114,6 +115,7 @@ pub fn sort(findings: &mut [Diagnostic]) {
 struct Judge<'a> {
     rule: &'a RuleFile,
     feeds: &'a [FeedFacts<'a>],
+    schemas: &'a [&'a FeedSchema],
     ids: &'a [&'a str],
     findings: Vec<Diagnostic>,
 }

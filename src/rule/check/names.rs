@@ -173,8 +173,10 @@ impl Judge<'_> {
         for (what, name) in
             alert.group.iter().map(|n| ("group", n)).chain(alert.show.iter().map(|n| ("show", n)))
         {
-            let column = join::position(self.rule, feed, self.time_name(), &name.value).is_some()
-                || self.rule.key_names().any(|k| k == name.value);
+            let column =
+                join::position(self.rule, self.schemas, feed, self.time_name(), &name.value)
+                    .is_some()
+                    || self.rule.key_names().any(|k| k == name.value);
             let value =
                 what == "show" && resolved.values.fields().iter().any(|f| *f.name() == name.value);
             if !column && !value {

@@ -24,7 +24,7 @@ impl Builder<'_> {
         let time = first.map_or(own, |step| join::time_of(file, step));
         let mut columns: Vec<ContextColumn> = Vec::new();
         let mut add = |name: &str| {
-            let own = join::position(file, schema, time, name);
+            let own = join::position(file, &self.schemas, schema, time, name);
             // `{ucc_name}`: what people call a key column, from the column the feed names for it.
             let alias = || {
                 let base = name.strip_suffix("_name")?;

@@ -31,7 +31,9 @@ impl Builder<'_> {
         let time = file.time.as_ref().map(|t| t.value.as_str());
         for name in file.alert.show.iter().map(|s| s.value.as_str()) {
             let schema = self.schemas[feed];
-            let Some(column) = join::position(file, schema, time, name) else { continue };
+            let Some(column) = join::position(file, &self.schemas, schema, time, name) else {
+                continue;
+            };
             let expr = Expr::Column(Column::new_unqualified(&schema.columns[column].name));
             values.push((name.to_owned(), self.bind(&expr, &meant.rows, &Sql::bare(name))?));
         }

@@ -23,7 +23,7 @@ use super::{
     exceptions,
     expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
-    join::{self, Joins},
+    join::{self, Bound, Joins},
     lists,
     plan::{Plan, RulePlan, Term},
     scope::{Resolved, resolve, rows_of},
@@ -32,7 +32,6 @@ use crate::{
     model::{
         diagnostic::Diagnostic,
         expression::Expression,
-        join::Joining,
         schema::FeedSchema,
         signal::Severity,
         time::{DAY_MS, SECOND_MS, Zone},
@@ -254,7 +253,7 @@ impl<'a> Builder<'a> {
     fn finish(mut self, rules: Vec<RulePlan>) -> Plan {
         let joins =
             (0..self.feeds.len()).map(|f| self.joins.bound(f, &mut self.compilers, &self.zone));
-        let joins: Vec<Vec<Joining>> = joins.collect();
+        let joins: Vec<Bound> = joins.collect();
         let mut lanes: Vec<Vec<Lane>> = self.feeds.iter().map(|_| Vec::new()).collect();
         let mut by_feed: Vec<Vec<usize>> = self.feeds.iter().map(|_| Vec::new()).collect();
         let slices = self.slices.into_iter().enumerate().map(|(i, s)| {
@@ -291,11 +290,18 @@ impl<'a> Builder<'a> {
                     args: f.arg_list,
                     lanes,
                     slices,
-                    joins,
+                    joins: joins.joins,
+                    looks: joins.looks,
                 })
             })
             .collect();
-        let panes = Arc::new(PanePlan { feeds, spaces: self.spaces, slices, links: self.links });
+        let panes = Arc::new(PanePlan {
+            feeds,
+            spaces: self.spaces,
+            slices,
+            links: self.links,
+            dimensions: self.joins.dimensions.clone(),
+        });
         Plan { panes, schemas: self.joins.schemas.clone(), rules }
     }
 }

@@ -261,7 +261,7 @@ impl Builder<'_> {
     fn column(&self, work: &Work<'_>, step: usize, name: &str) -> Option<(usize, &str)> {
         let schema = self.schemas[work.feeds[step]];
         let time = join::time_of(work.rule, &work.files[step]);
-        let column = join::position(work.rule, schema, time, name)?;
+        let column = join::position(work.rule, &self.schemas, schema, time, name)?;
         Some((column, schema.columns[column].name.as_str()))
     }
 
@@ -346,7 +346,9 @@ impl Builder<'_> {
     /// Everything that steps offer.
     fn fields(&self, work: &Work<'_>) -> Vec<Field> {
         let steps = work.files.iter().zip(&work.feeds);
-        steps.flat_map(|(step, feed)| fields_of(work.rule, step, self.schemas[*feed])).collect()
+        steps
+            .flat_map(|(step, feed)| fields_of(work.rule, &self.schemas, step, self.schemas[*feed]))
+            .collect()
     }
 }
 

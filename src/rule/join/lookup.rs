@@ -1,7 +1,9 @@
-//! A list asked about every row of a batch.
+//! Tables asked about every row of a batch.
+
+use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array},
+    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array},
     compute::cast,
     datatypes::DataType,
 };
@@ -12,13 +14,14 @@ use crate::{
         join::Join,
         time::Zone,
     },
+    pane::{dimension::Dimension, prepare::time_values},
     rule::{house::days, lists::List},
 };
 
 /// Columns of a list beside the rows of a feed.
 #[derive(Debug)]
-pub(super) struct Lookup {
-    pub(super) list: std::sync::Arc<List>,
+pub(super) struct ListLookup {
+    pub(super) list: Arc<List>,
     /// What is looked up; `None` joins nothing.
     pub(super) by: Option<Expression>,
     /// The column that says as of when.
@@ -28,14 +31,25 @@ pub(super) struct Lookup {
     pub(super) columns: Vec<usize>,
 }
 
-impl Join for Lookup {
+/// Columns of a feed's table beside the rows of a feed.
+#[derive(Debug)]
+pub(super) struct FeedLookup {
+    pub(super) dimension: Arc<Dimension>,
+    /// What is looked up; `None` joins nothing.
+    pub(super) by: Option<Expression>,
+    /// The column that says as of when.
+    pub(super) time: usize,
+    pub(super) zone: Zone,
+    /// Columns of the dimension.
+    pub(super) columns: Vec<usize>,
+}
+
+impl Join for ListLookup {
     fn columns(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
-        let values = self.by.as_ref().map(|by| evaluate_rows(by.as_ref(), rows).0);
-        let texts = values.and_then(|values| cast(&values, &DataType::Utf8).ok());
-        let texts = texts.as_ref().and_then(|t| t.as_string_opt::<i32>());
+        let texts = looked_up(self.by.as_ref(), rows);
         let days = self.time.map(|time| days(rows.column(time), &self.zone));
         let found = |row: usize| {
-            let value = texts.filter(|t| t.is_valid(row))?.value(row);
+            let value = texts.is_valid(row).then(|| texts.value(row))?;
             match &days {
                 Some(days) => self.list.row(value, Some(days[row]?)),
                 None => self.list.row(value, None),
@@ -44,4 +58,25 @@ impl Join for Lookup {
         let places: UInt32Array = (0..rows.num_rows()).map(found).collect();
         self.columns.iter().map(|c| self.list.table().take(*c, &places)).collect()
     }
+}
+
+impl Join for FeedLookup {
+    fn columns(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        let keys = looked_up(self.by.as_ref(), rows);
+        let time = rows.column(self.time);
+        let at_ms = time_values(time, &self.zone).into_iter().enumerate();
+        let at_ms: Vec<Option<i64>> =
+            at_ms.map(|(row, ms)| time.is_valid(row).then_some(ms)).collect();
+        let mut out = self.dimension.look(&keys, &at_ms, &self.columns);
+        out.insert(0, Arc::new(keys));
+        out
+    }
+}
+
+/// What is looked up for each row, as text.
+fn looked_up(by: Option<&Expression>, rows: &RecordBatch) -> StringArray {
+    let values = by.map(|by| evaluate_rows(by.as_ref(), rows).0);
+    let texts = values.and_then(|values| cast(&values, &DataType::Utf8).ok());
+    let texts = texts.as_ref().and_then(|t| t.as_string_opt::<i32>()).cloned();
+    texts.unwrap_or_else(|| StringArray::new_null(rows.num_rows()))
 }

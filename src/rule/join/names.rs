@@ -8,16 +8,13 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
 use std::ops::ControlFlow;
 
-use super::JoinFile;
+use super::{JoinFile, Table};
 use crate::{
     model::{
         schema::FeedSchema,
         yaml::{Spanned, Sql},
     },
-    rule::{
-        check::all_sql, file::RuleFile, lists::List, message::Template, sequence::file::StepFile,
-        syntax,
-    },
+    rule::{check::all_sql, file::RuleFile, message::Template, sequence::file::StepFile, syntax},
 };
 
 /// Key of a schema's metadata under which the joined tables stand.
@@ -66,13 +63,18 @@ pub fn is_joined(column: &str) -> bool {
 
 /// The tables that a rule joins to a feed's rows; `time` as the rule or the step names it.
 #[must_use]
-pub fn aliases(rule: &RuleFile, feed: &FeedSchema, time: Option<&str>) -> Vec<Alias> {
+pub fn aliases(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+    feed: &FeedSchema,
+    time: Option<&str>,
+) -> Vec<Alias> {
     let of = |join: &JoinFile| {
-        let list = rule.lists.get(&join.table.value)?;
+        let table = Table::of(rule, join, feeds)?;
         Some(Alias {
             alias: join.alias.value.clone(),
-            suffix: suffix(rule, join, feed, time)?,
-            columns: list.table().columns.iter().map(|(name, _)| name.clone()).collect(),
+            suffix: suffix(rule, join, &table, feed, time)?,
+            columns: table.columns().iter().map(|(name, _)| (*name).to_owned()).collect(),
         })
     };
     rule.joins.iter().filter_map(of).collect()
@@ -82,6 +84,7 @@ pub fn aliases(rule: &RuleFile, feed: &FeedSchema, time: Option<&str>) -> Vec<Al
 #[must_use]
 pub fn position(
     rule: &RuleFile,
+    feeds: &[&FeedSchema],
     feed: &FeedSchema,
     time: Option<&str>,
     name: &str,
@@ -91,14 +94,15 @@ pub fn position(
     }
     let (alias, column) = name.split_once('.')?;
     let join = rule.joins.iter().find(|j| j.alias.value == alias)?;
-    feed.position(&format!("{column}{}", suffix(rule, join, feed, time)?))
+    let table = Table::of(rule, join, feeds)?;
+    feed.position(&format!("{column}{}", suffix(rule, join, &table, feed, time)?))
 }
 
 /// What a rule calls a joined column of a feed; `None` where it is another rule's.
 #[must_use]
 pub fn own_name(aliases: &[Alias], column: &str) -> Option<String> {
     aliases.iter().find_map(|a| {
-        let name = column.strip_suffix(a.suffix.as_str())?;
+        let name = column.strip_suffix(a.suffix.as_str()).filter(|name| !name.is_empty())?;
         Some(format!("{}.{name}", a.alias))
     })
 }
@@ -112,7 +116,7 @@ pub fn renamed(rule: &RuleFile, feeds: &[&FeedSchema]) -> Vec<(String, String)> 
     let mut out = Vec::new();
     for (name, time) in self::feeds(rule) {
         let Some(feed) = feeds.iter().find(|f| f.feed == name) else { continue };
-        let tables = aliases(rule, feed, time);
+        let tables = aliases(rule, feeds, feed, time);
         let joined = feed.columns.iter().filter(|c| is_joined(&c.name));
         out.extend(joined.filter_map(|c| Some((c.name.clone(), own_name(&tables, &c.name)?))));
     }
@@ -132,25 +136,29 @@ pub fn rename(text: String, renamed: &[(String, String)]) -> String {
 pub(super) fn suffix(
     rule: &RuleFile,
     join: &JoinFile,
+    table: &Table<'_>,
     feed: &FeedSchema,
     time: Option<&str>,
 ) -> Option<String> {
-    let list = rule.lists.get(&join.table.value)?;
-    let by = by(join, list);
-    if !reads(&by)?.iter().all(|column| feed.position(column).is_some_and(|_| !is_joined(column))) {
+    let by = by(join, table);
+    let own = |column: &String| feed.position(column).is_some_and(|at| at < feed.own);
+    if !reads(&by)?.iter().all(own) {
         return None;
     }
-    let time = match list.is_dated() {
+    let time = match table.is_dated() {
         true => format!(";{}", feed.columns[time_column(feed, time)].name),
         false => String::new(),
     };
-    let version = rule.lists.version() as u32;
-    Some(format!("@{}({}{time})#{version:08x}", join.table.value, by.text.trim()))
+    let version = match table {
+        Table::List(_) => format!("#{:08x}", rule.lists.version() as u32),
+        Table::Feed(..) => String::new(),
+    };
+    Some(format!("@{}({}{time}){version}", join.table.value, by.text.trim()))
 }
 
 /// What is looked up.
-pub(super) fn by(join: &JoinFile, list: &List) -> Sql {
-    join.by.clone().unwrap_or_else(|| Sql::bare(&list.table().key))
+pub(super) fn by(join: &JoinFile, table: &Table<'_>) -> Sql {
+    join.by.clone().unwrap_or_else(|| Sql::bare(table.key()))
 }
 
 /// The column that says as of when a feed's rows are looked up.

@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::ExprSchemable;
 
-use super::{JoinFile, names};
+use super::{JoinFile, Table, names};
 use crate::{
     model::{
         diagnostic::{Diagnostic, did_you_mean, list_names},
@@ -11,7 +11,6 @@ use crate::{
     rule::{
         expr::{Compiler, type_word},
         file::RuleFile,
-        lists::List,
         scope::rows_of,
     },
 };
@@ -22,10 +21,10 @@ pub(in crate::rule) fn resolve(
     rule: &RuleFile,
     feeds: &[&FeedSchema],
 ) -> Vec<Diagnostic> {
-    let one = |join: &JoinFile| match rule.lists.get(&join.table.value) {
-        Some(list) if list.has_words() => Some(words(join)),
-        Some(list) => looked_up(compiler, rule, join, list, feeds),
-        None => Some(unknown(rule, join)),
+    let one = |join: &JoinFile| match Table::of(rule, join, feeds) {
+        Some(Table::List(list)) if list.has_words() => Some(words(join)),
+        Some(table) => looked_up(compiler, rule, join, &table, feeds),
+        None => Some(unknown(rule, join, feeds)),
     };
     rule.joins.iter().filter_map(one).collect()
 }
@@ -38,7 +37,7 @@ fn words(join: &JoinFile) -> Diagnostic {
     Diagnostic::error("rule::unknown_list", name.span.clone(), message).label(label)
 }
 
-fn unknown(rule: &RuleFile, join: &JoinFile) -> Diagnostic {
+fn unknown(rule: &RuleFile, join: &JoinFile, feeds: &[&FeedSchema]) -> Diagnostic {
     let name = &join.table;
     let finding = |message: String, label: String| {
         Diagnostic::error("rule::unknown_list", name.span.clone(), message).label(label)
@@ -47,12 +46,19 @@ fn unknown(rule: &RuleFile, join: &JoinFile) -> Diagnostic {
         let message = format!("list {:?} cannot be used", name.value);
         return finding(message, "see the findings about its file".to_owned());
     }
-    let known = rule.lists.names();
+    if feeds.iter().any(|f| f.feed == name.value) {
+        let message =
+            format!("feed {:?} is no table: no column says what its records are about", name.value);
+        let label = "a feed is joined by the first column of its record_id".to_owned();
+        return finding(message, label);
+    }
+    let mut known = rule.lists.names();
+    known.extend(feeds.iter().map(|f| f.feed.as_str()));
     let label = match did_you_mean(&name.value, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("add lists/{}.csv beside the rules", name.value),
     };
-    let mut out = finding(format!("there is no table {:?}", name.value), label);
+    let mut out = finding(format!("there is no list and no feed {:?}", name.value), label);
     out.help = (!known.is_empty()).then(|| format!("there are {}", list_names(known)));
     out
 }
@@ -62,7 +68,7 @@ fn looked_up(
     compiler: &Compiler,
     rule: &RuleFile,
     join: &JoinFile,
-    list: &List,
+    table: &Table<'_>,
     feeds: &[&FeedSchema],
 ) -> Option<Diagnostic> {
     let read: Vec<(&FeedSchema, Option<&str>)> = names::feeds(rule)
@@ -71,11 +77,11 @@ fn looked_up(
         .collect();
     // Of feeds that are not there nothing can be said.
     let (first, _) = *read.first()?;
-    let by = names::by(join, list);
+    let by = names::by(join, table);
     let at = join.by.as_ref().map_or(join.table.span.clone(), |by| by.span.clone());
     let able: Vec<&FeedSchema> = read
         .iter()
-        .filter(|(feed, time)| names::suffix(rule, join, feed, *time).is_some())
+        .filter(|(feed, time)| names::suffix(rule, join, table, feed, *time).is_some())
         .map(|(feed, _)| *feed)
         .collect();
     if able.is_empty() {

@@ -29,10 +29,11 @@ pub struct ResolvedStep {
 /// The values that a step offers, named `step.column`: its own (`at`, `count`, `due`), then the columns of its feed.
 pub(in crate::rule) fn fields_of<'a>(
     rule: &RuleFile,
+    feeds: &[&FeedSchema],
     step: &'a StepFile,
     feed: &'a FeedSchema,
 ) -> impl Iterator<Item = Field> + use<'a> {
-    let joined = join::aliases(rule, feed, join::time_of(rule, step));
+    let joined = join::aliases(rule, feeds, feed, join::time_of(rule, step));
     let name = &step.name.value;
     let instant = || DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let own = match step.absent_for {
@@ -58,7 +59,7 @@ pub(in crate::rule) fn values_of(rule: &RuleFile, steps: &[(&StepFile, &FeedSche
         // There is no record of a step that stayed away.
         let kept =
             |f: &Field| step.absent_for.is_none() || f.name().rsplit('.').next() == Some(DUE);
-        let new = fields_of(rule, step, feed).filter(kept);
+        let new = fields_of(rule, feeds, step, feed).filter(kept);
         out.extend(new.filter(|f| fields.insert(f.name().clone(), ()).is_none()));
     }
     crate::rule::scope::schema_of(out)

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 
 use super::{Disorder, How, World, Written, config, first_difference};
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 /// 2026-03-01.
-const START_MS: i64 = 1_772_323_200_000;
+pub(super) const START_MS: i64 = 1_772_323_200_000;
 const DAYS: i64 = 40;
-const FIRMS: [&str; 5] = ["a", "b", "c", "d", "e"];
+pub(super) const FIRMS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 /// A version of a record.
 #[derive(Debug, Clone)]
-struct Row {
-    second: bool,
+pub(super) struct Row {
+    pub(super) second: bool,
     id: u32,
     version: i64,
     withdrawn: bool,
@@ -59,6 +59,23 @@ fn day(day: i64) -> String {
     at.to_string()[..10].to_owned()
 }
 
+impl Row {
+    /// The record with what a table says of its firm at an instant: as of when it was known and as of when it happened.
+    pub(super) fn line(&self, says: &dyn Fn(Option<usize>, i64) -> (Value, Value)) -> String {
+        let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap().to_string();
+        let happened_ms = self.at_ms - self.before_h * HOUR_MS;
+        let (grade, chain) = says(self.firm, self.at_ms);
+        let (grade_then, chain_then) = says(self.firm, happened_ms);
+        let line = json!({"id": self.id.to_string(), "v": self.version,
+            "op": if self.withdrawn { "withdraw" } else { "correct" },
+            "at": time(self.at_ms), "happened": time(happened_ms),
+            "firm": self.firm.map(|f| FIRMS[f]), "n": self.n,
+            "biz_grade": grade, "biz_chain": chain,
+            "then_grade": grade_then, "then_chain": chain_then});
+        format!("{line}\n")
+    }
+}
+
 impl Case {
     /// What the table says of a firm at an instant, UTC.
     fn says(&self, firm: Option<usize>, at_ms: i64) -> (Value, Value) {
@@ -72,20 +89,8 @@ impl Case {
     }
 
     fn lines(&self, second: bool) -> String {
-        let time = |ms: i64| Timestamp::from_millisecond(ms).unwrap().to_string();
-        let line = |r: &Row| {
-            let happened_ms = r.at_ms - r.before_h * HOUR_MS;
-            let (grade, chain) = self.says(r.firm, r.at_ms);
-            let (grade_then, chain_then) = self.says(r.firm, happened_ms);
-            let line = json!({"id": r.id.to_string(), "v": r.version,
-                "op": if r.withdrawn { "withdraw" } else { "correct" },
-                "at": time(r.at_ms), "happened": time(happened_ms),
-                "firm": r.firm.map(|f| FIRMS[f]), "n": r.n,
-                "biz_grade": grade, "biz_chain": chain,
-                "then_grade": grade_then, "then_chain": chain_then});
-            format!("{line}\n")
-        };
-        self.rows.iter().filter(|r| r.second == second).map(line).collect()
+        let of_feed = self.rows.iter().filter(|r| r.second == second);
+        of_feed.map(|r| r.line(&|firm, at| self.says(firm, at))).collect()
     }
 
     fn csv(&self) -> String {
@@ -99,7 +104,8 @@ impl Case {
     }
 }
 
-fn case() -> impl Strategy<Value = Case> {
+/// Versions of records of both feeds, in order of time.
+pub(super) fn rows(how_many: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Row>> {
     let row = (
         any::<bool>(),
         0..40_u32,
@@ -119,8 +125,7 @@ fn case() -> impl Strategy<Value = Case> {
         firm,
         n,
     });
-    let cuts = vec(vec((1..DAYS, 0..4_i64, 0..4_usize), 0..4), FIRMS.len());
-    (vec(row, 1..120), cuts).prop_map(|(mut rows, cuts)| {
+    vec(row, how_many).prop_map(|mut rows| {
         rows.sort_by_key(|r| r.at_ms);
         // Versions of a record differ; they come within a week of each other.
         let mut first: std::collections::BTreeMap<(bool, u32), (i64, i64)> = Default::default();
@@ -137,6 +142,13 @@ fn case() -> impl Strategy<Value = Case> {
             entry.1 += 1;
             row.version = entry.1;
         }
+        rows
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let cuts = vec(vec((1..DAYS, 0..4_i64, 0..4_usize), 0..4), FIRMS.len());
+    (rows(1..120), cuts).prop_map(|(rows, cuts)| {
         let chains = [None, Some("x"), Some("y"), Some("z")];
         let mut table = Vec::new();
         for (firm, mut stays) in cuts.into_iter().enumerate() {
@@ -154,7 +166,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// `$biz` and `$then` are the table as of when it was known and as of when it happened.
-const RULES: [&str; 5] = [
+pub(super) const RULES: [&str; 5] = [
     "rule: one\ntitle: 甲\nkind: instant\nfeed: c\nkey: [firm]\njoin: {biz: firms}\nwhere: n >= 2\nwhen: biz.grade >= 1 or biz.chain = 'x'\nseverity: {high: biz.grade = 3, else: low}\nalert: {show: [biz.grade, biz.chain, n], message: {zh: \"{firm} {biz.chain}\", en: \"{firm} {biz.chain}\"}}\n",
     "rule: chain\ntitle: 甲\nkind: window\nfeed: c\njoin: {biz: firms}\nkey: [\"coalesce(biz.chain, firm) as chain\"]\nwindow: {sliding: 7d, every: 1d}\nmeasures: {n: count(*), firms: count(distinct firm), worst: max(biz.grade), good: count(*) filter (where biz.grade < 2)}\nwhen: n >= 3\nseverity: {high: worst >= 2, else: low}\nalert: {group: [biz.chain]}\n",
     "rule: then\ntitle: 甲\nkind: window\nfeed: c\ntime: happened\njoin: {then: firms}\nwhere: then.grade > 0\nkey: [firm]\nwindow: {tumbling: 3d}\nmeasures: {n: count(*), all: sum(then.grade * n)}\ncompare: {before: {shift: 3d}}\nwhen: n >= 1 and coalesce(before.n, 0) < n\nseverity: low\n",
@@ -162,7 +174,7 @@ const RULES: [&str; 5] = [
     "rule: steps\ntitle: 甲\nkind: sequence\njoin: {biz: firms}\nkey: [firm]\nwithin: 10d\nsteps:\n  - {as: first, feed: c, where: biz.grade >= 1}\n  - {as: next, feed: d, match: next.biz.chain = first.biz.chain}\nseverity: {high: next.biz.grade > first.biz.grade, else: low}\nalert: {show: [first.biz.chain, next.biz.grade]}\n",
 ];
 
-fn feed(name: &str) -> (&str, String) {
+pub(super) fn feed(name: &str) -> (&str, String) {
     let text = format!(
         "feed: {name}\ntitle: 甲\nrecord_id: [id]\nevent_time: at\nversion: v\nop: op\nout_of_order: 6h\nallowed_lateness: 8d\ndedup_for: 60d\ndelays: {{happened: 3d}}\ncolumns:\n  id: {{type: text}}\n  v: {{type: int}}\n  op: {{type: text}}\n  at: {{type: timestamp}}\n  happened: {{type: timestamp}}\n  firm: {{type: text, required: false}}\n  n: {{type: int}}\n  biz_grade: {{type: int, required: false}}\n  biz_chain: {{type: text, required: false}}\n  then_grade: {{type: int, required: false}}\n  then_chain: {{type: text, required: false}}\n"
     );
@@ -173,13 +185,21 @@ fn feed(name: &str) -> (&str, String) {
 fn world(case: &Case, join: bool) -> World {
     let feeds = [feed("c"), feed("d")];
     let mut world = World::of("UTC", &feeds, &[], &[case.lines(false), case.lines(true)]);
+    load_rules(&mut world, &RULES, join, Some(&case.csv()));
+    world
+}
+
+/// The rules of a world, which join a table or read the columns that records bring.
+pub(super) fn load_rules(world: &mut World, rules: &[&str], join: bool, table: Option<&str>) {
     let dir = world.dir.path().join("rules");
     fs::create_dir_all(dir.join("lists")).unwrap();
-    fs::write(dir.join("lists/firms.csv"), case.csv()).unwrap();
+    if let Some(table) = table {
+        fs::write(dir.join("lists/firms.csv"), table).unwrap();
+    }
     let mut paths: Vec<PathBuf> = Vec::new();
-    for rule in RULES {
+    for rule in rules {
         let text = match join {
-            true => rule.to_owned(),
+            true => (*rule).to_owned(),
             false => {
                 let own = rule.lines().filter(|l| !l.starts_with("join:"));
                 let own: Vec<&str> = own.collect();
@@ -190,14 +210,13 @@ fn world(case: &Case, join: bool) -> World {
         paths.push(dir.join(format!("{id}.yaml")));
         fs::write(&paths[paths.len() - 1], text).unwrap();
     }
-    let (rules, findings) = load(&paths);
+    let (loaded, findings) = load(&paths);
     assert!(findings.is_empty(), "{findings:?}");
-    world.rules = rules;
-    world
+    world.rules = loaded;
 }
 
 /// What was told, with joined columns called as if they were the record's own.
-fn plain(told: &str) -> String {
+pub(super) fn plain(told: &str) -> String {
     told.replace("biz.", "biz_").replace("then.", "then_")
 }
 

@@ -5,6 +5,7 @@
 //! how many cases are looked at. What these found once stands as a case of its own in `found`.
 
 mod detection;
+mod fed;
 mod found;
 mod generate;
 mod joins;
