@@ -30,6 +30,7 @@ mod process;
 pub mod read_file;
 pub mod recount;
 mod recover;
+pub mod reload;
 mod remembered;
 pub mod replay;
 pub mod rhythm;

@@ -88,7 +88,7 @@ impl Dimension {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.generation += 1;
         let generation = state.generation;
-        let history = state.keys.entry_ref(key).or_default();
+        let history = state.keys.entry(key.into()).or_default();
         history.changed = generation;
         change(&mut history.rows);
     }

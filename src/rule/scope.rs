@@ -109,7 +109,12 @@ pub fn rows_of(feed: &FeedSchema) -> DFSchema {
 }
 
 /// The columns of a feed as the expressions of a rule see them: dated lists are asked about the day of the rule's time.
-fn timed_rows(rule: &RuleFile, feed: &FeedSchema, time: Option<&Spanned<String>>) -> DFSchema {
+fn timed_rows(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+    feed: &FeedSchema,
+    time: Option<&Spanned<String>>,
+) -> DFSchema {
     let own = time.and_then(|t| feed.position(&t.value));
     let column = &feed.columns[own.unwrap_or(feed.event_time)].name;
     let fields = feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect();

@@ -9,7 +9,11 @@ use super::{
     names::{self, Name, What},
     place::{At, Place, word},
 };
-use crate::{feed::FeedSpec, model::shape::Shape, rule::lists::List};
+use crate::{
+    feed::FeedSpec,
+    model::shape::Shape,
+    rule::{join, lists::List},
+};
 
 /// Fields of a row of a test that are no columns.
 const ROW: [(&str, &str); 4] = [
@@ -182,7 +186,7 @@ fn in_quotes(beside: &Beside<'_>, text: &str, written: &str, at: usize) -> Vec<I
     known.map(names::codes).unwrap_or_default().into_iter().map(value_item).collect()
 }
 
-/// Lists that have columns to join.
+/// Lists that have columns to join, and feeds whose records are about a key.
 fn tables(beside: &Beside<'_>) -> Vec<Item> {
     let all = beside.lists.names().into_iter().filter_map(|n| Some((n, beside.lists.get(n)?)));
     let fit = all.filter(|(_, list)| !list.has_words() && !list.table().columns.is_empty());
@@ -196,7 +200,8 @@ fn tables(beside: &Beside<'_>) -> Vec<Item> {
             insert: name.to_owned(),
         }
     };
-    fit.map(item).collect()
+    let feeds = beside.feeds.iter().filter(|f| join::key_of(&f.schema).is_some());
+    fit.map(item).chain(feeds.map(|f| feed_item(f, false))).collect()
 }
 
 fn key_item(name: &str, detail: &str, doc: &str) -> Item {

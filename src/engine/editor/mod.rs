@@ -123,7 +123,7 @@ impl<'a> Beside<'a> {
     fn names(&self, text: &str, path: &[&str]) -> Vec<Name> {
         let rule_feed = scalar(text, "feed").and_then(|name| self.feed(&name));
         let joined = || {
-            let joined = self.rule.map(|rule| names::joined(rule, self.lists));
+            let joined = self.rule.map(|rule| names::joined(rule, self.lists, self.feeds));
             joined.unwrap_or_default()
         };
         let own = || rule_feed.map_or_else(|| self.step_columns(), names::columns);

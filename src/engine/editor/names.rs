@@ -6,7 +6,7 @@ use crate::{
     rule::{
         detector::TOLD,
         file::{Kind, RuleFile},
-        join::JoinFile,
+        join::{JoinFile, Table},
         lists::Lists,
     },
 };
@@ -120,16 +120,22 @@ pub(super) fn values(rule: &RuleFile) -> Vec<Name> {
 }
 
 /// The columns of the tables that a rule joins, as it calls them.
-pub(super) fn joined(rule: &RuleFile, lists: &Lists) -> Vec<Name> {
+pub(super) fn joined(rule: &RuleFile, lists: &Lists, feeds: &[FeedSpec]) -> Vec<Name> {
     let of = |join: &JoinFile| {
-        let table = lists.get(&join.table.value)?;
-        let one = |(column, kind): &(String, ColumnType)| Name {
+        let table = match lists.get(&join.table.value) {
+            Some(list) => Table::List(list),
+            None => {
+                let at = feeds.iter().position(|f| f.name() == join.table.value)?;
+                Table::Feed(at, &feeds[at].schema)
+            }
+        };
+        let one = |(column, kind): (&str, ColumnType)| Name {
             name: format!("{}.{column}", join.alias.value),
             what: What::Column,
             detail: format!("{}, table {}", kind.word(), join.table.value),
             doc: format!("What table {:?} says of the record.", join.table.value),
         };
-        Some(table.table().columns.iter().map(one).collect::<Vec<_>>())
+        Some(table.columns().into_iter().map(one).collect::<Vec<_>>())
     };
     rule.joins.iter().filter_map(of).flatten().collect()
 }

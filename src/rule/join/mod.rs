@@ -21,7 +21,7 @@ pub use names::{
     Alias, JOINED, aliases, is_joined, is_unused, own_name, parsed, position, rename, renamed,
     time_of, written,
 };
-pub use table::Table;
+pub use table::{Table, key_of};
 
 use self::lookup::{FeedLookup, ListLookup};
 use super::{

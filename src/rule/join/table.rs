@@ -59,8 +59,8 @@ impl<'a> Table<'a> {
         match self {
             Self::List(list) => list.table().position(name),
             Self::Feed(_, feed) => {
-                let own = feed.columns.iter().take(feed.own);
-                own.into_iter().position(|c| c.name == name && c.kind != ColumnType::Texts)
+                let mut own = feed.columns.iter().take(feed.own);
+                own.position(|c| c.name == name && c.kind != ColumnType::Texts)
             }
         }
     }

@@ -52,7 +52,11 @@ pub(in crate::rule) fn fields_of<'a>(
 }
 
 /// The values of a match: those of every step that has records.
-pub(in crate::rule) fn values_of(rule: &RuleFile, steps: &[(&StepFile, &FeedSchema)]) -> DFSchema {
+pub(in crate::rule) fn values_of(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+    steps: &[(&StepFile, &FeedSchema)],
+) -> DFSchema {
     let mut fields: HashMap<String, ()> = HashMap::new();
     let mut out = Vec::new();
     for (step, feed) in steps {
