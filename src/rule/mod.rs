@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod exceptions;
 pub mod expr;
 pub mod file;
+pub mod first_seen;
 pub mod growth;
 pub mod house;
 pub mod join;

@@ -17,6 +17,7 @@ use super::{
     detector::{ADJUSTED, TOLD},
     expr::{Compiler, Growth, TIME, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
+    first_seen,
     join::{self, JOINED},
     nowcast::NOWCAST,
     sequence::{
@@ -45,7 +46,7 @@ pub struct Resolved {
     /// The measures in the rule's order.
     pub measures: Vec<Measure>,
     /// What `when` sees: measures, then `compare.measure` for each compare and measure; for instant rules the rows; for
-    /// sequences, whose ladder sees it, `step.column`.
+    /// sequences, whose ladder sees it, `step.column`; for first-seen rules `first_at`, then the columns.
     pub values: DFSchema,
     /// `when`
     pub when: Option<Expr>,
@@ -59,7 +60,7 @@ pub struct Resolved {
     pub reraise_values: DFSchema,
     /// The rule's parameters as literals.
     pub params: Vec<(String, ScalarValue)>,
-    /// The steps of a sequence in the rule's order.
+    /// The steps of a sequence in the rule's order; of a first-seen rule its only one.
     pub steps: Vec<ResolvedStep>,
 }
 
@@ -168,6 +169,7 @@ impl Work<'_> {
             rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
         let values = match rule.kind.value {
             Kind::Instant => rows.clone(),
+            Kind::FirstSeen => first_seen::values_of(&rows),
             Kind::Window | Kind::Detect | Kind::Sequence => self.values(&measures),
         };
         let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
@@ -192,6 +194,18 @@ impl Work<'_> {
             .as_ref()
             .and_then(|sql| self.boolean(sql, Over::Values(&reraise_values)));
         self.peers();
+        let first_seen = rule.first_seen.as_ref();
+        let distinct = first_seen.and_then(|f| f.distinct.as_ref()).and_then(|sql| {
+            let compiled = self.compiler.scalar(sql, &rows, &self.params);
+            self.keep(compiled, self.rule.unread.columns)
+        });
+        let step = first_seen.map(|_| ResolvedStep {
+            feed: Some(feed),
+            filter: filter.clone(),
+            key: key.clone(),
+            distinct,
+            link: None,
+        });
         let params = self.params.clone();
         Some(Resolved {
             feed,
@@ -206,7 +220,7 @@ impl Work<'_> {
             reraise,
             reraise_values,
             params,
-            steps: Vec::new(),
+            steps: step.into_iter().collect(),
         })
     }
 

@@ -18,6 +18,7 @@ mod detect_rules;
 mod diagnostics;
 mod differential;
 mod feeds;
+mod first_seen;
 mod golden;
 mod house;
 mod http;

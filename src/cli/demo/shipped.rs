@@ -72,6 +72,7 @@ const FILES: &[(&str, &str)] = &shipped![
     "food/food_fail_repeat.yaml",
     "food/food_fail_then_complaints.yaml",
     "food/food_item_cluster.yaml",
+    "food/new_hazard_in_class.yaml",
     "food/sampling_failure_rate.yaml",
     "lists/README.md",
     "lists/banned_substances.csv",

@@ -136,6 +136,7 @@ impl<'a> Beside<'a> {
             None => Vec::new(),
         };
         let instant = kind(text) == Some(Kind::Instant);
+        let first_seen = kind(text) == Some(Kind::FirstSeen);
         let mut out = match path {
             // A measure may read a feed of its own.
             ["measures" | "series", name, ..] => {
@@ -145,11 +146,12 @@ impl<'a> Beside<'a> {
                 });
                 own.map_or_else(columns, names::columns)
             }
-            ["where" | "key", ..] => columns(),
+            ["where" | "key" | "distinct", ..] => columns(),
             // Which step it is the lines do not tell: the columns of all their feeds.
             ["steps", "match"] => steps(),
             ["steps", "where" | "distinct"] => [self.step_columns(), joined()].concat(),
             ["alert", "group"] => columns(),
+            ["severity" | "alert", ..] if first_seen => [names::first_seen(), columns()].concat(),
             ["alert", "show" | "message", ..] => [values(), columns()].concat(),
             ["when" | "clear" | "severity" | "alert", ..] if instant => columns(),
             ["when" | "clear" | "severity", ..] => values(),

@@ -6,6 +6,7 @@ use crate::{
     rule::{
         detector::TOLD,
         file::{Kind, RuleFile},
+        first_seen::{FIRST_AT, LAST_AT},
         join::{JoinFile, Table},
         lists::Lists,
     },
@@ -138,6 +139,21 @@ pub(super) fn joined(rule: &RuleFile, lists: &Lists, feeds: &[FeedSpec]) -> Vec<
         Some(table.columns().into_iter().map(one).collect::<Vec<_>>())
     };
     rule.joins.iter().filter_map(of).flatten().collect()
+}
+
+/// What a first-seen rule tells beside the columns of its feed.
+pub(super) fn first_seen() -> Vec<Name> {
+    let name = |(name, doc): (&str, &str)| Name {
+        name: name.to_owned(),
+        what: What::Measure,
+        detail: "timestamp".to_owned(),
+        doc: doc.to_owned(),
+    };
+    let told = [
+        (FIRST_AT, "When the first of the records was that made the key known."),
+        (LAST_AT, "When the last of them was that it took."),
+    ];
+    told.map(name).into()
 }
 
 /// What the steps of a sequence offer, as `step.column`; `feed` finds the feed of a name.

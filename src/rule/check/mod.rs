@@ -7,6 +7,7 @@
 mod conditions;
 mod detection;
 mod file;
+mod first_seen;
 mod joins;
 mod names;
 mod sequence;
@@ -189,6 +190,7 @@ impl Judge<'_> {
         }
         self.sequence(resolved);
         self.joins();
+        self.first_seen(resolved);
         self.unused();
     }
 }

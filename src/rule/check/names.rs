@@ -241,6 +241,8 @@ pub(in crate::rule) fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
     let single = rule.filter.iter().chain(&rule.when).chain(&rule.clear).chain(&rule.alert.reraise);
     let steps = rule.sequence.iter().flat_map(|s| &s.steps);
     let steps = steps.flat_map(|s| s.filter.iter().chain(&s.distinct).chain(&s.link));
+    let distinct = rule.first_seen.iter().filter_map(|f| f.distinct.as_ref());
+    let steps = steps.chain(distinct);
     single.chain(rule.key.iter().map(|k| &k.sql)).chain(measures).chain(ladder).chain(steps)
 }
 

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod alert;
+mod first_seen;
 mod instant;
 mod sequence;
 mod shared;
@@ -141,6 +142,7 @@ impl<'a> Builder<'a> {
                     Kind::Instant => self.instant(file, &meant),
                     Kind::Window | Kind::Detect => self.window(file, &meant),
                     Kind::Sequence => self.sequence(file, &meant),
+                    Kind::FirstSeen => self.first_seen(file, &meant),
                 }?;
                 plan.alert.exceptions = exceptions;
                 Ok(plan)

@@ -121,7 +121,8 @@ impl Builder<'_> {
         plan.value_texts = values.schema.fields().iter().map(|f| name_text(f)).collect();
         let within_ms = sequence.within.as_ref().map_or(WITHOUT_END_MS, |w| w.value);
         plan.sequence = Some(SequencePlan {
-            steps: Steps { steps, within_ms, each: sequence.each },
+            steps: Steps { steps, within_ms, each: sequence.each, unseen_ms: None },
+            learn_ms: 0,
             names: sequence.steps.iter().map(|s| s.name.value.clone()).collect(),
             source_of: work.source_of,
             sources: work

@@ -6,6 +6,7 @@
 
 mod detection;
 mod fed;
+mod first_seen;
 mod found;
 mod generate;
 mod joins;
