@@ -270,7 +270,7 @@ impl Shard {
             false => take(times, &places, None).ok().map(|t| time_values(&t, &self.zone)),
         };
         let ties = match rows.ids.is_empty() {
-            true => contents(&rows.batch, &places),
+            true => contents(&rows.batch, self.plan.schemas[source.feed].own, &places),
             false => Vec::new(),
         };
         let kept = source.layout.keep(&rows.batch, &places);
@@ -442,10 +442,11 @@ fn hash_at(values: &ArgValues, row: usize) -> Option<u128> {
 }
 
 /// Hashes of the content of some rows.
-fn contents(batch: &RecordBatch, rows: &UInt32Array) -> Vec<u128> {
+fn contents(batch: &RecordBatch, columns: usize, rows: &UInt32Array) -> Vec<u128> {
     let mut hashes = vec![0_u128; rows.len()];
     if let Ok(rows) = take_record_batch(batch, rows) {
-        rows.columns().iter().for_each(|column| combine(&mut hashes, &hash_column(column)));
+        let own = rows.columns().iter().take(columns);
+        own.for_each(|column| combine(&mut hashes, &hash_column(column)));
     }
     hashes
 }

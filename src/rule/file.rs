@@ -14,6 +14,7 @@ use super::{
     detector::{ControlFile, DetectFile},
     exceptions::Exceptions,
     first_seen::file::FirstSeenFile,
+    join::JoinFile,
     lists::Lists,
     read,
     sequence::file::SequenceFile,
@@ -62,6 +63,8 @@ pub struct RuleFile {
     pub filter: Option<Sql>,
     /// `key:`, each with its name (`as`, or the column's own).
     pub key: Vec<KeyColumn>,
+    /// `join:`
+    pub joins: Vec<JoinFile>,
     /// `missing_key:`
     pub missing_key: MissingKey,
     /// `time:`, another time column of the feed.

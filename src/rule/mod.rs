@@ -15,6 +15,7 @@ pub mod file;
 pub mod first_seen;
 pub mod growth;
 pub mod house;
+pub mod join;
 mod joint;
 pub mod lists;
 pub mod load;

@@ -12,7 +12,7 @@ use super::{
         AlertFile, Bilingual, Compare, CompareFile, HistoryOf, KeyColumn, Kind, MeasureFile,
         MissingKey, Rows, RuleFile, Status, TestCase, Unread, WEEKDAYS,
     },
-    first_seen, lists,
+    first_seen, join, lists,
     schema::RULE,
     sequence,
     syntax::split_alias,
@@ -145,6 +145,7 @@ impl Reader<'_> {
             tags: words(root.get("tags")),
             filter: sql("where"),
             key: self.key(root.get("key")),
+            joins: join::read(root.get("join")),
             missing_key: match root.get("missing_key").and_then(Node::text) {
                 Some(word) if word.value == "group_null" => MissingKey::GroupNull,
                 _ => MissingKey::Drop,

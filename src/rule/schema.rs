@@ -342,6 +342,7 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
             "What becomes of records without a key: left out and counted, or a key of their own.",
         ),
         Field::optional("time", Shape::Name, "Another time column of the feed, one with a delay."),
+        super::join::shape(),
         Field::optional("params", Shape::Entries(&Shape::Literal), "Constants, used as $name."),
         Field::required("severity", SEVERITIES, "One word, or conditions per severity and else."),
         Field::optional("alert", ALERT, "What people see, and how long it lives."),
@@ -476,7 +477,6 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
     later: (
         &["coverage", "score"],
         &[
-            "join",
             "inner",
             "exceptions",
             "overrides",

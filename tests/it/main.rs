@@ -32,6 +32,7 @@ mod program;
 mod readme;
 mod real;
 mod real_detect;
+mod reload;
 mod replay_options;
 mod rule_guide;
 mod rule_tests;

@@ -5,9 +5,11 @@
 //! how many cases are looked at. What these found once stands as a case of its own in `found`.
 
 mod detection;
+mod fed;
 mod first_seen;
 mod found;
 mod generate;
+mod joins;
 mod joint;
 mod many;
 mod nowcast;
