@@ -4,6 +4,7 @@
 //! structure come from `file`, about single expressions from `scope`; here a rule is judged as a whole, and against the
 //! others. What would only be untidy in a draft is an error in a live rule.
 
+mod calendar;
 mod conditions;
 mod detection;
 mod file;
@@ -14,6 +15,7 @@ mod windows;
 
 use std::ops::Range;
 
+pub use self::calendar::calendar_ends;
 use self::twins::Seen;
 use super::{
     exceptions::{self, Exceptions},
