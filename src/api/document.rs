@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{alerts, feeds, health, ingest, metrics, rules, signals, stream, subjects};
+use super::{alerts, feeds, health, ingest, metrics, reload, rules, signals, stream, subjects};
 
 /// What all paths together are described as.
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::{alerts, feeds, health, ingest, metrics, rules, signals, stream, subj
         rules::list,
         rules::one,
         rules::check,
+        reload::reload,
         signals::of_rule,
         feeds::list,
         feeds::one,

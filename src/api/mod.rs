@@ -13,6 +13,7 @@ mod ingest;
 mod metrics;
 mod problem;
 mod query;
+mod reload;
 mod rules;
 mod signals;
 mod stream;
@@ -44,6 +45,7 @@ fn routes(body_bytes_max: usize) -> Vec<(&'static str, &'static str, MethodRoute
         ("get", "/api/v1/alerts/{id}/evidence", get(alerts::evidence)),
         ("get", "/api/v1/rules", get(rules::list)),
         ("post", "/api/v1/rules/check", check),
+        ("post", "/api/v1/rules/reload", post(reload::reload)),
         ("get", "/api/v1/rules/{id}", get(rules::one)),
         ("get", "/api/v1/rules/{id}/signals", get(signals::of_rule)),
         ("get", "/api/v1/feeds", get(feeds::list)),

@@ -197,11 +197,12 @@ fn show_steps(out: &mut String, key: &str, at_ms: i64, revisions: &[Alert], zone
     };
     latest.extend(revisions.iter().filter(here).map(|a| (a.id.as_str(), a)));
     if latest.is_empty() {
-        out.push_str("no sequence of this key came about around that time\n");
+        out.push_str("nothing of this key came about around that time\n");
     }
     for alert in latest.values() {
         let (start, end) = (zone.format(alert.window.start_ms), zone.format(alert.window.end_ms));
-        out.push_str(&format!("sequence from {start} to {end}, {}\n\n", alert.state.word()));
+        let what = if alert.steps.len() > 1 { "sequence" } else { "first seen" };
+        out.push_str(&format!("{what} from {start} to {end}, {}\n\n", alert.state.word()));
         for step in &alert.steps {
             let (name, feed) = (&step.name, &step.feed);
             match (step.absent_until_ms, step.at_ms) {

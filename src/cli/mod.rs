@@ -14,6 +14,7 @@ pub(crate) mod hygiene;
 pub(crate) mod lsp;
 pub(crate) mod new;
 mod recovery;
+mod reload;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
@@ -72,9 +73,24 @@ pub(crate) fn load_quietly(
 }
 
 /// Feeds, rules and findings that stop nothing.
-type Read = (Vec<FeedSpec>, Vec<RuleFile>, Vec<Diagnostic>);
+pub(crate) type Read = (Vec<FeedSpec>, Vec<RuleFile>, Vec<Diagnostic>);
 
 fn read(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Option<Read>> {
+    Ok(match found(rules, feeds, zone)? {
+        Ok(read) => Some(read),
+        Err(findings) => {
+            print_findings(&findings);
+            None
+        }
+    })
+}
+
+/// The same without telling anybody; all findings where one of them is an error that stops a run.
+pub(crate) fn found(
+    rules: &Path,
+    feeds: &Path,
+    zone: &Zone,
+) -> anyhow::Result<Result<Read, Vec<Diagnostic>>> {
     if !feeds.is_dir() {
         anyhow::bail!(
             "there is no directory of feeds at {}; name it with --feeds, or the rules' with --rules",
@@ -87,10 +103,9 @@ fn read(rules: &Path, feeds: &Path, zone: &Zone) -> anyhow::Result<Option<Read>>
     let (files, found) = checked(&paths, rules, &specs);
     findings.extend(found);
     if findings.iter().any(stops) {
-        print_findings(&findings);
-        return Ok(None);
+        return Ok(Err(findings));
     }
-    Ok(Some((specs, files, findings)))
+    Ok(Ok((specs, files, findings)))
 }
 
 /// The rules in these files, and all findings about them, in order. `home`: the directory of all rules; tests may name the

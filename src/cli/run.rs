@@ -9,14 +9,13 @@ use forewarn::{
         clock::Clock,
         config::{Config, FileSource, StdinSource},
         handle::{Handle, Health},
-        pipeline::{Options, Pipeline},
         run::{self, Parts},
         sources::Sources,
     },
-    feed::FeedSpec,
-    rule::file::RuleFile,
 };
 use tokio::net::TcpListener;
+
+use super::reload::{Home, Set};
 
 /// How often it is looked whether the engine has stopped by itself.
 const WATCH: Duration = Duration::from_millis(500);
@@ -56,23 +55,28 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = config(&args)?;
     let feeds = args.feeds.clone().unwrap_or_else(|| config.rules.join("feeds"));
-    let Some((specs, rules)) = super::load(&config.rules, &feeds, &config.zone)? else {
-        return Ok(ExitCode::from(2));
-    };
-    let rules_hash = hash(&specs, &rules);
-    let options = Options { zone: config.zone.clone(), shards: config.shards, eager: true };
-    let pipeline = match Pipeline::try_new(specs, &rules, options) {
-        Ok(pipeline) => pipeline,
+    let home = Home { config, feeds };
+    let set = match home.read()? {
+        Ok(set) => set,
         Err(findings) => {
             super::print_findings(&findings);
             return Ok(ExitCode::from(2));
         }
     };
-    let parts = Parts {
-        pipeline,
-        rules,
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(&home, set));
+    // A source may still wait for standard input; it has nothing that could be lost.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// What the engine is made of.
+fn parts(config: &Config, set: Set) -> anyhow::Result<Parts> {
+    Ok(Parts {
+        pipeline: set.pipeline,
+        rules: set.rules,
         rules_dir: config.rules.clone(),
-        rules_hash,
+        rules_hash: set.hash,
         secret: super::local_key(&config.data)?,
         data: config.data.clone(),
         sinks: config.sinks.clone(),
@@ -80,12 +84,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         public_url: config.public_url(),
         limits: config.limits,
         clock: Clock::default(),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(&config, parts));
-    // A source may still wait for standard input; it has nothing that could be lost.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    done.map(|()| ExitCode::SUCCESS)
+    })
 }
 
 /// File, environment, then arguments.
@@ -119,53 +118,77 @@ fn config(args: &RunArgs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// Hash over everything that decides what alerts are raised.
-pub(super) fn hash(specs: &[FeedSpec], rules: &[RuleFile]) -> String {
-    let mut text = String::new();
-    for spec in specs {
-        text.push_str(spec.name());
-        text.push_str(&std::fs::read_to_string(&spec.path).unwrap_or_default());
-        text.push('\0');
+/// Serves one set of rules after the other, until told to stop. The socket stays open all the while: requests that come
+/// while one takes over from another wait.
+async fn serve(home: &Home, mut set: Set) -> anyhow::Result<()> {
+    let listen = home.config.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("listen address {listen} cannot be used, --listen takes another")
+    })?;
+    let mut address = Some(listener.local_addr()?);
+    let socket = listener.into_std()?;
+    loop {
+        let listener = TcpListener::from_std(socket.try_clone()?)?;
+        match serve_one(home, set, listener, address.take()).await? {
+            Some(next) => set = next,
+            None => return Ok(()),
+        }
     }
-    for rule in rules {
-        text.push_str(&rule.source);
-        text.push('\0');
-    }
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 
-async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("listen address {} cannot be used, --listen takes another", config.listen)
-    })?;
-    let address = listener.local_addr()?;
-    let (handle, mut running) = run::start(parts, tokio::runtime::Handle::current())?;
+/// Serves a set of rules; returns the one that takes over, if any does. Where it listens is told once.
+async fn serve_one(
+    home: &Home,
+    set: Set,
+    listener: TcpListener,
+    address: Option<SocketAddr>,
+) -> anyhow::Result<Option<Set>> {
+    let config = &home.config;
+    let hash = set.hash.clone();
+    let (handle, mut running) = run::start(parts(config, set)?, tokio::runtime::Handle::current())?;
     let stdin = config.stdin.as_ref().map(|s| s.feed.as_str());
     for feed in config.sources.iter().map(|s| s.feed.as_str()).chain(stdin) {
         handle.intake().feed(feed)?;
     }
     // For scripts that asked for a free port.
-    writeln!(std::io::stdout(), "listening on http://{address}")?;
-    let stop = stop(handle.clone());
+    if let Some(address) = address {
+        writeln!(std::io::stdout(), "listening on http://{address}")?;
+    }
+    let (next, mut taken) = tokio::sync::oneshot::channel();
+    let other = home.clone().other(handle.clone(), hash);
+    let told = stop(handle.clone());
+    let stop = async move {
+        tokio::select! {
+            () = told => {}
+            set = other => {
+                let _ = next.send(set);
+            }
+        }
+    };
     let limit = config.limits.body_bytes_max;
     let mut server = tokio::spawn(api::serve(listener, handle.clone(), limit, stop));
     let sources = tokio::select! {
-        positions = super::recovery::recovered(&handle, &mut running, false) => positions,
+        positions = super::recovery::recovered(&handle, &mut running, false) => match positions {
+            Some(positions) => {
+                let stdin = config.stdin.as_ref();
+                Some(Sources::start(&handle, &config.sources, stdin, &positions)?)
+            }
+            // The engine has stopped; why is told by joining it.
+            None => None,
+        },
         served = &mut server => {
             // Told to stop while the log was walked: nothing was taken that could be lost.
             served??;
-            return Ok(());
+            let Ok(set) = taken.try_recv() else { return Ok(None) };
+            handle.close();
+            drop(handle);
+            tokio::task::spawn_blocking(move || running.join()).await??;
+            return Ok(Some(set));
         }
-    };
-    let sources = match sources {
-        Some(positions) => {
-            Some(Sources::start(&handle, &config.sources, config.stdin.as_ref(), &positions)?)
-        }
-        // The engine has stopped; why is told by joining it.
-        None => None,
     };
     server.await??;
-    tracing::info!("stopping");
+    let next = taken.try_recv().ok();
+    tracing::info!("{}", if next.is_some() { "other rules take over" } else { "stopping" });
     let end = move || {
         if let Some(sources) = sources {
             sources.stop();
@@ -176,7 +199,7 @@ async fn serve(config: &Config, parts: Parts) -> anyhow::Result<()> {
         running.join()
     };
     tokio::task::spawn_blocking(end).await??;
-    Ok(())
+    Ok(next)
 }
 
 /// Done when the process shall end: SIGTERM, Ctrl-C, or the engine has stopped.

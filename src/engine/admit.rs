@@ -15,7 +15,7 @@ use super::{
 use crate::{
     feed::{
         dedup::{Decision, Dedup, Operation, Version},
-        parts::Parts,
+        parts::{Parts, records},
         spec::FeedSpec,
         watermark::Partitions,
     },
@@ -45,6 +45,8 @@ pub(super) struct Feed {
     /// See [`FeedSpec::kept_ms`].
     kept_ms: i64,
     records: Records,
+    /// Whether its rows look tables up that other feeds make.
+    looks: bool,
     /// Pieces whose rows a later version may replace, by number.
     pieces: BTreeMap<u64, Arc<Piece>>,
     /// Pieces are looked through again when the watermark has come this far.
@@ -102,6 +104,7 @@ impl Feed {
             rows_keep_ms: rows_keep(number, spec, plan),
             kept_ms: spec.kept_ms(),
             records: Records::of(spec),
+            looks: !plan.panes.feeds[number].looks.is_empty(),
             pieces: BTreeMap::new(),
             next_forget_ms: i64::MIN,
             grids: grids(number, plan),
@@ -147,7 +150,8 @@ impl Feed {
         if !matches!(self.records, Records::None) {
             let version = batch.version(row);
             withdrawn = version.operation == Operation::Withdraw;
-            let content = |place| content_of(batches, &self.pieces, place);
+            let columns = self.spec.schema.own;
+            let content = |place| content_of(batches, &self.pieces, columns, place);
             let (decision, conflict) = self.records.decide(batch, row, version, content);
             counts.conflicts += u64::from(conflict);
             match decision {
@@ -192,9 +196,34 @@ impl Feed {
             && self.partitions.watermark() >= self.next_cut_ms
     }
 
-    /// Keeps a piece whose rows a later version may replace.
+    /// Whether a record of this time can still be judged again.
+    pub(super) fn reaches(&self, event_ms: i64) -> bool {
+        event_ms >= self.partitions.watermark().saturating_sub(self.kept_ms)
+    }
+
+    /// A piece whose rows count or may be replaced.
+    pub(super) fn piece(&self, number: u64) -> Option<Arc<Piece>> {
+        self.pieces.get(&number).cloned()
+    }
+
+    /// The only row of a piece counts from now on instead of the same row elsewhere.
+    pub(super) fn moved(&mut self, piece: &Piece) {
+        let place = (piece.number, piece.from);
+        let Some(id) = piece.rows.ids.get(piece.from as usize).copied() else { return };
+        match &mut self.records {
+            Records::None => {}
+            Records::Single(dedup) => dedup.placed(id, place),
+            Records::Several(parts) => {
+                let records = records(&self.spec.schema, &piece.rows.batch);
+                let record = records.and_then(|r| r.get(piece.from as usize).copied());
+                record.into_iter().for_each(|record| parts.placed(record, id, place));
+            }
+        }
+    }
+
+    /// Keeps a piece whose rows a later version may replace, or a table may say something else of.
     pub(super) fn keep(&mut self, piece: &Arc<Piece>) {
-        if !matches!(self.records, Records::None) {
+        if self.looks || !matches!(self.records, Records::None) {
             self.pieces.insert(piece.number, piece.clone());
         }
     }
@@ -265,10 +294,14 @@ impl Feed {
         }
         let forget = watermark.saturating_sub(self.spec.dedup_for_ms);
         match &mut self.records {
+            Records::None if self.looks => {}
             Records::None => return,
             Records::Single(dedup) => dedup.forget(forget),
             Records::Several(parts) => parts.forget(forget),
         }
+        // What can be corrected can be judged again.
+        let kept = if self.looks { watermark.saturating_sub(self.kept_ms) } else { forget };
+        let forget = forget.min(kept);
         self.pieces.retain(|_, p| p.last_ms >= forget);
         self.next_forget_ms = watermark.saturating_add(self.spec.dedup_for_ms / FORGET_PART);
     }
@@ -276,7 +309,8 @@ impl Feed {
     /// Whether the row says what is known already.
     fn is_copy(&self, batches: &[Incoming], b: usize, row: u32) -> bool {
         let batch = &batches[b];
-        let content = |place| content_of(batches, &self.pieces, place);
+        let columns = self.spec.schema.own;
+        let content = |place| content_of(batches, &self.pieces, columns, place);
         let Some(id) = batch.prepared.rows.ids.get(row as usize).copied() else { return false };
         let version = batch.version(row);
         match (&self.records, batch.record(row)) {
@@ -357,11 +391,12 @@ impl Records {
 fn content_of(
     batches: &[Incoming],
     pieces: &BTreeMap<u64, Arc<Piece>>,
+    columns: usize,
     (piece, row): (u64, u32),
 ) -> u128 {
     let rows = batches.iter().find(|b| b.piece == piece).map(|b| &b.prepared.rows);
     let rows = rows.or_else(|| pieces.get(&piece).map(|p| &p.rows));
-    rows.map_or(0, |rows| content_hash(&rows.batch, row as usize))
+    rows.map_or(0, |rows| content_hash(&rows.batch, columns, row as usize))
 }
 
 /// Where the windows that read a feed end.

@@ -11,7 +11,13 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 use utoipa::ToSchema;
 
-use super::{clock::Clock, intake::Intake, metrics::Metrics, signals::Signals};
+use super::{
+    clock::Clock,
+    intake::Intake,
+    metrics::Metrics,
+    reload::{Asked, Loaded, NotLoaded, Reloads},
+    signals::Signals,
+};
 pub use super::{
     desk::{AlertQuery, DeadLetterQuery, Desk, Error as DeskError},
     intake::Refused,
@@ -123,6 +129,7 @@ pub(super) struct Shared {
     pub(super) closing: Notify,
     desk: Arc<Desk>,
     clock: Clock,
+    reloads: Reloads,
 }
 
 impl Shared {
@@ -134,7 +141,16 @@ impl Shared {
         clock: Clock,
     ) -> Self {
         let health = Mutex::new(Health::Recovering(Walk::default()));
-        Self { intake, signals, metrics, health, closing: Notify::new(), desk, clock }
+        Self {
+            intake,
+            signals,
+            metrics,
+            health,
+            closing: Notify::new(),
+            desk,
+            clock,
+            reloads: Reloads::default(),
+        }
     }
 
     pub(super) fn set_health(&self, health: Health) {
@@ -219,6 +235,20 @@ impl Handle {
     /// Lets the engine take what waits and end, although there are other handles.
     pub fn close(&self) {
         self.shared.closing.notify_one();
+    }
+
+    /// Requests to read the rules anew, for whoever answers them; `None` when somebody does already.
+    #[must_use]
+    pub fn reloads(&self) -> Option<mpsc::Receiver<Asked>> {
+        self.shared.reloads.requests()
+    }
+
+    /// Has rules, lists and feeds read anew.
+    ///
+    /// # Errors
+    /// Why what runs stays as it is.
+    pub async fn reload(&self) -> Result<Loaded, NotLoaded> {
+        self.shared.reloads.ask().await
     }
 
     /// The present, as the engine has it.

@@ -150,7 +150,7 @@ impl LoggedRow {
             });
             (number.unwrap_or(0), r.operation(schema))
         };
-        let content = |r: &Self| content_hash(&r.batch, r.row);
+        let content = |r: &Self| content_hash(&r.batch, schema.own, r.row);
         strength(self).cmp(&strength(other)).then_with(|| content(self).cmp(&content(other)))
     }
 }

@@ -17,6 +17,7 @@ use super::{
     runs::RunSize,
     sequence::Move,
     shards::Shards,
+    tables::Tables,
 };
 use crate::{
     feed::{dedup::Version, spec::FeedSpec, watermark::Partitions},
@@ -55,14 +56,16 @@ impl Default for Options {
 
 /// The engine's whole state and the walk through it.
 pub struct Pipeline {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     specs: Arc<[FeedSpec]>,
-    options: Options,
-    feeds: Vec<Feed>,
-    preparers: Vec<Preparer>,
-    shards: Shards,
+    pub(super) options: Options,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) preparers: Vec<Preparer>,
+    pub(super) shards: Shards,
     next_arrival: u64,
-    next_piece: u64,
+    pub(super) next_piece: u64,
+    /// Who looks up what feeds say as tables.
+    pub(super) tables: Tables,
     /// The last row that was looked at: the cause of what a watermark closes.
     last: (u64, i64),
     /// Whether absence in a feed is waited for.
@@ -96,6 +99,7 @@ impl Pipeline {
         let feeds = specs.iter().enumerate();
         let feeds = feeds.map(|(i, s)| Feed::new(i, s, &options.zone, &plan)).collect();
         let for_good: Vec<bool> = specs.iter().map(FeedSpec::closes_for_good).collect();
+        let tables = Tables::new(&plan.panes);
         let mut pipeline = Self {
             feeds,
             preparers: Vec::new(),
@@ -104,6 +108,7 @@ impl Pipeline {
             specs: specs.into(),
             next_arrival: 1,
             next_piece: 0,
+            tables,
             last: (0, i64::MIN),
             awaited: vec![false; for_good.len()],
             moves: Vec::new(),
@@ -198,6 +203,7 @@ impl Pipeline {
 
     /// Decides about one row, and steps where it ends a piece.
     fn admit(&mut self, batches: &mut [Incoming], b: usize, row: u32, arrived: (u64, i64)) {
+        self.renew(batches, b, row);
         let event_ms = batches[b].look(row, arrived);
         self.last = arrived;
         let (f, (arrival, at_ms)) = (batches[b].feed(), arrived);
@@ -213,6 +219,7 @@ impl Pipeline {
         let day = self.feeds[f].earlier_day(event_ms);
         let earlier = day.filter(|day| *day < self.shards.history_from(f));
         let known = matches!(verdict, Verdict::Known);
+        let counts = matches!(verdict, Verdict::Counts | Verdict::Changes { withdrawn: false, .. });
         match verdict {
             Verdict::Dead(_) | Verdict::Known | Verdict::Tombstone => batches[b].refuse(row),
             Verdict::Counts => {}
@@ -223,6 +230,10 @@ impl Pipeline {
         for old in self.feeds[f].left_over(&batches[b], row) {
             self.take_off(batches, f, &old, cause);
         }
+        if counts {
+            self.came(&batches[b].prepared.clone(), row);
+        }
+        self.rejudge(batches, cause);
         if let Some(day) = earlier {
             self.add(batches);
             self.shards.history_moved(f, day, cause);
@@ -245,11 +256,12 @@ impl Pipeline {
     }
 
     /// Adds the rows looked at since the last time.
-    fn add(&mut self, batches: &mut [Incoming]) {
+    pub(super) fn add(&mut self, batches: &mut [Incoming]) {
         let mut pieces = Vec::new();
         for batch in batches.iter_mut().filter(|b| b.has_rows()) {
             pieces.push((self.cut(batch), batch.prepared.clone()));
         }
+        self.tables.settled();
         let moves = std::mem::take(&mut self.moves);
         if pieces.is_empty() && moves.is_empty() {
             return;
@@ -309,6 +321,7 @@ impl Pipeline {
     /// A row that was counted, and the same prepared alone.
     fn counted(&mut self, f: usize, version: &Version) -> Option<(Found, Prepared)> {
         let found = self.feeds[f].find(version)?;
+        self.tables.went(&found);
         let alone = alone(&mut self.preparers, &found.piece.rows, found.row);
         Some((found, alone))
     }
@@ -324,6 +337,7 @@ impl Pipeline {
         self.next_piece += 1;
         let piece = Arc::new(batch.cut(self.next_piece));
         self.feeds[batch.feed()].keep(&piece);
+        self.tables.placed(&self.plan.panes.feeds[batch.feed()], &piece);
         piece
     }
 
@@ -355,7 +369,7 @@ impl Pipeline {
     #[must_use]
     pub fn preparer(&self, feed: usize) -> Preparer {
         Preparer::new(
-            self.specs[feed].schema.clone(),
+            self.plan.schemas[feed].clone(),
             self.plan.panes.feeds[feed].clone(),
             self.options.zone.clone(),
         )

@@ -42,6 +42,8 @@ pub(super) struct RuleRuns {
     calendar: BTreeMap<i64, Vec<u128>>,
     /// The awaited feed is complete up to here.
     awaited_ms: i64,
+    /// Of a first-seen rule: what began before this instant is taken for known.
+    learnt_ms: i64,
     /// Rows before this instant are final.
     final_ms: i64,
     /// Rows that came behind that: late for this rule.
@@ -104,6 +106,7 @@ impl Default for RuleRuns {
             dues: BTreeSet::new(),
             calendar: BTreeMap::new(),
             awaited_ms: i64::MIN,
+            learnt_ms: i64::MAX,
             final_ms: i64::MIN,
             late: 0,
         }
@@ -111,6 +114,11 @@ impl Default for RuleRuns {
 }
 
 impl RuleRuns {
+    fn now<'a>(&self, plan: &'a SequencePlan, zone: &'a Zone) -> Now<'a> {
+        let Self { awaited_ms, learnt_ms, .. } = *self;
+        Now { steps: &plan.steps, zone, awaited_ms, learnt_ms }
+    }
+
     /// A row of a key; what it changes.
     pub(super) fn add(
         &mut self,
@@ -124,7 +132,7 @@ impl RuleRuns {
             self.late += 1;
             return Vec::new();
         }
-        let now = Now { steps: &plan.steps, zone, awaited_ms: self.awaited_ms };
+        let now = self.now(plan, zone);
         let of_key = self.keys.entry(hash).or_insert_with(KeyRuns::new);
         if row.begins() && of_key.key.is_none() {
             of_key.key = Some(key());
@@ -150,7 +158,7 @@ impl RuleRuns {
         old: u64,
         new: Option<(Row, Arc<Key>)>,
     ) -> (Option<Arc<Key>>, Vec<Change>) {
-        let now = Now { steps: &plan.steps, zone, awaited_ms: self.awaited_ms };
+        let now = self.now(plan, zone);
         let Some(of_key) = self.keys.get_mut(&hash) else {
             // The row was final, and nothing else of the key is left.
             return (None, Vec::new());
@@ -196,7 +204,7 @@ impl RuleRuns {
             return Vec::new();
         }
         self.awaited_ms = to_ms;
-        let now = Now { steps: &plan.steps, zone, awaited_ms: to_ms };
+        let now = self.now(plan, zone);
         let mut out = Vec::new();
         while let Some(&(due_ms, hash)) = self.dues.first()
             && due_ms <= to_ms
@@ -212,6 +220,25 @@ impl RuleRuns {
         out
     }
 
+    /// What began before `learnt_ms` is taken for known, which is earlier than before; what that changes, key by key.
+    pub(super) fn learn(
+        &mut self,
+        plan: &SequencePlan,
+        zone: &Zone,
+        learnt_ms: i64,
+    ) -> Vec<(Arc<Key>, Vec<Change>)> {
+        self.learnt_ms = learnt_ms;
+        let now = self.now(plan, zone);
+        let mut keys: Vec<_> = self.keys.iter_mut().filter(|(_, k)| !k.rows.is_empty()).collect();
+        keys.sort_unstable_by_key(|(hash, _)| **hash);
+        let again = |(_, of_key): (_, &mut KeyRuns)| {
+            let mut changes = Vec::new();
+            of_key.make_again(now, &mut changes);
+            Some((of_key.key.clone()?, changes))
+        };
+        keys.into_iter().filter_map(again).collect()
+    }
+
     /// Nothing before `final_ms` can change any more: the matches that are final now. What no run needs is forgotten.
     pub(super) fn finalise(
         &mut self,
@@ -223,7 +250,7 @@ impl RuleRuns {
             return Vec::new();
         }
         self.final_ms = final_ms;
-        let now = Now { steps: &plan.steps, zone, awaited_ms: self.awaited_ms };
+        let now = self.now(plan, zone);
         let later = self.calendar.split_off(&(final_ms.saturating_sub(1).div_euclid(DAY_MS) + 1));
         let mut out = Vec::new();
         for (day, hashes) in std::mem::replace(&mut self.calendar, later) {
@@ -233,6 +260,9 @@ impl RuleRuns {
                 };
                 let found = of_key.finalise(now, final_ms);
                 out.extend(found.into_iter().filter_map(|f| Some((of_key.key.clone()?, f))));
+                if !of_key.may_tell() {
+                    of_key.key = None;
+                }
                 of_key.day = of_key.next_ms(now).div_euclid(DAY_MS);
                 if of_key.is_empty() {
                     self.dues.remove(&(of_key.due_ms, hash));
@@ -406,6 +436,11 @@ impl KeyRuns {
         let row = self.rows.first().map(|r| r.at_ms);
         let told = self.told.iter().map(Match::end_ms).min();
         row.into_iter().chain(told).fold(self.base.next_end_ms(now.steps), i64::min)
+    }
+
+    /// Whether anything may still be told of what is held: else it does not matter which key it is.
+    fn may_tell(&self) -> bool {
+        !self.rows.is_empty() || !self.told.is_empty() || self.base.is_open()
     }
 
     fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Sequence rules in a shard: rows to their runs in the order of arrival, matches to alerts and signals.
+//! Sequence and first-seen rules in a shard: rows to their runs in the order of arrival, matches to alerts and signals.
 //!
 //! In: pieces, with how far each awaited feed had come behind each of its rows; corrections. Rows and these moves are taken
 //! in the order of arrival, so that neither batching nor the cutting of pieces shows. Out: alerts, one for each match, and
@@ -163,6 +163,17 @@ impl Shard {
         }
     }
 
+    /// The history of a rule's feed begins with this earlier local day: what began before it had been learnt is known.
+    pub(super) fn learn(&mut self, r: usize, rule: &RulePlan, day: i64, cause: Cause) {
+        let Some(sequence) = rule.sequence.as_ref().filter(|s| s.steps.unseen_ms.is_some()) else {
+            return;
+        };
+        let learnt_ms = self.zone.to_utc(day.saturating_add(sequence.learn_ms));
+        for (key, changes) in self.rules[r].runs.learn(sequence, &self.zone, learnt_ms) {
+            self.tell_changes(r, rule, sequence, &key, changes, cause);
+        }
+    }
+
     /// The matches that became final before `before_ms`; all that are left where `open`.
     pub(super) fn finalise_sequence(&mut self, r: usize, rule: &RulePlan, before_ms: i64) {
         let Some(sequence) = &rule.sequence else { return };
@@ -259,7 +270,7 @@ impl Shard {
             false => take(times, &places, None).ok().map(|t| time_values(&t, &self.zone)),
         };
         let ties = match rows.ids.is_empty() {
-            true => contents(&rows.batch, &places),
+            true => contents(&rows.batch, self.plan.schemas[source.feed].own, &places),
             false => Vec::new(),
         };
         let kept = source.layout.keep(&rows.batch, &places);
@@ -410,12 +421,13 @@ fn severity(rule: &RulePlan, values: &RecordBatch) -> Severity {
     rung.map_or(Severity::Low, |(severity, _)| *severity)
 }
 
-/// Columns that messages and groups name, of the record with which it began.
+/// Columns that messages and groups name, of the record with which it began; of a first-seen rule of the last needed.
 fn context(sequence: &SequencePlan, found: &Match) -> Map<String, Value> {
     if sequence.context.is_empty() {
         return Map::new();
     }
-    let columns = sequence.sources[0].layout.read(found.first()).unwrap_or_default();
+    let of = if sequence.steps.unseen_ms.is_some() { found.last() } else { found.first() };
+    let columns = sequence.sources[0].layout.read(of).unwrap_or_default();
     let value = |at: usize| columns.get(at).map_or(Value::Null, |c| value_at(c, 0));
     sequence.context.iter().map(|(name, at)| (name.clone(), value(*at))).collect()
 }
@@ -430,10 +442,11 @@ fn hash_at(values: &ArgValues, row: usize) -> Option<u128> {
 }
 
 /// Hashes of the content of some rows.
-fn contents(batch: &RecordBatch, rows: &UInt32Array) -> Vec<u128> {
+fn contents(batch: &RecordBatch, columns: usize, rows: &UInt32Array) -> Vec<u128> {
     let mut hashes = vec![0_u128; rows.len()];
     if let Ok(rows) = take_record_batch(batch, rows) {
-        rows.columns().iter().for_each(|column| combine(&mut hashes, &hash_column(column)));
+        let own = rows.columns().iter().take(columns);
+        own.for_each(|column| combine(&mut hashes, &hash_column(column)));
     }
     hashes
 }

@@ -8,6 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arrow::datatypes::DataType;
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
@@ -310,6 +311,15 @@ impl Shard {
                 && let Some(value) = names.get(key).cloned()
             {
                 names.insert(column.name.clone(), value);
+            }
+        }
+        // People read times of their zone.
+        for field in r.value_schema.fields() {
+            if let DataType::Timestamp(..) = field.data_type()
+                && let Some(Value::String(text)) = names.get_mut(field.name())
+                && let Some(ms) = self.zone.parse_instant(text)
+            {
+                *text = self.zone.spoken(ms);
             }
         }
         let text = |t: &Option<crate::rule::message::Template>| {

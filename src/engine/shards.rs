@@ -110,7 +110,11 @@ impl Shards {
         }
         let plan = self.plan.clone();
         for (r, rule) in plan.rules.iter().enumerate() {
-            if !rule.feeds.contains(&feed) || rule.lookback_ms == 0 {
+            if !rule.feeds.contains(&feed) {
+                continue;
+            }
+            self.each(true, |s| s.learn(r, rule, day, cause));
+            if rule.lookback_ms == 0 {
                 continue;
             }
             let peers = self.peers(r, |s| s.moved_ends(r, feed, before), None);

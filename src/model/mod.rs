@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod exception;
 pub mod expression;
 pub mod hash;
+pub mod join;
 pub mod moment;
 pub mod number;
 pub mod reference;

@@ -163,6 +163,8 @@ pub struct FeedSchema {
     pub feed: String,
     /// Columns in the order of the canonical batch.
     pub columns: Vec<Column>,
+    /// How many of them come with a record; those that are joined to it stand behind.
+    pub own: usize,
     /// Columns whose values together identify a record; empty: every row is its own record.
     pub record_id: Vec<usize>,
     /// The event-time column, `date` or `timestamp`.
@@ -196,6 +198,7 @@ impl FeedSchema {
             columns.iter().map(|c| Field::new(&c.name, c.kind.arrow(), true)).collect();
         Self {
             feed: feed.to_owned(),
+            own: columns.len(),
             columns,
             record_id: Vec::new(),
             event_time,
@@ -209,6 +212,15 @@ impl FeedSchema {
             record_bytes_max: 1 << 20,
             arrow: Arc::new(Schema::new(fields)),
         }
+    }
+
+    /// The same with columns that are joined to its records.
+    #[must_use]
+    pub fn with(&self, more: Vec<Column>) -> Self {
+        let mut columns = self.columns.clone();
+        columns.extend(more);
+        let arrow = Self::new(&self.feed, columns.clone(), self.event_time).arrow;
+        Self { columns, arrow, ..self.clone() }
     }
 
     /// The canonical Arrow schema, every field nullable.

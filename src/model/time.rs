@@ -138,6 +138,17 @@ impl Zone {
         out
     }
 
+    /// An instant as messages say it: `2026-03-05 08:00`, and `2026-03-05` where a day begins.
+    #[must_use]
+    pub fn spoken(&self, ms: i64) -> String {
+        let text = self.format(ms);
+        match (text.get(..10), text.get(11..16)) {
+            (Some(day), Some("00:00")) => day.to_owned(),
+            (Some(day), Some(clock)) => format!("{day} {clock}"),
+            _ => text,
+        }
+    }
+
     /// Reads `2026-03-05`, `2026-03-05 08:00[:00[.123]]`, `2026-03-05T08:00:00`, with or without `Z` or an offset.
     /// A text without an offset is a clock reading of this zone; a date alone is the start of that day.
     #[must_use]

@@ -7,6 +7,7 @@
 
 pub mod aggregate;
 pub mod cold;
+pub mod dimension;
 pub mod filter;
 pub mod intern;
 pub mod kept;

@@ -3,7 +3,10 @@
 //! Made by `rule::compile`. Two rules that count the same rows by the same key meet here in one [`SlicePlan`]; rules that
 //! differ only in a limit share everything.
 
-use crate::model::{expression::Expression, window::PaneGrid};
+use std::sync::Arc;
+
+use super::dimension::Dimension;
+use crate::model::{expression::Expression, join::Joining, window::PaneGrid};
 
 /// What is computed once per batch of one feed.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +23,21 @@ pub struct FeedPlan {
     pub lanes: Vec<Lane>,
     /// Slices that this feed's rows go to, by position in [`PanePlan::slices`].
     pub slices: Vec<usize>,
+    /// What fills the columns that are joined to its rows.
+    pub joins: Vec<Joining>,
+    /// Those of them that ask tables which other feeds make.
+    pub looks: Vec<Look>,
+}
+
+/// A look-up in a table that a feed makes.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The table.
+    pub dimension: Arc<Dimension>,
+    /// Column that holds what is looked up.
+    pub key: usize,
+    /// Column that says as of when.
+    pub time: usize,
 }
 
 /// A key of a feed's rows.
@@ -226,4 +244,6 @@ pub struct PanePlan {
     pub slices: Vec<SlicePlan>,
     /// Links from keys to their peers' keys.
     pub links: Vec<Link>,
+    /// Tables that feeds make.
+    pub dimensions: Vec<Arc<Dimension>>,
 }

@@ -58,6 +58,8 @@ pub struct Prepared {
     pub keys: Vec<Keys>,
     /// By argument.
     pub args: Vec<ArgValues>,
+    /// By look-up: the state of its table when it was asked.
+    pub generations: Vec<u64>,
     /// Rows × atoms that could not be evaluated.
     pub failures: u64,
 }
@@ -108,7 +110,11 @@ impl Preparer {
 
     /// Computes everything about `batch` that does not depend on other batches.
     #[must_use]
-    pub fn prepare(&mut self, batch: Batch) -> Prepared {
+    pub fn prepare(&mut self, mut batch: Batch) -> Prepared {
+        // Asked before the look-up, so that a change in between is seen.
+        let looks = self.plan.looks.iter();
+        let generations = looks.map(|look| look.dimension.generation()).collect();
+        batch.rows = join(&self.schema, &self.plan, batch.rows);
         let rows = &batch.rows;
         let event_ms = time_values(rows.column(self.schema.event_time), &self.zone);
         let mut ids = Vec::new();
@@ -187,9 +193,21 @@ impl Preparer {
             raw: batch.raw,
             keys,
             args,
+            generations,
             failures,
         }
     }
+}
+
+/// The rows of a feed with the columns that are joined to them, in `schema`; rows that have them already stay as they are.
+#[must_use]
+pub fn join(schema: &FeedSchema, plan: &FeedPlan, rows: RecordBatch) -> RecordBatch {
+    if plan.joins.is_empty() || rows.num_columns() > schema.own {
+        return rows;
+    }
+    let mut columns = rows.columns().to_vec();
+    columns.extend(plan.joins.iter().flat_map(|j| j.columns(&rows)));
+    RecordBatch::try_new(schema.arrow().clone(), columns).unwrap_or(rows)
 }
 
 /// Instants of a `date` or `timestamp` column; a date is the start of that day in the zone.

@@ -16,7 +16,7 @@ use datafusion::{
     physical_expr::{PhysicalExpr, expressions::Column},
 };
 
-use super::expr::Compiler;
+use super::{expr::Compiler, join};
 use crate::model::expression::{Evaluate, Expression};
 
 /// A compiled expression.
@@ -29,11 +29,16 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Binds `expr` to the columns of `schema`.
+    /// Binds `expr` to the columns of `schema`; `renamed` are columns that its text calls by another name.
     ///
     /// # Errors
     /// What DataFusion says, for people.
-    pub fn bind(compiler: &Compiler, expr: &Expr, schema: &DFSchema) -> Result<Expression, String> {
+    pub fn bind(
+        compiler: &Compiler,
+        expr: &Expr,
+        schema: &DFSchema,
+        renamed: &[(String, String)],
+    ) -> Result<Expression, String> {
         let text = |e: datafusion::error::DataFusionError| e.strip_backtrace();
         let data_type = expr.get_type(schema).map_err(text)?;
         let physical = compiler.physical(expr, schema).map_err(text)?;
@@ -49,7 +54,8 @@ impl Compiled {
             .map_err(text)?;
         columns.sort_unstable();
         columns.dedup();
-        Ok(Arc::new(Self { physical, data_type, column, columns, sql: expr.to_string() }))
+        let sql = join::rename(expr.to_string(), renamed);
+        Ok(Arc::new(Self { physical, data_type, column, columns, sql }))
     }
 }
 

@@ -213,7 +213,7 @@ pub(super) fn of_rule(
                 let bound = compiler.boolean(sql, &key, &[]).and_then(|e| {
                     let refused =
                         |m| vec![Diagnostic::error("rule::type_mismatch", sql.span.clone(), m)];
-                    Compiled::bind(compiler, &e, &key).map_err(refused)
+                    Compiled::bind(compiler, &e, &key, &[]).map_err(refused)
                 });
                 match bound {
                     Ok(expression) => {

@@ -33,6 +33,7 @@ use serde_json::Value;
 
 use super::{
     house,
+    join::{Alias, JOINED, parsed},
     lists::{self, Lists},
     sql,
     sql::{Functions, Scope},
@@ -97,6 +98,8 @@ struct Meaning {
     aggregate: bool,
     /// The column of the row's time.
     time: Option<String>,
+    /// The tables joined to the rows.
+    joined: Vec<Alias>,
 }
 
 impl Default for Compiler {
@@ -234,14 +237,17 @@ impl Compiler {
             params: params.to_vec(),
             aggregate,
             time: time.map(str::to_owned),
+            joined: schema.metadata().get(JOINED).map_or_else(Vec::new, |t| parsed(t)),
         };
+        let joined = meaning.joined.clone();
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(expr) = known().get(&meaning) {
             return Ok(expr.clone());
         }
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let (functions, lists) = (&self.functions, &*self.lists);
-        let scope = Scope { columns: &columns, params, functions, lists, time, aggregate };
+        let joined = &joined;
+        let scope = Scope { columns: &columns, params, functions, lists, time, joined, aggregate };
         let tree = sql::parse(sql, &scope)?;
         let expr = self.plan(&tree, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;
         let expr = self.finish(expr, schema).map_err(|e| self.locate(sql, &tree, schema, &e))?;

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use super::{
     detector::{ControlFile, DetectFile},
     exceptions::Exceptions,
+    first_seen::file::FirstSeenFile,
+    join::JoinFile,
     lists::Lists,
     read,
     sequence::file::SequenceFile,
@@ -61,11 +63,13 @@ pub struct RuleFile {
     pub filter: Option<Sql>,
     /// `key:`, each with its name (`as`, or the column's own).
     pub key: Vec<KeyColumn>,
+    /// `join:`
+    pub joins: Vec<JoinFile>,
     /// `missing_key:`
     pub missing_key: MissingKey,
     /// `time:`, another time column of the feed.
     pub time: Option<Spanned<String>>,
-    /// `window:`; `None` for instant rules and sequences.
+    /// `window:`; `None` for instant rules, sequences and first-seen rules.
     pub window: Option<Spanned<WindowSpec>>,
     /// `measures:` in the file's order.
     pub measures: Vec<MeasureFile>,
@@ -75,6 +79,8 @@ pub struct RuleFile {
     pub detect: Option<DetectFile>,
     /// What makes a `sequence` rule.
     pub sequence: Option<SequenceFile>,
+    /// What makes a `first_seen` rule.
+    pub first_seen: Option<FirstSeenFile>,
     /// `params:`
     pub params: Vec<(Spanned<String>, Value)>,
     /// `when:`; instant rules may leave it out (every row that passes `where`).
@@ -154,6 +160,8 @@ pub enum Kind {
     Detect,
     /// Records in an order, or one that did not come.
     Sequence,
+    /// A key that comes for the first time, or again after long.
+    FirstSeen,
 }
 
 /// What becomes of rows whose key has a missing part.
@@ -292,7 +300,8 @@ pub struct TestCase {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Instant, Self::Window, Self::Detect, Self::Sequence];
+    pub const ALL: [Self; 5] =
+        [Self::Instant, Self::Window, Self::Detect, Self::Sequence, Self::FirstSeen];
 
     /// The word in files.
     #[must_use]
@@ -302,6 +311,7 @@ impl Kind {
             Self::Window => "window",
             Self::Detect => "detect",
             Self::Sequence => "sequence",
+            Self::FirstSeen => "first_seen",
         }
     }
 

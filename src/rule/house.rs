@@ -302,20 +302,23 @@ fn contains_any(texts: &ArrayRef, words: &StringArray) -> BooleanArray {
     (0..texts.len()).map(one).collect()
 }
 
+/// The civil days of a date or timestamp column.
+pub(super) fn days(times: &ArrayRef, zone: &Zone) -> Vec<Option<i32>> {
+    match times.as_primitive_opt::<Date32Type>() {
+        Some(days) => days.iter().collect(),
+        None => {
+            let times = times.as_primitive::<TimestampMillisecondType>();
+            let day = |ms| zone.to_local(ms).div_euclid(DAY_MS) as i32;
+            times.iter().map(|ms| ms.map(day)).collect()
+        }
+    }
+}
+
 /// Whether a value (or any of several) is on a list, on the day of a time where one is given.
 fn in_list(lists: &Lists, zone: &Zone, arrays: &[ArrayRef]) -> BooleanArray {
     let (names, values) = (arrays[0].as_string::<i32>(), &arrays[1]);
-    let day = |row: usize| {
-        let time = arrays.get(2)?;
-        Some(match time.as_primitive_opt::<Date32Type>() {
-            Some(days) => days.is_valid(row).then(|| days.value(row)),
-            None => {
-                let times = time.as_primitive::<TimestampMillisecondType>();
-                let day = |ms| zone.to_local(ms).div_euclid(DAY_MS) as i32;
-                times.is_valid(row).then(|| day(times.value(row)))
-            }
-        })
-    };
+    let days = arrays.get(2).map(|time| days(time, zone));
+    let day = |row: usize| days.as_ref().map(|days| days[row]);
     let one = |row: usize| {
         if values.is_null(row) || names.is_null(row) {
             return None;

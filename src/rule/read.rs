@@ -12,7 +12,7 @@ use super::{
         AlertFile, Bilingual, Compare, CompareFile, HistoryOf, KeyColumn, Kind, MeasureFile,
         MissingKey, Rows, RuleFile, Status, TestCase, Unread, WEEKDAYS,
     },
-    lists,
+    first_seen, join, lists,
     schema::RULE,
     sequence,
     syntax::split_alias,
@@ -83,6 +83,7 @@ impl Reader<'_> {
                         Kind::Window => ["key", "measures"].contains(&name),
                         Kind::Detect => ["key", "series"].contains(&name),
                         Kind::Sequence => ["key", "steps"].contains(&name),
+                        Kind::FirstSeen => ["key", "history"].contains(&name),
                     })
         };
         let unread = Unread {
@@ -98,9 +99,15 @@ impl Reader<'_> {
         let is_sequence = kind.value == Kind::Sequence;
         let sequence =
             if is_sequence { sequence::file::read(root, &mut self.findings) } else { None };
+        let first_seen = match kind.value {
+            Kind::FirstSeen => first_seen::file::read(root),
+            _ => None,
+        };
         let unread = Unread {
             detector: is_detect && detect.is_none(),
-            steps: unread.steps || (is_sequence && sequence.is_none()),
+            steps: unread.steps
+                || (is_sequence && sequence.is_none())
+                || (kind.value == Kind::FirstSeen && first_seen.is_none()),
             ..unread
         };
         let window = match &detect {
@@ -112,7 +119,7 @@ impl Reader<'_> {
         // What is judged comes first.
         let mut measures: Vec<MeasureFile> = match kind.value {
             Kind::Detect => detector::measures(root.get("series")),
-            Kind::Instant | Kind::Window | Kind::Sequence => Vec::new(),
+            Kind::Instant | Kind::Window | Kind::Sequence | Kind::FirstSeen => Vec::new(),
         };
         let named = root.get("measures").map_or(&[][..], Node::entries);
         measures.extend(named.iter().filter_map(measure));
@@ -138,6 +145,7 @@ impl Reader<'_> {
             tags: words(root.get("tags")),
             filter: sql("where"),
             key: self.key(root.get("key")),
+            joins: join::read(root.get("join")),
             missing_key: match root.get("missing_key").and_then(Node::text) {
                 Some(word) if word.value == "group_null" => MissingKey::GroupNull,
                 _ => MissingKey::Drop,
@@ -147,6 +155,7 @@ impl Reader<'_> {
             measures,
             detect,
             sequence,
+            first_seen,
             compares: self.compares(root.get("compare")),
             params: params(root.get("params")),
             when: sql("when"),
@@ -274,9 +283,19 @@ impl Reader<'_> {
                 ("keep_for", "a sequence that came about is never undone by time"),
                 ("reraise", "every sequence is an alert of its own"),
             ],
+            Kind::FirstSeen => &[
+                ("hold_for", "what is new is new once"),
+                ("keep_for", "that a key was new is never undone by time"),
+                ("reraise", "every first time is an alert of its own"),
+            ],
             Kind::Window | Kind::Detect => &[],
         };
-        let of = if kind == Kind::Instant { "an instant rule" } else { "a sequence" };
+        let of = match kind {
+            Kind::Instant => "an instant rule",
+            Kind::FirstSeen => "a first-seen rule",
+            _ => "a sequence",
+        };
+        let lasts = !matches!(kind, Kind::Sequence | Kind::FirstSeen);
         for (name, why) in no_effect {
             if let Some(node) = get(name) {
                 let message = format!("{name} has no effect in {of}: {why}");
@@ -301,18 +320,10 @@ impl Reader<'_> {
             }
         }
         AlertFile {
-            hold_ms: get("hold_for")
-                .filter(|_| kind != Kind::Sequence)
-                .and_then(Node::span_ms)
-                .unwrap_or(0),
-            keep_ms: get("keep_for")
-                .filter(|_| kind != Kind::Sequence)
-                .and_then(Node::span_ms)
-                .unwrap_or(0),
+            hold_ms: get("hold_for").filter(|_| lasts).and_then(Node::span_ms).unwrap_or(0),
+            keep_ms: get("keep_for").filter(|_| lasts).and_then(Node::span_ms).unwrap_or(0),
             group: get("group").map(Node::texts).unwrap_or_default(),
-            reraise: get("reraise")
-                .and_then(Node::sql)
-                .filter(|_| !matches!(kind, Kind::Instant | Kind::Sequence)),
+            reraise: get("reraise").and_then(Node::sql).filter(|_| lasts && kind != Kind::Instant),
             assign: get("assign").map(Node::object).unwrap_or_default(),
             action: bilingual(get("action")),
             basis: words(get("basis")),

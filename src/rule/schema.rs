@@ -322,7 +322,7 @@ const TEST: Shape = Shape::Map(&[
 /// A rule file.
 pub(super) static RULE: Shape = Shape::Switch(&Switch {
     field: "kind",
-    doc: "What the rule looks at: one record, aggregates over a window, a series and a detector, or records in an order.",
+    doc: "What the rule looks at: one record, aggregates over a window, a series and a detector, records in an order, or keys that are new.",
     common: &[
         Field::required("rule", Shape::Name, "The rule's id: the file's name, never changed."),
         Field::optional(
@@ -346,6 +346,7 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
             "What becomes of records without a key: left out and counted, or a key of their own.",
         ),
         Field::optional("time", Shape::Name, "Another time column of the feed, one with a delay."),
+        super::join::shape(),
         Field::optional("params", Shape::Entries(&Shape::Literal), "Constants, used as $name."),
         Field::required("severity", SEVERITIES, "One word, or conditions per severity and else."),
         Field::optional("alert", ALERT, "What people see, and how long it lives."),
@@ -443,17 +444,46 @@ pub(super) static RULE: Shape = Shape::Switch(&Switch {
                 ),
             ],
         ),
+        (
+            "first_seen",
+            &[
+                FEED,
+                WHERE,
+                Field::required("key", KEY, KEY_DOC),
+                Field::required(
+                    "history",
+                    Shape::Span,
+                    "A key is new when it had no record for so long, like 730d.",
+                ),
+                Field::optional(
+                    "learn_for",
+                    Shape::Span,
+                    "How long from the feed's first day every key is taken for known; as long as history where left out.",
+                ),
+                Field::optional(
+                    "at_least",
+                    Shape::Int(1),
+                    "How many records of a new key it takes; 1 where left out.",
+                ),
+                Field::optional(
+                    "distinct",
+                    Shape::Sql,
+                    "Of records with equal values of this only the first counts.",
+                ),
+                Field::optional(
+                    "within",
+                    Shape::Span,
+                    "How long after its first record a new key may take for that; as long as history where left out.",
+                ),
+            ],
+        ),
     ],
     later: (
-        &["first_seen", "coverage", "score"],
+        &["coverage", "score"],
         &[
-            "join",
             "inner",
             "exceptions",
             "overrides",
-            "history",
-            "learn_for",
-            "at_least",
             "list",
             "expect",
             "check",

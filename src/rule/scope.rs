@@ -17,6 +17,8 @@ use super::{
     detector::{ADJUSTED, TOLD},
     expr::{Compiler, Growth, TIME, aggregate_column, literal, monotone_value},
     file::{Compare, Kind, RuleFile},
+    first_seen,
+    join::{self, JOINED},
     nowcast::NOWCAST,
     sequence::{
         file::StepFile,
@@ -44,7 +46,7 @@ pub struct Resolved {
     /// The measures in the rule's order.
     pub measures: Vec<Measure>,
     /// What `when` sees: measures, then `compare.measure` for each compare and measure; for instant rules the rows; for
-    /// sequences, whose ladder sees it, `step.column`.
+    /// sequences, whose ladder sees it, `step.column`; for first-seen rules `first_at`, then the columns.
     pub values: DFSchema,
     /// `when`
     pub when: Option<Expr>,
@@ -58,7 +60,7 @@ pub struct Resolved {
     pub reraise_values: DFSchema,
     /// The rule's parameters as literals.
     pub params: Vec<(String, ScalarValue)>,
-    /// The steps of a sequence in the rule's order.
+    /// The steps of a sequence in the rule's order; of a first-seen rule its only one.
     pub steps: Vec<ResolvedStep>,
 }
 
@@ -108,11 +110,21 @@ pub fn rows_of(feed: &FeedSchema) -> DFSchema {
 }
 
 /// The columns of a feed as the expressions of a rule see them: dated lists are asked about the day of the rule's time.
-fn timed_rows(feed: &FeedSchema, time: Option<&Spanned<String>>) -> DFSchema {
+fn timed_rows(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+    feed: &FeedSchema,
+    time: Option<&Spanned<String>>,
+) -> DFSchema {
     let own = time.and_then(|t| feed.position(&t.value));
-    let time = &feed.columns[own.unwrap_or(feed.event_time)].name;
+    let column = &feed.columns[own.unwrap_or(feed.event_time)].name;
     let fields = feed.arrow().fields().iter().map(|f| f.as_ref().clone()).collect();
-    schema_with(fields, HashMap::from([(TIME.to_owned(), time.clone())]))
+    let mut metadata = HashMap::from([(TIME.to_owned(), column.clone())]);
+    let joined = join::aliases(rule, feeds, feed, time.map(|t| t.value.as_str()));
+    if !joined.is_empty() {
+        metadata.insert(JOINED.to_owned(), join::written(&joined));
+    }
+    schema_with(fields, metadata)
 }
 
 /// A schema of these columns; names may hold dots.
@@ -144,17 +156,20 @@ struct Work<'a> {
 impl Work<'_> {
     fn rule(&mut self) -> Option<Resolved> {
         let rule = self.rule;
+        let joins = join::resolve(self.compiler, rule, self.feeds);
+        self.findings.extend(joins);
         if rule.kind.value == Kind::Sequence {
             return self.sequence();
         }
         let feed = self.feed(&rule.feed)?;
-        let rows = timed_rows(self.feeds[feed], rule.time.as_ref());
+        let rows = timed_rows(rule, self.feeds, self.feeds[feed], rule.time.as_ref());
         let filter = rule.filter.as_ref().and_then(|sql| self.boolean(sql, Over::Rows(&rows)));
         let key = self.key_of(&rows);
         let measures: Vec<_> =
             rule.measures.iter().map(|m| self.measure(m, feed, &rows, &key)).collect();
         let values = match rule.kind.value {
             Kind::Instant => rows.clone(),
+            Kind::FirstSeen => first_seen::values_of(&rows),
             Kind::Window | Kind::Detect | Kind::Sequence => self.values(&measures),
         };
         let when = rule.when.as_ref().and_then(|sql| self.boolean(sql, Over::Values(&values)));
@@ -179,6 +194,18 @@ impl Work<'_> {
             .as_ref()
             .and_then(|sql| self.boolean(sql, Over::Values(&reraise_values)));
         self.peers();
+        let first_seen = rule.first_seen.as_ref();
+        let distinct = first_seen.and_then(|f| f.distinct.as_ref()).and_then(|sql| {
+            let compiled = self.compiler.scalar(sql, &rows, &self.params);
+            self.keep(compiled, self.rule.unread.columns)
+        });
+        let step = first_seen.map(|_| ResolvedStep {
+            feed: Some(feed),
+            filter: filter.clone(),
+            key: key.clone(),
+            distinct,
+            link: None,
+        });
         let params = self.params.clone();
         Some(Resolved {
             feed,
@@ -193,7 +220,7 @@ impl Work<'_> {
             reraise,
             reraise_values,
             params,
-            steps: Vec::new(),
+            steps: step.into_iter().collect(),
         })
     }
 
@@ -211,7 +238,7 @@ impl Work<'_> {
             .map(|(i, feed)| self.step(&files[..=i], &feeds[..=i], *feed))
             .collect();
         let known = files.iter().zip(&feeds).filter_map(|(s, f)| Some((s, self.feeds[(*f)?])));
-        let values = values_of(&known.collect::<Vec<_>>());
+        let values = values_of(self.rule, self.feeds, &known.collect::<Vec<_>>());
         let ladder = self.rule.severity.iter();
         let severity = ladder
             .map(|(s, sql)| {
@@ -244,7 +271,12 @@ impl Work<'_> {
     ) -> ResolvedStep {
         let none = ResolvedStep { feed, filter: None, key: Vec::new(), distinct: None, link: None };
         let (Some(file), Some(feed)) = (files.last(), feed) else { return none };
-        let rows = timed_rows(self.feeds[feed], file.time.as_ref().or(self.rule.time.as_ref()));
+        let rows = timed_rows(
+            self.rule,
+            self.feeds,
+            self.feeds[feed],
+            file.time.as_ref().or(self.rule.time.as_ref()),
+        );
         let key = match files.len() {
             1 => self.key_of(&rows),
             _ => self.key_over(&file.feed, "a step's feed needs the rule's key columns", &rows),
@@ -257,7 +289,9 @@ impl Work<'_> {
         let link = file.link.as_ref().and_then(|sql| {
             let known = files.iter().zip(feeds).filter_map(|(s, f)| Some((s, self.feeds[(*f)?])));
             let all = feeds.iter().all(Option::is_some);
-            let fields = known.flat_map(|(step, feed)| fields_of(step, feed)).collect();
+            let fields = known
+                .flat_map(|(step, feed)| fields_of(self.rule, self.feeds, step, feed))
+                .collect();
             let over = schema_of(fields);
             let compiled = self.compiler.boolean(sql, &over, &self.params);
             self.keep(compiled, self.rule.unread.columns || !all)
@@ -316,7 +350,7 @@ impl Work<'_> {
             let Some(feed) = self.feed(name) else { return out };
             out.feed = feed;
             if feed != own {
-                rows = timed_rows(self.feeds[feed], self.rule.time.as_ref());
+                rows = timed_rows(self.rule, self.feeds, self.feeds[feed], self.rule.time.as_ref());
                 out.key =
                     self.key_over(name, "a measure's feed needs the rule's key columns", &rows);
             }

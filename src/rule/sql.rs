@@ -20,6 +20,7 @@ use datafusion::{
 };
 
 use super::{
+    join::{Alias, is_joined},
     lists::Lists,
     syntax::{expr_range, parse as syntax, range},
 };
@@ -40,6 +41,8 @@ pub(super) struct Scope<'a> {
     pub(super) lists: &'a Lists,
     /// The column that says on which day a dated list is asked; none where an expression is not about one row.
     pub(super) time: Option<&'a str>,
+    /// The tables joined to the rows.
+    pub(super) joined: &'a [Alias],
     /// Columns are used through aggregates only.
     pub(super) aggregate: bool,
 }
@@ -104,22 +107,29 @@ impl Resolve<'_> {
     }
 
     fn column(&mut self, parts: &[Ident]) -> Option<Ident> {
-        let name = flat(parts);
+        let written = flat(parts);
+        let name = self.joined(&written).unwrap_or_else(|| written.clone());
         let span = parts.iter().map(|i| i.span).reduce(|a, b| a.union(&b)).unwrap_or(Span::empty());
         let at = self.at(span);
         if !self.scope.columns.contains(&name.as_str()) {
-            let near = did_you_mean(&name, self.scope.columns.iter().copied())
-                .or_else(|| did_you_mean(&name.to_lowercase(), self.scope.columns.iter().copied()));
+            let name = written;
+            let of = |a: &Alias| a.columns.iter().map(|c| format!("{}.{c}", a.alias)).collect();
+            let tables: Vec<String> =
+                self.scope.joined.iter().flat_map(of as fn(_) -> Vec<_>).collect();
+            let own = self.scope.columns.iter().copied().filter(|c| !is_joined(c));
+            let known: Vec<&str> = own.chain(tables.iter().map(String::as_str)).collect();
+            let near = did_you_mean(&name, known.iter().copied())
+                .or_else(|| did_you_mean(&name.to_lowercase(), known.iter().copied()));
             let label = match near {
                 Some(near) => format!("did you mean {near:?}?"),
-                None if self.scope.columns.is_empty() => String::new(),
+                None if known.is_empty() => String::new(),
                 None if parts.iter().any(|i| i.quote_style == Some('"')) => {
                     format!("double quotes make a column, texts take single ones: '{name}'")
                 }
                 None => String::new(),
             };
-            let help = (label.is_empty() && !self.scope.columns.is_empty())
-                .then(|| format!("there are {}", list_names(self.scope.columns.iter().copied())));
+            let help = (label.is_empty() && !known.is_empty())
+                .then(|| format!("there are {}", list_names(known.iter().copied())));
             self.find("rule::unknown_column", at, format!("no column {name:?} here"), label);
             if let Some(last) = self.findings.last_mut() {
                 last.help = help;
@@ -127,11 +137,19 @@ impl Resolve<'_> {
             return None;
         }
         if self.scope.aggregate && self.in_aggregate == 0 {
-            let message =
-                format!("column {name:?} stands outside an aggregate: which row's value is meant?");
-            self.find("rule::outside_aggregate", at, message, format!("like max({name})"));
+            let message = format!(
+                "column {written:?} stands outside an aggregate: which row's value is meant?"
+            );
+            self.find("rule::outside_aggregate", at, message, format!("like max({written})"));
         }
         Some(Ident { value: name, quote_style: Some('"'), span })
+    }
+
+    /// The name in the feed of a column of a joined table.
+    fn joined(&self, written: &str) -> Option<String> {
+        let (alias, column) = written.split_once('.')?;
+        let table = self.scope.joined.iter().find(|a| a.alias == alias)?;
+        Some(format!("{column}{}", table.suffix))
     }
 
     fn param(&mut self, name: &str, span: Span) -> Option<Value> {

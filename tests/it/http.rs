@@ -151,6 +151,12 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// SIGTERM, and the exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let id = self.child.id().to_string();

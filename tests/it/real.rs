@@ -208,6 +208,20 @@ fn k5_new_hazard() {
 }
 
 #[test]
+fn k5_first_seen() {
+    let Some(file) = data("rasff/notifications.parquet") else { return };
+    let found = replay("food_notifications", &file, &["food_first_hazard"], |spec| spec);
+    // The third case thirty days after the first, on the day by which the published check wants it.
+    let sesame = r#"{"commodity":"sesam","hazard":"ethylene oxide"}"#;
+    assert_eq!(found.fired(sesame), ["2020-10-09"]);
+    assert_eq!(found.signals().count(), 97);
+    let keys: std::collections::BTreeSet<_> =
+        found.alerts.iter().map(|a| a.key.canonical.clone()).collect();
+    assert_eq!(keys.len(), 90);
+    println!("K5 first seen: {} hazards new to a product", keys.len());
+}
+
+#[test]
 fn k5_a_pair_out_of_proportion() {
     let Some(file) = data("rasff/notifications.parquet") else { return };
     let found = replay("food_notifications", &file, &["food_pair_signal"], |spec| spec);

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 
 use super::{language::Language, show, words, words::Word};
 use crate::engine::view::{
-    CompareRow, Comparison, Definition, DetectorRow, FeedRow, MeasureRow, SequenceRow, WindowKind,
-    WindowRow,
+    CompareRow, Comparison, Definition, DetectorRow, FeedRow, FirstSeenRow, MeasureRow,
+    SequenceRow, WindowKind, WindowRow,
 };
 use crate::model::time::{SECOND_MS, parse_span};
 
@@ -39,9 +39,10 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
             }
             dt { (words::WINDOW.of(l)) }
             dd {
-                @match &rule.sequence {
-                    Some(sequence) => (order(sequence, l)),
-                    None => (window(rule.window, l)),
+                @match (&rule.sequence, &rule.first_seen) {
+                    (Some(sequence), _) => (order(sequence, l)),
+                    (None, Some(_)) => (words::MEANING_BY_TIME.of(l)),
+                    (None, None) => (window(rule.window, l)),
                 }
             }
             @if let Some(sequence) = &rule.sequence {
@@ -78,6 +79,7 @@ pub(super) fn parts(rule: &Definition, feed: &str, feeds: &[FeedRow], l: Languag
             dd {
                 @match &rule.when {
                     None if rule.sequence.is_some() => (words::MEANING_STEPS_FIRE.of(l)),
+                    None if rule.first_seen.is_some() => @if let Some(new) = &rule.first_seen { (novelty(new, l)) },
                     None => (words::MEANING_ALWAYS.of(l)),
                     Some(when) => ol.conditions { @for part in conjuncts(when) { li { (sql(part)) } } },
                 }
@@ -109,6 +111,20 @@ fn order(sequence: &SequenceRow, l: Language) -> String {
     });
     let each = if sequence.each { words::MEANING_EACH.of(l) } else { "" };
     format!("{}{}{each}", words::MEANING_ORDER.of(l), within.unwrap_or_default())
+}
+
+/// What makes a key new, and how many records of it are told.
+fn novelty(new: &FirstSeenRow, l: Language) -> Markup {
+    let span = |seconds| show::whole(seconds, l);
+    html! {
+        (words::MEANING_NEW.with(l, &[("span", &span(new.history_seconds))]))
+        @if new.at_least > 1 {
+            span.only { (words::MEANING_TIMES.with(l, &[("n", &new.at_least.to_string())])) }
+            @if let Some(distinct) = &new.distinct { (words::MEANING_DIFFERENT.of(l)) code.sql { (distinct) } }
+            @if let Some(seconds) = new.within_seconds { span.only { (words::MEANING_WITHIN.with(l, &[("span", &span(seconds))])) } }
+        }
+        p.muted { (words::MEANING_LEARNS.with(l, &[("span", &span(new.learn_seconds))])) }
+    }
 }
 
 /// `30d` and `20wd` in words.
@@ -309,6 +325,7 @@ mod tests {
             time: None,
             window: None,
             sequence: None,
+            first_seen: None,
             measures: Vec::new(),
             compares: Vec::new(),
             detector: None,

@@ -140,7 +140,7 @@ impl Told<'_> {
                     dt { (words::SIGNALS.of(l)) } dd { (show::count(rule.signals)) }
                     dt { (words::LAST_FIRED.of(l)) }
                     dd { @if let Some(at) = &rule.last_fired_at { (show::instant(at)) } @else { (words::NEVER.of(l)) } }
-                    @if rule.kind != "instant" && rule.kind != "sequence" {
+                    @if matches!(rule.kind.as_str(), "window" | "detect") {
                         dt title=(words::EVALUATIONS_NOTE.of(l)) { (words::EVALUATIONS.of(l)) } dd { (show::count(rule.work.evaluations)) }
                         dt title=(words::NOT_READY_NOTE.of(l)) { (words::NOT_READY.of(l)) } dd { (show::count(rule.work.not_ready)) }
                         dt { (words::FAILURES.of(l)) } dd { (show::count(rule.work.failures)) }

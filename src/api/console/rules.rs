@@ -52,7 +52,7 @@ impl Fit {
         match rule.status.as_str() {
             "draft" | "retired" => Self::Off,
             _ if work.failures > 0 => Self::Failing,
-            _ if rule.kind == "instant" || rule.kind == "sequence" => Self::Ready,
+            _ if !matches!(rule.kind.as_str(), "window" | "detect") => Self::Ready,
             _ if work.evaluations == 0 && rule.alerts == 0 => Self::Waiting,
             _ if work.not_ready == work.evaluations && rule.alerts == 0 => Self::Unready,
             _ => Self::Ready,

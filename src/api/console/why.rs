@@ -17,7 +17,7 @@ pub(super) fn section(detail: &AlertDetail, feeds: &[FeedRow], l: Language) -> M
                 p.lead { (words::SINGLE_RECORD.of(l)) }
                 (says(detail, l))
             } @else if in_order {
-                p.lead { (words::STEPS_LEAD.of(l)) }
+                p.lead { (if detail.steps.len() > 1 { words::STEPS_LEAD } else { words::FIRST_TIME }.of(l)) }
                 (steps(&detail.steps, feeds, l))
             } @else if detail.terms.is_empty() {
                 p.lead { (words::NO_TERMS.of(l)) }

@@ -173,6 +173,7 @@ words! {
     STEP_MET: "何时", "When";
     STEP_ABSENT: "未出现，直至", "did not come until";
     STEPS_LEAD: "各步骤按时间先后依次发生：", "The steps came about one after the other:";
+    FIRST_TIME: "此前长时间没有出现过；首次出现的记录：", "It had not been seen for long; the records that are its first:";
     SINGLE_RECORD: "本规则逐条判断记录：下列记录本身满足规则的 when 条件。", "This rule judges single records: the record below fulfils its `when` by itself.";
     RECORD_SAYS: "记录内容", "What the record says";
     NO_TERMS: "规则文本已变，无法列出当时的各项条件；当时的值如下。", "The rule has changed since, its conditions then cannot be listed; the values are those of then.";
@@ -303,6 +304,9 @@ words! {
     MEANING_FALLBACK: "；历史不足时用 ", "; while history is short by ";
     MEANING_CONTROL: "；每期误报占比控制在 {share}% 以内", "; at most {share}% of a period's alarms false";
     WORKDAYS: "{n} 个工作日", "{n} working days";
+    MEANING_BY_TIME: "同一分组的记录，按时间先后", "records of one key in order of time";
+    MEANING_NEW: "此前 {span} 内没有出现过的分组", "a key that had no record for {span}";
+    MEANING_LEARNS: "数据源最初 {span} 只学习、不告警", "for {span} from the feed's first day every key is taken for known";
     MEANING_STEPS: "依次发生", "In this order";
     MEANING_STEPS_FIRE: "最后一步发生（或到期仍未发生）", "the last step is met, or stayed away";
     MEANING_ORDER: "同一分组的记录，按先后", "records of one key in an order";

@@ -182,7 +182,7 @@ impl Demo {
             return Ok(None);
         };
         be_patient(&mut specs);
-        let rules_hash = super::run::hash(&specs, &rules);
+        let rules_hash = super::reload::hash(&specs, &rules);
         let options = Options { zone: self.zone.clone(), shards: 1, eager: true };
         let pipeline = match Pipeline::try_new(specs, &rules, options) {
             Ok(pipeline) => pipeline,

@@ -20,6 +20,7 @@ use crate::{
         time::format_day,
         value::{row_from_values, value_at},
     },
+    pane::prepare,
     rule::{
         file::RuleFile,
         plan::{RulePlan, Term},
@@ -272,7 +273,11 @@ impl Desk {
     /// Each condition with what stands on its sides: in the values told, or in the record itself, as it is now.
     fn terms(&self, plan: &RulePlan, alert: &AlertRow) -> Result<Vec<TermRow>, Error> {
         let batch = match (&plan.instant, &alert.record) {
-            (Some(instant), Some(record)) => self.record_row(instant.feed, record)?,
+            (Some(instant), Some(record)) => {
+                let (plan, feed) = (&self.plan, instant.feed);
+                let row = self.record_row(feed, record)?;
+                row.map(|row| prepare::join(&plan.schemas[feed], &plan.panes.feeds[feed], row))
+            }
             _ => {
                 let value = |n: &str| alert.values.get(n).cloned().unwrap_or(Value::Null);
                 let row: Vec<Value> = plan.value_names().map(value).collect();

@@ -3,8 +3,8 @@
 use super::text_of;
 use crate::{
     engine::view::{
-        CompareRow, Comparison, Definition, DetectorRow, GradeRow, KeyRow, MeasureRow, SequenceRow,
-        StepSaid, WindowKind, WindowRow,
+        CompareRow, Comparison, Definition, DetectorRow, FirstSeenRow, GradeRow, KeyRow,
+        MeasureRow, SequenceRow, StepSaid, WindowKind, WindowRow,
     },
     model::{
         time::SECOND_MS,
@@ -13,6 +13,7 @@ use crate::{
     },
     rule::{
         file::{Compare, HistoryOf, MissingKey, RuleFile},
+        first_seen::file::FirstSeenFile,
         sequence::file::{SequenceFile, StepFile},
     },
 };
@@ -38,6 +39,7 @@ pub(super) fn definition(file: &RuleFile) -> Definition {
         time: file.time.as_ref().map(|t| t.value.clone()),
         window: file.window.as_ref().map(|w| window(w.value)),
         sequence: file.sequence.as_ref().map(sequence),
+        first_seen: file.first_seen.as_ref().map(first_seen),
         measures: file.measures.iter().map(measure).collect(),
         compares: file
             .compares
@@ -96,6 +98,16 @@ fn sequence(file: &SequenceFile) -> SequenceRow {
         within_seconds: file.within.as_ref().map(|w| w.value / SECOND_MS),
         each: file.each,
         steps: file.steps.iter().map(step).collect(),
+    }
+}
+
+fn first_seen(file: &FirstSeenFile) -> FirstSeenRow {
+    FirstSeenRow {
+        history_seconds: file.history.value / SECOND_MS,
+        learn_seconds: file.learn_ms() / SECOND_MS,
+        at_least: file.needed(),
+        distinct: file.distinct.as_ref().map(|sql| one_line(&sql.text)),
+        within_seconds: file.within.as_ref().map(|w| w.value / SECOND_MS),
     }
 }
 

@@ -21,6 +21,7 @@ use std::{
 pub use alerts::AlertQuery;
 use disk::Backlogs;
 pub use feeds::DeadLetterQuery;
+pub(super) use rules::finding;
 use serde_json::Value;
 
 use super::{

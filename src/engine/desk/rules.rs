@@ -169,7 +169,7 @@ fn feeds(file: &RuleFile) -> Vec<String> {
     feeds
 }
 
-fn finding(d: &Diagnostic, text: &str) -> Finding {
+pub(in crate::engine) fn finding(d: &Diagnostic, text: &str) -> Finding {
     let (line, column) = place(text, d.span.start);
     let (end_line, end_column) = place(text, d.span.end);
     let level = match d.level {

@@ -1,5 +1,7 @@
 //! What may stand at a place: fields, words, names, functions, values of columns, lists.
 
+use std::sync::Arc;
+
 use super::{
     Beside, Completions, Item, Sort, fields,
     functions::FUNCTIONS,
@@ -7,7 +9,11 @@ use super::{
     names::{self, Name, What},
     place::{At, Place, word},
 };
-use crate::{feed::FeedSpec, model::shape::Shape};
+use crate::{
+    feed::FeedSpec,
+    model::shape::Shape,
+    rule::{join, lists::List},
+};
 
 /// Fields of a row of a test that are no columns.
 const ROW: [(&str, &str); 4] = [
@@ -90,6 +96,9 @@ fn values(beside: &Beside<'_>, text: &str, path: &[&str], written: &str) -> Vec<
     }
     if let ["feed"] | ["measures", _, "feed"] | ["steps", "feed"] = path {
         return beside.feeds.iter().map(|f| feed_item(f, false)).collect();
+    }
+    if let ["join", _] | ["join", _, "table"] = path {
+        return tables(beside);
     }
     let shapes = fields::shapes(path, kind(text));
     let mut out = Vec::new();
@@ -175,6 +184,24 @@ fn in_quotes(beside: &Beside<'_>, text: &str, written: &str, at: usize) -> Vec<I
     let known =
         column.filter_map(|w| feed?.schema.columns.iter().find(|c| c.name == w)).next_back();
     known.map(names::codes).unwrap_or_default().into_iter().map(value_item).collect()
+}
+
+/// Lists that have columns to join, and feeds whose records are about a key.
+fn tables(beside: &Beside<'_>) -> Vec<Item> {
+    let all = beside.lists.names().into_iter().filter_map(|n| Some((n, beside.lists.get(n)?)));
+    let fit = all.filter(|(_, list)| !list.has_words() && !list.table().columns.is_empty());
+    let item = |(name, list): (&str, &Arc<List>)| {
+        let columns: Vec<&str> = list.table().columns.iter().map(|(c, _)| c.as_str()).collect();
+        Item {
+            label: name.to_owned(),
+            sort: Sort::List,
+            detail: format!("by {}", list.table().key),
+            doc: columns.join(", "),
+            insert: name.to_owned(),
+        }
+    };
+    let feeds = beside.feeds.iter().filter(|f| join::key_of(&f.schema).is_some());
+    fit.map(item).chain(feeds.map(|f| feed_item(f, false))).collect()
 }
 
 fn key_item(name: &str, detail: &str, doc: &str) -> Item {

@@ -122,7 +122,12 @@ impl<'a> Beside<'a> {
     /// Names that the expression behind these keys may use.
     fn names(&self, text: &str, path: &[&str]) -> Vec<Name> {
         let rule_feed = scalar(text, "feed").and_then(|name| self.feed(&name));
-        let columns = || rule_feed.map_or_else(|| self.step_columns(), names::columns);
+        let joined = || {
+            let joined = self.rule.map(|rule| names::joined(rule, self.lists, self.feeds));
+            joined.unwrap_or_default()
+        };
+        let own = || rule_feed.map_or_else(|| self.step_columns(), names::columns);
+        let columns = || [own(), joined()].concat();
         let feed = |name: &str| self.feed(name);
         let steps = || self.rule.map(|rule| names::steps(rule, feed)).unwrap_or_default();
         let values = || match self.rule {
@@ -131,6 +136,7 @@ impl<'a> Beside<'a> {
             None => Vec::new(),
         };
         let instant = kind(text) == Some(Kind::Instant);
+        let first_seen = kind(text) == Some(Kind::FirstSeen);
         let mut out = match path {
             // A measure may read a feed of its own.
             ["measures" | "series", name, ..] => {
@@ -140,11 +146,12 @@ impl<'a> Beside<'a> {
                 });
                 own.map_or_else(columns, names::columns)
             }
-            ["where" | "key", ..] => columns(),
+            ["where" | "key" | "distinct", ..] => columns(),
             // Which step it is the lines do not tell: the columns of all their feeds.
             ["steps", "match"] => steps(),
-            ["steps", "where" | "distinct"] => self.step_columns(),
+            ["steps", "where" | "distinct"] => [self.step_columns(), joined()].concat(),
             ["alert", "group"] => columns(),
+            ["severity" | "alert", ..] if first_seen => [names::first_seen(), columns()].concat(),
             ["alert", "show" | "message", ..] => [values(), columns()].concat(),
             ["when" | "clear" | "severity" | "alert", ..] if instant => columns(),
             ["when" | "clear" | "severity", ..] => values(),

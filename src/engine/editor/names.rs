@@ -2,10 +2,13 @@
 
 use crate::{
     feed::FeedSpec,
-    model::schema::Column,
+    model::schema::{Column, ColumnType},
     rule::{
         detector::TOLD,
         file::{Kind, RuleFile},
+        first_seen::{FIRST_AT, LAST_AT},
+        join::{JoinFile, Table},
+        lists::Lists,
     },
 };
 
@@ -115,6 +118,42 @@ pub(super) fn values(rule: &RuleFile) -> Vec<Name> {
         }
     }
     out
+}
+
+/// The columns of the tables that a rule joins, as it calls them.
+pub(super) fn joined(rule: &RuleFile, lists: &Lists, feeds: &[FeedSpec]) -> Vec<Name> {
+    let of = |join: &JoinFile| {
+        let table = match lists.get(&join.table.value) {
+            Some(list) => Table::List(list),
+            None => {
+                let at = feeds.iter().position(|f| f.name() == join.table.value)?;
+                Table::Feed(at, &feeds[at].schema)
+            }
+        };
+        let one = |(column, kind): (&str, ColumnType)| Name {
+            name: format!("{}.{column}", join.alias.value),
+            what: What::Column,
+            detail: format!("{}, table {}", kind.word(), join.table.value),
+            doc: format!("What table {:?} says of the record.", join.table.value),
+        };
+        Some(table.columns().into_iter().map(one).collect::<Vec<_>>())
+    };
+    rule.joins.iter().filter_map(of).flatten().collect()
+}
+
+/// What a first-seen rule tells beside the columns of its feed.
+pub(super) fn first_seen() -> Vec<Name> {
+    let name = |(name, doc): (&str, &str)| Name {
+        name: name.to_owned(),
+        what: What::Measure,
+        detail: "timestamp".to_owned(),
+        doc: doc.to_owned(),
+    };
+    let told = [
+        (FIRST_AT, "When the first of the records was that made the key known."),
+        (LAST_AT, "When the last of them was that it took."),
+    ];
+    told.map(name).into()
 }
 
 /// What the steps of a sequence offer, as `step.column`; `feed` finds the feed of a name.

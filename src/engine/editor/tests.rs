@@ -19,6 +19,29 @@ when: n >= $least
 severity: high
 ";
 
+/// Columns of a feed that is joined are offered under the name that the rule gives it.
+#[test]
+fn columns_of_a_joined_table() {
+    let text = RULE.replacen("where:", "join: {biz: complaints}\nwhere:", 1);
+    let (rule, findings) = RuleFile::parse(Path::new("a.yaml"), &text);
+    assert_eq!(findings, []);
+    let mut feeds = feeds();
+    let mut schema = (*feeds[0].schema).clone();
+    schema.record_id = vec![0];
+    feeds[0].schema = std::sync::Arc::new(schema);
+    let lists = Lists::default();
+    let beside = Beside { feeds: &feeds, lists: &lists, rule: rule.as_ref() };
+    let labels = |text: &str| -> Vec<String> {
+        let at = text.find('¦').expect("a cursor");
+        let found = beside.complete(&text.replace('¦', ""), at);
+        found.items.into_iter().map(|i| i.label).collect()
+    };
+    let names = labels(&text.replacen("kind = 'TS'", "biz.¦", 1));
+    assert!(names.iter().any(|n| n == "biz.who"), "{names:?}");
+    let tables = labels(&text.replacen("{biz: complaints}", "\n  biz: ¦", 1));
+    assert_eq!(tables, ["complaints"]);
+}
+
 fn feeds() -> Vec<FeedSpec> {
     let mut kind = Column::new("kind", ColumnType::Text);
     kind.codes = vec!["TS".into(), "JB".into()];

@@ -81,7 +81,7 @@ pub(super) fn noisy(rule: &RuleFile, past: &Past, limits: &Limits) -> Option<Dia
 /// A finding where keys fire, resolve and fire again within days.
 pub(super) fn flapping(rule: &RuleFile, past: &Past) -> Option<Diagnostic> {
     // Alerts of an instant rule are records, not episodes of one condition.
-    if rule.kind.value == Kind::Instant {
+    if matches!(rule.kind.value, Kind::Instant | Kind::FirstSeen) {
         return None;
     }
     let mut fired: BTreeMap<&str, Vec<i64>> = BTreeMap::new();

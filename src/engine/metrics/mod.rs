@@ -122,7 +122,7 @@ impl Metrics {
             alerts: Alerts::new(&make),
             sinks: Sinks::new(&make, sinks),
             sources: Sources::new(&make, pipeline),
-            sizes: Sizes::new(&make),
+            sizes: Sizes::new(&make, pipeline),
             process: Process::new(&make.0),
             counting: AtomicBool::new(false),
             queue_length: queue(&make.gauges(

@@ -18,6 +18,7 @@ use crate::{
     rule::{
         detector::{ADJUSTED, TOLD},
         file::{Kind, RuleFile, TestCase},
+        first_seen::{FIRST_AT, LAST_AT},
         nowcast::NOWCAST,
         sequence::seen::{AT, COUNT, DUE},
     },
@@ -127,7 +128,10 @@ fn names_of(rule: &RuleFile, feeds: &[FeedSpec]) -> Vec<String> {
     }
     let shown = rule.alert.group.iter().chain(&rule.alert.show).map(|s| s.value.clone());
     names.extend(shown);
-    if rule.kind.value == Kind::Instant {
+    if rule.kind.value == Kind::FirstSeen {
+        names.extend([FIRST_AT, LAST_AT].map(str::to_owned));
+    }
+    if matches!(rule.kind.value, Kind::Instant | Kind::FirstSeen) {
         let feed = feeds.iter().find(|f| f.schema.feed == rule.feed.value);
         names
             .extend(feed.into_iter().flat_map(|f| f.schema.columns.iter().map(|c| c.name.clone())));

@@ -18,7 +18,7 @@ pub use feed::{
 };
 pub use record::{EvidencePage, EvidenceRecord, FeedCount, SubjectRow, SubjectView};
 pub use rule::{
-    CompareRow, Comparison, Definition, DetectorRow, Finding, GradeRow, KeyRow, MeasureRow,
-    RuleDetail, RuleRow, RuleSignals, RuleTestRow, RuleWeek, RuleWork, SequenceRow, SignalRow,
-    StepSaid, WindowKind, WindowRow,
+    CompareRow, Comparison, Definition, DetectorRow, Finding, FirstSeenRow, GradeRow, KeyRow,
+    MeasureRow, RuleDetail, RuleRow, RuleSignals, RuleTestRow, RuleWeek, RuleWork, SequenceRow,
+    SignalRow, StepSaid, WindowKind, WindowRow,
 };

@@ -20,7 +20,7 @@ pub struct RuleRow {
     pub domain: Option<String>,
     /// `draft`, `shadow`, `live` or `retired`.
     pub status: String,
-    /// `instant`, `window`, `detect` or `sequence`.
+    /// `instant`, `window`, `detect`, `sequence` or `first_seen`.
     pub kind: String,
     /// The severities it can raise, highest first.
     pub severities: Vec<String>,
@@ -101,10 +101,12 @@ pub struct Definition {
     pub keeps_missing_keys: bool,
     /// The time column it goes by, where it is not the feed's event time.
     pub time: Option<String>,
-    /// Its window; null for rules over single records and sequences.
+    /// Its window; null for rules over single records, sequences and first times.
     pub window: Option<WindowRow>,
     /// What must happen in order; null for rules of other kinds.
     pub sequence: Option<SequenceRow>,
+    /// What makes a key new; null for rules of other kinds.
+    pub first_seen: Option<FirstSeenRow>,
     /// What it measures.
     pub measures: Vec<MeasureRow>,
     /// What it compares with.
@@ -132,6 +134,21 @@ pub struct Definition {
     pub basis: Vec<String>,
     /// Template of its message.
     pub message: Text,
+}
+
+/// What makes a key new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FirstSeenRow {
+    /// How long it must have had no record, seconds.
+    pub history_seconds: i64,
+    /// How long from the feed's first day every key is taken for known, seconds.
+    pub learn_seconds: i64,
+    /// How many records it takes.
+    pub at_least: u32,
+    /// Of records with equal values of this only the first counts.
+    pub distinct: Option<String>,
+    /// How long after the first of them the last may come, seconds.
+    pub within_seconds: Option<i64>,
 }
 
 /// Steps in an order.

@@ -8,19 +8,24 @@ mod calendar;
 mod conditions;
 mod detection;
 mod file;
+mod first_seen;
+mod joins;
 mod names;
 mod sequence;
 mod twins;
 mod windows;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 pub use self::calendar::calendar_ends;
 use self::twins::Seen;
+pub(super) use names::all_sql;
+
 use super::{
     exceptions::{self, Exceptions},
     expr::Compilers,
     file::{Kind, RuleFile, Status},
+    join::Joins,
     scope::{Resolved, resolve},
 };
 use crate::model::{
@@ -55,7 +60,11 @@ impl<'a> FeedFacts<'a> {
 #[must_use]
 pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
     let mut compilers = Compilers::new(Zone::utc());
-    let schemas: Vec<&FeedSchema> = feeds.iter().map(|f| f.schema).collect();
+    let joins =
+        Joins::of(rules, &feeds.iter().map(|f| Arc::new(f.schema.clone())).collect::<Vec<_>>());
+    let schemas: Vec<&FeedSchema> = joins.schemas.iter().map(|s| &**s).collect();
+    let feeds: Vec<FeedFacts<'_>> =
+        feeds.iter().zip(&schemas).map(|(f, schema)| FeedFacts { schema, ..*f }).collect();
     let mut findings = Vec::new();
     let mut seen = Seen::default();
     let ids: Vec<&str> = rules.iter().map(|r| r.id.value.as_str()).collect();
@@ -63,7 +72,8 @@ pub fn check(rules: &[RuleFile], feeds: &[FeedFacts<'_>]) -> Vec<Diagnostic> {
         let compiler = compilers.of(&rule.lists);
         let (resolved, found) = resolve(&compiler, rule, &schemas);
         findings.extend(found);
-        let mut judge = Judge { rule, feeds, ids: &ids, findings: Vec::new() };
+        let mut judge =
+            Judge { rule, feeds: &feeds, schemas: &schemas, ids: &ids, findings: Vec::new() };
         judge.file();
         if let Some(resolved) = &resolved {
             judge.meaning(resolved);
@@ -108,6 +118,7 @@ pub fn sort(findings: &mut [Diagnostic]) {
 struct Judge<'a> {
     rule: &'a RuleFile,
     feeds: &'a [FeedFacts<'a>],
+    schemas: &'a [&'a FeedSchema],
     ids: &'a [&'a str],
     findings: Vec<Diagnostic>,
 }
@@ -180,6 +191,8 @@ impl Judge<'_> {
             self.detection(resolved);
         }
         self.sequence(resolved);
+        self.joins();
+        self.first_seen(resolved);
         self.unused();
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     rule::{
         expr,
         file::{Kind, RuleFile},
+        join,
         message::Template,
         scope::Resolved,
     },
@@ -122,6 +123,9 @@ impl Judge<'_> {
             feed.names.iter().map(|(key, _)| format!("{}_name", feed.columns[*key].name)).collect();
         known.extend(people.iter().map(String::as_str));
         known.extend(feed.columns.iter().map(|c| c.name.as_str()));
+        known.retain(|name| !join::is_joined(name));
+        let joined = self.joined_names(feed);
+        known.extend(joined.iter().map(String::as_str));
         let (zh, en) = (&rule.alert.message.zh, &rule.alert.message.en);
         let same = matches!((zh, en), (Some(zh), Some(en)) if zh.span == en.span);
         for text in zh.iter().chain(if same { None } else { en.as_ref() }) {
@@ -169,14 +173,18 @@ impl Judge<'_> {
         for (what, name) in
             alert.group.iter().map(|n| ("group", n)).chain(alert.show.iter().map(|n| ("show", n)))
         {
-            let column = feed.position(&name.value).is_some()
-                || self.rule.key_names().any(|k| k == name.value);
+            let column =
+                join::position(self.rule, self.schemas, feed, self.time_name(), &name.value)
+                    .is_some()
+                    || self.rule.key_names().any(|k| k == name.value);
             let value =
                 what == "show" && resolved.values.fields().iter().any(|f| *f.name() == name.value);
             if !column && !value {
-                let names =
-                    feed.columns.iter().map(|c| c.name.as_str()).chain(self.rule.key_names());
-                let label = near(&name.value, names);
+                let own = feed.columns.iter().map(|c| c.name.as_str());
+                let joined = self.joined_names(feed);
+                let joined = joined.iter().map(String::as_str);
+                let names = own.filter(|c| !join::is_joined(c)).chain(joined);
+                let label = near(&name.value, names.chain(self.rule.key_names()));
                 let message = format!(
                     "{what} names {:?}, which is no column of feed {:?} and no key",
                     name.value, feed.feed
@@ -227,12 +235,14 @@ fn is_personal(feed: &FeedSchema, name: &str) -> bool {
     feed.position(name).or_else(people).is_some_and(|c| feed.columns[c].personal)
 }
 
-pub(super) fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
+pub(in crate::rule) fn all_sql(rule: &RuleFile) -> impl Iterator<Item = &Sql> {
     let measures = rule.measures.iter().flat_map(|m| m.filter.iter().chain([&m.value]));
     let ladder = rule.severity.iter().filter_map(|(_, s)| s.as_ref());
     let single = rule.filter.iter().chain(&rule.when).chain(&rule.clear).chain(&rule.alert.reraise);
     let steps = rule.sequence.iter().flat_map(|s| &s.steps);
     let steps = steps.flat_map(|s| s.filter.iter().chain(&s.distinct).chain(&s.link));
+    let distinct = rule.first_seen.iter().filter_map(|f| f.distinct.as_ref());
+    let steps = steps.chain(distinct);
     single.chain(rule.key.iter().map(|k| &k.sql)).chain(measures).chain(ladder).chain(steps)
 }
 

@@ -61,7 +61,7 @@ impl<'a> Seen<'a> {
                 compares,
                 &resolved.when,
                 time,
-                steps(rule, resolved),
+                (steps(rule, resolved), memory(rule, resolved)),
                 judges(rule)
             )
         );
@@ -96,6 +96,14 @@ fn steps(rule: &RuleFile, resolved: &Resolved) -> String {
     });
     let within = sequence.within.as_ref().map(|w| w.value);
     format!("{within:?} {} {}", sequence.each, steps.collect::<String>())
+}
+
+/// How a first-seen rule remembers.
+fn memory(rule: &RuleFile, resolved: &Resolved) -> String {
+    let Some(asked) = &rule.first_seen else { return String::new() };
+    let within = asked.within.as_ref().map(|w| w.value);
+    let distinct: Vec<_> = resolved.steps.iter().map(|s| &s.distinct).collect();
+    format!("{:?}", (asked.history.value, asked.learn_ms(), asked.needed(), within, distinct))
 }
 
 /// Who judges a series, and what it is given.

@@ -5,6 +5,7 @@ use crate::{
     model::yaml::Spanned,
     rule::{
         file::RuleFile,
+        join,
         message::Template,
         plan::{AlertPlan, ContextColumn},
     },
@@ -18,9 +19,12 @@ impl Builder<'_> {
             |t: &Option<Spanned<String>>| t.as_ref().and_then(|t| Template::parse(&t.value).ok());
         let messages = (template(&a.message.zh), template(&a.message.en));
         let keys: Vec<&str> = file.key.iter().map(|k| k.name.as_str()).collect();
+        let first = file.sequence.iter().flat_map(|s| &s.steps).next();
+        let own = file.time.as_ref().map(|t| t.value.as_str());
+        let time = first.map_or(own, |step| join::time_of(file, step));
         let mut columns: Vec<ContextColumn> = Vec::new();
         let mut add = |name: &str| {
-            let own = schema.position(name);
+            let own = join::position(file, &self.schemas, schema, time, name);
             // `{ucc_name}`: what people call a key column, from the column the feed names for it.
             let alias = || {
                 let base = name.strip_suffix("_name")?;

@@ -10,6 +10,7 @@ use crate::{
     model::yaml::Sql,
     rule::{
         file::RuleFile,
+        join,
         plan::{InstantPlan, RulePlan},
         scope::Resolved,
     },
@@ -27,9 +28,13 @@ impl Builder<'_> {
         let filter = self.filter(feed, atoms);
         let (keying, space) = self.own_keying(file, feed, &meant.key)?;
         let mut values = Vec::new();
-        let is_column = |name: &&str| self.schemas[feed].position(name).is_some();
-        for name in file.alert.show.iter().map(|s| s.value.as_str()).filter(is_column) {
-            let expr = Expr::Column(Column::new_unqualified(name));
+        let time = file.time.as_ref().map(|t| t.value.as_str());
+        for name in file.alert.show.iter().map(|s| s.value.as_str()) {
+            let schema = self.schemas[feed];
+            let Some(column) = join::position(file, &self.schemas, schema, time, name) else {
+                continue;
+            };
+            let expr = Expr::Column(Column::new_unqualified(&schema.columns[column].name));
             values.push((name.to_owned(), self.bind(&expr, &meant.rows, &Sql::bare(name))?));
         }
         let severity = self.ladder(file, meant, &meant.rows)?;

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod alert;
+mod first_seen;
 mod instant;
 mod sequence;
 mod shared;
@@ -23,6 +24,7 @@ use super::{
     exceptions,
     expr::{Compiler, Compilers},
     file::{Kind, RuleFile, Status},
+    join::{self, Bound, Joins},
     lists,
     plan::{Plan, RulePlan, Term},
     scope::{Resolved, resolve, rows_of},
@@ -58,7 +60,6 @@ pub fn compile(
     feeds: &[FeedContext],
     zone: &Zone,
 ) -> Result<Plan, Vec<Diagnostic>> {
-    let mut builder = Builder::new(feeds, zone);
     let mut files: Vec<&RuleFile> = files
         .iter()
         .filter(|f| match f.status.value {
@@ -67,6 +68,9 @@ pub fn compile(
         })
         .collect();
     files.sort_by(|a, b| a.id.value.cmp(&b.id.value));
+    let own: Vec<Arc<FeedSchema>> = feeds.iter().map(|f| f.schema.clone()).collect();
+    let joins = Joins::of(files.iter().copied(), &own);
+    let mut builder = Builder::new(feeds, &joins, zone);
     let mut findings = Vec::new();
     let mut rules = Vec::new();
     for file in files {
@@ -92,6 +96,9 @@ struct Builder<'a> {
     /// Over the lists of the rule in work.
     compiler: Arc<Compiler>,
     contexts: &'a [FeedContext],
+    joins: &'a Joins,
+    /// What the rule in work calls columns that it joins: their names in the feed, and its own.
+    renamed: Vec<(String, String)>,
     schemas: Vec<&'a FeedSchema>,
     /// The rows of each feed as expressions see them.
     rows: Vec<DFSchema>,
@@ -102,15 +109,17 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(contexts: &'a [FeedContext], zone: &Zone) -> Self {
+    fn new(contexts: &'a [FeedContext], joins: &'a Joins, zone: &Zone) -> Self {
         let mut compilers = Compilers::new(zone.clone());
         Self {
             compiler: compilers.of(&lists::none()),
             compilers,
             zone: zone.clone(),
             contexts,
-            schemas: contexts.iter().map(|f| &*f.schema).collect(),
-            rows: contexts.iter().map(|f| rows_of(&f.schema)).collect(),
+            joins,
+            renamed: Vec::new(),
+            schemas: joins.schemas.iter().map(|s| &**s).collect(),
+            rows: joins.schemas.iter().map(|s| rows_of(s)).collect(),
             feeds: contexts.iter().map(|_| FeedBuilder::default()).collect(),
             spaces: Vec::new(),
             slices: Vec::new(),
@@ -120,6 +129,7 @@ impl<'a> Builder<'a> {
 
     fn rule(&mut self, file: &RuleFile) -> Result<RulePlan, Findings> {
         self.compiler = self.compilers.of(&file.lists);
+        self.renamed = join::renamed(file, &self.schemas);
         let (meant, mut findings) = resolve(&self.compiler, file, &self.schemas);
         if findings.is_empty() && file.unread.any() {
             let message = "parts of the rule could not be read, see its other findings";
@@ -132,6 +142,7 @@ impl<'a> Builder<'a> {
                     Kind::Instant => self.instant(file, &meant),
                     Kind::Window | Kind::Detect => self.window(file, &meant),
                     Kind::Sequence => self.sequence(file, &meant),
+                    Kind::FirstSeen => self.first_seen(file, &meant),
                 }?;
                 plan.alert.exceptions = exceptions;
                 Ok(plan)
@@ -218,7 +229,8 @@ impl<'a> Builder<'a> {
     }
 
     fn bind(&self, expr: &Expr, schema: &DFSchema, sql: &Sql) -> Result<Expression, Findings> {
-        Compiled::bind(&self.compiler, expr, schema).map_err(|e| vec![planning(sql, &e)])
+        Compiled::bind(&self.compiler, expr, schema, &self.renamed)
+            .map_err(|e| vec![planning(sql, &e)])
     }
 
     /// The conditions that `and` joins in `condition`, each with what it compares.
@@ -226,6 +238,7 @@ impl<'a> Builder<'a> {
         let term = |term: Expr| {
             let text = expr_to_sql(&term)
                 .map_or_else(|_| term.to_string(), |sql| sql.to_string().replace('"', ""));
+            let text = join::rename(text, &self.renamed);
             let holds = self.bind(&term, over, sql)?;
             let sides = match &term {
                 Expr::BinaryExpr(b) if b.op.supports_propagation() => {
@@ -239,7 +252,10 @@ impl<'a> Builder<'a> {
         Compiler::conjuncts(condition).into_iter().map(term).collect()
     }
 
-    fn finish(self, rules: Vec<RulePlan>) -> Plan {
+    fn finish(mut self, rules: Vec<RulePlan>) -> Plan {
+        let joins =
+            (0..self.feeds.len()).map(|f| self.joins.bound(f, &mut self.compilers, &self.zone));
+        let joins: Vec<Bound> = joins.collect();
         let mut lanes: Vec<Vec<Lane>> = self.feeds.iter().map(|_| Vec::new()).collect();
         let mut by_feed: Vec<Vec<usize>> = self.feeds.iter().map(|_| Vec::new()).collect();
         let slices = self.slices.into_iter().enumerate().map(|(i, s)| {
@@ -267,7 +283,8 @@ impl<'a> Builder<'a> {
             .into_iter()
             .zip(lanes)
             .zip(by_feed)
-            .map(|((f, lanes), slices)| {
+            .zip(joins)
+            .map(|(((f, lanes), slices), joins)| {
                 Arc::new(FeedPlan {
                     filters: f.filter_list,
                     atoms: f.atom_list,
@@ -275,11 +292,19 @@ impl<'a> Builder<'a> {
                     args: f.arg_list,
                     lanes,
                     slices,
+                    joins: joins.joins,
+                    looks: joins.looks,
                 })
             })
             .collect();
-        let panes = Arc::new(PanePlan { feeds, spaces: self.spaces, slices, links: self.links });
-        Plan { panes, schemas: self.contexts.iter().map(|c| c.schema.clone()).collect(), rules }
+        let panes = Arc::new(PanePlan {
+            feeds,
+            spaces: self.spaces,
+            slices,
+            links: self.links,
+            dimensions: self.joins.dimensions.clone(),
+        });
+        Plan { panes, schemas: self.joins.schemas.clone(), rules }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     rule::{
         expr::{Compiler, columns},
         file::RuleFile,
+        join,
         message::Template,
         plan::RulePlan,
         scope::{Resolved, schema_of},
@@ -37,6 +38,7 @@ const WITHOUT_END_MS: i64 = i64::MAX / 4;
 
 /// The steps while they are compiled.
 struct Work<'a> {
+    rule: &'a RuleFile,
     files: &'a [StepFile],
     /// By step.
     feeds: Vec<usize>,
@@ -119,7 +121,8 @@ impl Builder<'_> {
         plan.value_texts = values.schema.fields().iter().map(|f| name_text(f)).collect();
         let within_ms = sequence.within.as_ref().map_or(WITHOUT_END_MS, |w| w.value);
         plan.sequence = Some(SequencePlan {
-            steps: Steps { steps, within_ms, each: sequence.each },
+            steps: Steps { steps, within_ms, each: sequence.each, unseen_ms: None },
+            learn_ms: 0,
             names: sequence.steps.iter().map(|s| s.name.value.clone()).collect(),
             source_of: work.source_of,
             sources: work
@@ -145,11 +148,12 @@ impl Builder<'_> {
     /// Filters and keys of the steps; steps of one feed share its rows.
     fn sources<'a>(
         &mut self,
-        file: &RuleFile,
+        file: &'a RuleFile,
         sequence: &'a SequenceFile,
         meant: &Resolved,
     ) -> Result<(Work<'a>, usize), Findings> {
         let mut work = Work {
+            rule: file,
             files: &sequence.steps,
             feeds: Vec::new(),
             source_of: Vec::new(),
@@ -224,7 +228,7 @@ impl Builder<'_> {
         let mut of = None;
         for name in columns(expr) {
             let (step, what) = split(work, &name)?;
-            let is_column = self.schemas[work.feeds[step]].position(what).is_some();
+            let is_column = self.column(work, step, what).is_some();
             if !is_column || [AT, COUNT, DUE].contains(&what) || of.is_some_and(|s| s != step) {
                 return None;
             }
@@ -233,6 +237,8 @@ impl Builder<'_> {
         let bare = expr.clone().transform_down(|e| match e {
             Expr::Column(c) => {
                 let what = c.name.split_once('.').map_or(c.name.as_str(), |(_, what)| what);
+                let column = of.and_then(|step| self.column(work, step, what));
+                let what = column.map_or(what, |(_, name)| name);
                 Ok(Transformed::yes(Expr::Column(Column::new_unqualified(what))))
             }
             other => Ok(Transformed::no(other)),
@@ -252,6 +258,14 @@ impl Builder<'_> {
         Ok(position_or_push(&mut work.sources[work.source_of[step]].hashes, argument))
     }
 
+    /// Position and name in its feed of a column that the rule calls `step.name`.
+    fn column(&self, work: &Work<'_>, step: usize, name: &str) -> Option<(usize, &str)> {
+        let schema = self.schemas[work.feeds[step]];
+        let time = join::time_of(work.rule, &work.files[step]);
+        let column = join::position(work.rule, &self.schemas, schema, time, name)?;
+        Some((column, schema.columns[column].name.as_str()))
+    }
+
     /// What `step.name` is; its column is kept from now on.
     fn pick(&self, work: &mut Work<'_>, name: &str) -> Option<Pick> {
         let (step, what) = split(work, name)?;
@@ -261,7 +275,7 @@ impl Builder<'_> {
             AT if !absent => What::At,
             COUNT if !absent => What::Count,
             column => {
-                let column = self.schemas[work.feeds[step]].position(column)?;
+                let (column, _) = self.column(work, step, column)?;
                 let kept = &mut work.sources[work.source_of[step]].columns;
                 What::Column(position_or_push(kept, column))
             }
@@ -333,7 +347,9 @@ impl Builder<'_> {
     /// Everything that steps offer.
     fn fields(&self, work: &Work<'_>) -> Vec<Field> {
         let steps = work.files.iter().zip(&work.feeds);
-        steps.flat_map(|(step, feed)| fields_of(step, self.schemas[*feed])).collect()
+        steps
+            .flat_map(|(step, feed)| fields_of(work.rule, &self.schemas, step, self.schemas[*feed]))
+            .collect()
     }
 }
 

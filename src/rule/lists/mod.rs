@@ -4,9 +4,11 @@
 //! value)` and `contains_any(text, name)` ask. A file's name is the list's name and its first column is what is looked up.
 //! Where that column is called `word` the file is a keyword list, whose words are searched in texts; all keyword lists are
 //! searched in one pass. Columns `valid_from` and `valid_to` say on which civil days a value is on the list, the second day
-//! not included; an empty cell leaves that side open, and several rows of one value are several stays.
+//! not included; an empty cell leaves that side open, and several rows of one value are several stays. Further columns are
+//! for rules that join the list.
 
 mod read;
+mod table;
 mod words;
 
 use std::{
@@ -20,11 +22,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use self::words::Words;
 
 pub use read::Cache;
+pub use table::Table;
 
 /// All lists of a directory. Cheap to share; never changes.
 #[derive(Debug, Default)]
 pub struct Lists {
-    by_name: HashMap<String, List>,
+    by_name: HashMap<String, Arc<List>>,
     /// Lists whose files have errors.
     broken: BTreeSet<String>,
     words: Words,
@@ -34,12 +37,25 @@ pub struct Lists {
 /// One list.
 #[derive(Debug, Default)]
 pub struct List {
-    /// Value → the days on which it is listed, `[from, to)` since 1970-01-01.
-    stays: HashMap<Box<str>, SmallVec<[(i32, i32); 1]>>,
+    /// Value → the days on which it is listed, by first day.
+    stays: HashMap<Box<str>, SmallVec<[Stay; 1]>>,
     /// Whether any value has a first or last day.
     dated: bool,
     /// Whether its values are words searched in texts.
     keywords: bool,
+    /// Its further columns.
+    table: Table,
+}
+
+/// One row of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Stay {
+    /// First day of `[from, to)`, since 1970-01-01.
+    from: i32,
+    /// The day from which the value is listed no longer.
+    to: i32,
+    /// Number of the row in the file, from zero.
+    row: u32,
 }
 
 impl List {
@@ -71,13 +87,19 @@ impl List {
     #[must_use]
     pub fn holds(&self, value: &str, day: Option<i32>) -> bool {
         let Some(stays) = self.stays.get(value) else { return false };
-        day.is_none_or(|day| stays.iter().any(|(from, to)| (*from..*to).contains(&day)))
+        day.is_none_or(|day| stays.iter().any(|s| (s.from..s.to).contains(&day)))
+    }
+
+    /// Its further columns.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 }
 
 impl Lists {
     /// Of lists with their names; `broken` are names whose files could not be used.
-    fn new(by_name: HashMap<String, List>, broken: BTreeSet<String>) -> Self {
+    fn new(by_name: HashMap<String, Arc<List>>, broken: BTreeSet<String>) -> Self {
         let mut names: Vec<&String> = by_name.keys().collect();
         names.sort();
         let mut content = Vec::new();
@@ -91,11 +113,13 @@ impl Lists {
             for (value, days) in &stays {
                 content.extend_from_slice(value.as_bytes());
                 content.push(1);
-                for (from, to) in *days {
-                    content.extend_from_slice(&from.to_le_bytes());
-                    content.extend_from_slice(&to.to_le_bytes());
+                for stay in *days {
+                    content.extend_from_slice(&stay.from.to_le_bytes());
+                    content.extend_from_slice(&stay.to.to_le_bytes());
+                    content.extend_from_slice(&stay.row.to_le_bytes());
                 }
             }
+            content.extend_from_slice(&list.table.content());
             if list.keywords {
                 keywords.push((name.as_str(), stays.iter().map(|(word, _)| &***word).collect()));
             }
@@ -106,7 +130,7 @@ impl Lists {
 
     /// The list of a name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&List> {
+    pub fn get(&self, name: &str) -> Option<&Arc<List>> {
         self.by_name.get(name)
     }
 

@@ -20,7 +20,7 @@ use arrow::{
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{List, Lists};
+use super::{List, Lists, Stay, Table};
 use crate::model::{
     diagnostic::{Diagnostic, Level},
     moment,
@@ -32,7 +32,7 @@ const DIR: &str = "lists";
 /// Column name that makes a list one of keywords.
 const WORD: &str = "word";
 /// Columns of a value's first day, and of the day from which it is listed no longer.
-const DAYS: [&str; 2] = ["valid_from", "valid_to"];
+pub(super) const DAYS: [&str; 2] = ["valid_from", "valid_to"];
 /// Most values of a list: they are held in memory.
 const VALUES_MAX: usize = 5_000_000;
 /// Most bytes of the words of one keyword list; their automaton takes some fifty times as much.
@@ -96,7 +96,7 @@ fn read_dir(dir: &Path) -> (Lists, Vec<Diagnostic>) {
         };
         let found = match read {
             Ok((list, warnings)) => {
-                lists.insert(name, list);
+                lists.insert(name, Arc::new(list));
                 warnings
             }
             Err(errors) => {
@@ -211,6 +211,7 @@ fn list(batches: &[RecordBatch]) -> Read {
             reading.row(&cell(&values), &from, &to);
         }
     }
+    reading.list.table = Table::read(batches, &mut reading.findings);
     reading.done()
 }
 
@@ -257,7 +258,8 @@ impl Reading {
             let warning = Diagnostic::warning("list::short_word", self.row..self.row, message);
             self.findings.push(warning.label("it will be found in many texts"));
         }
-        self.list.stays.entry(value.into()).or_default().push((from, to));
+        let stay = Stay { from, to, row: self.row as u32 - 1 };
+        self.list.stays.entry(value.into()).or_default().push(stay);
     }
 
     /// A day, `open` where the cell is empty.

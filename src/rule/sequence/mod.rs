@@ -18,11 +18,13 @@ use self::{
     seen::{Layout, Picks},
 };
 
-/// The compiled part of a `sequence` rule that others have not.
+/// The compiled part of a `sequence` rule that others have not; a `first_seen` rule is one of a single step.
 #[derive(Debug)]
 pub struct SequencePlan {
     /// What runs need to know.
     pub steps: Steps,
+    /// Of a first-seen rule: how long after the feed's history began every key is taken for known.
+    pub learn_ms: i64,
     /// Names of the steps.
     pub names: Vec<String>,
     /// By step, position in [`Self::sources`].

@@ -6,7 +6,10 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::{common::DFSchema, logical_expr::Expr};
 
 use super::seen::{AT, COUNT, DUE};
-use crate::{model::schema::FeedSchema, rule::sequence::file::StepFile};
+use crate::{
+    model::schema::FeedSchema,
+    rule::{file::RuleFile, join, sequence::file::StepFile},
+};
 
 /// A step with its expressions compiled. What could not be compiled is `None`, and a finding says why.
 #[derive(Debug)]
@@ -25,9 +28,12 @@ pub struct ResolvedStep {
 
 /// The values that a step offers, named `step.column`: its own (`at`, `count`, `due`), then the columns of its feed.
 pub(in crate::rule) fn fields_of<'a>(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
     step: &'a StepFile,
     feed: &'a FeedSchema,
-) -> impl Iterator<Item = Field> + 'a {
+) -> impl Iterator<Item = Field> + use<'a> {
+    let joined = join::aliases(rule, feeds, feed, join::time_of(rule, step));
     let name = &step.name.value;
     let instant = || DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let own = match step.absent_for {
@@ -35,19 +41,29 @@ pub(in crate::rule) fn fields_of<'a>(
         None => vec![(AT, instant()), (COUNT, DataType::Int64)],
     };
     let own = own.into_iter().map(move |(what, kind)| (what.to_owned(), kind));
-    let columns = feed.arrow().fields().iter().map(|f| (f.name().clone(), f.data_type().clone()));
+    let columns = feed.arrow().fields().iter().filter_map(move |f| {
+        let name = match join::is_joined(f.name()) {
+            true => join::own_name(&joined, f.name())?,
+            false => f.name().clone(),
+        };
+        Some((name, f.data_type().clone()))
+    });
     own.chain(columns).map(move |(what, kind)| Field::new(format!("{name}.{what}"), kind, true))
 }
 
 /// The values of a match: those of every step that has records.
-pub(in crate::rule) fn values_of(steps: &[(&StepFile, &FeedSchema)]) -> DFSchema {
+pub(in crate::rule) fn values_of(
+    rule: &RuleFile,
+    feeds: &[&FeedSchema],
+    steps: &[(&StepFile, &FeedSchema)],
+) -> DFSchema {
     let mut fields: HashMap<String, ()> = HashMap::new();
     let mut out = Vec::new();
     for (step, feed) in steps {
         // There is no record of a step that stayed away.
         let kept =
             |f: &Field| step.absent_for.is_none() || f.name().rsplit('.').next() == Some(DUE);
-        let new = fields_of(step, feed).filter(kept);
+        let new = fields_of(rule, feeds, step, feed).filter(kept);
         out.extend(new.filter(|f| fields.insert(f.name().clone(), ()).is_none()));
     }
     crate::rule::scope::schema_of(out)

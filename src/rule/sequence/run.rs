@@ -10,7 +10,10 @@
 use std::sync::Arc;
 
 use super::{link::Link, seen::Seen, term::Term};
-use crate::model::time::Zone;
+use crate::{
+    model::time::Zone,
+    rule::first_seen::spell::{self, Spell},
+};
 
 /// No deadline.
 pub const NEVER_MS: i64 = i64::MAX;
@@ -18,12 +21,14 @@ pub const NEVER_MS: i64 = i64::MAX;
 /// What runs need to know of a rule.
 #[derive(Debug)]
 pub struct Steps {
-    /// In their order; at least two.
+    /// In their order; at least two, of a first-seen rule one.
     pub steps: Vec<Step>,
     /// How long after its first row a run may be moved on.
     pub within_ms: i64,
     /// Every run is told; else one that matches takes along all that began before it ended.
     pub each: bool,
+    /// Of a first-seen rule: how long nothing of a key must have been for it to be new. Then spells are followed, not runs.
+    pub unseen_ms: Option<i64>,
 }
 
 /// What runs go by at a time.
@@ -35,6 +40,8 @@ pub struct Now<'a> {
     pub zone: &'a Zone,
     /// The awaited feed is complete up to here.
     pub awaited_ms: i64,
+    /// Of a first-seen rule: what began before this instant is taken for known.
+    pub learnt_ms: i64,
 }
 
 /// One step.
@@ -152,10 +159,16 @@ impl Match {
         &self.met[0].row
     }
 
+    /// The row that was taken last.
+    #[must_use]
+    pub fn last(&self) -> &Arc<Row> {
+        &self.met[self.met.len() - 1].row
+    }
+
     /// When it came about: the time of the last row, or the deadline.
     #[must_use]
     pub fn end_ms(&self) -> i64 {
-        self.deadline_ms.unwrap_or(self.met[self.met.len() - 1].row.at_ms)
+        self.deadline_ms.unwrap_or(self.last().at_ms)
     }
 
     /// What conditions and messages read.
@@ -206,10 +219,11 @@ impl Run {
     }
 }
 
-/// The open runs of one key, in the order in which they began.
+/// The open runs of one key, in the order in which they began; of a first-seen rule its spell.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
     open: Vec<Run>,
+    spell: Option<Box<Spell>>,
 }
 
 /// What a row did to a run.
@@ -225,20 +239,29 @@ enum Moved {
 }
 
 impl Runs {
-    /// Whether no run is open.
+    /// Whether nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.spell.is_none()
     }
 
-    /// Open runs.
+    /// Whether anything may still be told of what is held.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.len() > 0
+    }
+
+    /// Open runs, and the spell as long as it is not known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.open.len()
+        self.open.len() + usize::from(self.spell.as_ref().is_some_and(|s| s.is_open()))
     }
 
     /// Takes in the next row in order of time.
     pub fn step(&mut self, now: Now<'_>, row: &Arc<Row>, out: &mut Vec<Match>) {
+        if let Some(unseen_ms) = now.steps.unseen_ms {
+            return spell::step(&mut self.spell, unseen_ms, now, row, out);
+        }
         self.pass(now, row.at_ms, out);
         let mut i = 0;
         while i < self.open.len() {
@@ -260,6 +283,9 @@ impl Runs {
 
     /// Time has come to `to_ms`: what had to stay away until then did, and runs that were not moved on in time are over.
     pub fn pass(&mut self, now: Now<'_>, to_ms: i64, out: &mut Vec<Match>) {
+        if let Some(unseen_ms) = now.steps.unseen_ms {
+            return spell::pass(&mut self.spell, unseen_ms, now.steps.within_ms, to_ms);
+        }
         if self.open.is_empty() {
             return;
         }
@@ -307,19 +333,24 @@ impl Runs {
             true => r.deadline_ms,
             false => r.started_ms().saturating_add(steps.within_ms),
         };
-        self.open.iter().map(end).min().unwrap_or(NEVER_MS)
+        let spell = self.spell.as_ref().zip(steps.unseen_ms);
+        let spell = spell.map(|(s, unseen_ms)| s.next_end_ms(unseen_ms, steps.within_ms));
+        self.open.iter().map(end).chain(spell).min().unwrap_or(NEVER_MS)
     }
 
     /// The rows that open runs hold on to, a row once for each of them.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
-        self.open.iter().flat_map(|r| &r.met).map(|m| &m.row)
+        let spell = self.spell.iter().flat_map(|s| s.met());
+        self.open.iter().flat_map(|r| &r.met).chain(spell).map(|m| &m.row)
     }
 
     /// Bytes that the runs take without their rows.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let of_run = |r: &Run| r.met.capacity() * size_of::<Met>();
-        self.open.capacity() * size_of::<Run>() + self.open.iter().map(of_run).sum::<usize>()
+        let spell = self.spell.as_ref().map_or(0, |s| s.bytes());
+        let open = self.open.iter().map(of_run).sum::<usize>();
+        self.open.capacity() * size_of::<Run>() + open + spell
     }
 
     /// Gives back memory that further runs would have used.
@@ -400,14 +431,15 @@ mod tests {
                 absent: absent.map(|ms| Absent { term: Term::Span(ms), wait: None }),
             }
         };
-        (Steps { steps: text.split(' ').map(step).collect(), within_ms, each }, letters.collect())
+        let steps = text.split(' ').map(step).collect();
+        (Steps { steps, within_ms, each, unseen_ms: None }, letters.collect())
     }
 
     /// The matches among rows like `a1 b3`, in the order in which they come: `a1b3`, or `a1!11` for a deadline.
     fn matches(asked: &str, within_ms: i64, each: bool, rows: &str, awaited_ms: i64) -> String {
         let (steps, letters) = steps(asked, within_ms, each);
         let zone = Zone::utc();
-        let now = Now { steps: &steps, zone: &zone, awaited_ms };
+        let now = Now { steps: &steps, zone: &zone, awaited_ms, learnt_ms: i64::MIN };
         let (mut runs, mut out) = (Runs::default(), Vec::new());
         for (i, text) in rows.split(' ').filter(|r| !r.is_empty()).enumerate() {
             let letter = text.chars().next().unwrap();

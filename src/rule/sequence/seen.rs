@@ -34,6 +34,8 @@ pub enum What {
     Column(usize),
     /// The time of that row.
     At,
+    /// The time of the first row that was taken for it.
+    First,
     /// How many rows were taken for it.
     Count,
     /// Of a step that stayed away: the deadline.
@@ -135,6 +137,10 @@ impl Picks {
             };
             match (pick.what, row) {
                 (What::At, row) => instant(row.map(|r| r.at_ms)),
+                (What::First, _) => {
+                    let first = seen.met.iter().find(|m| m.step as usize == pick.step);
+                    instant(first.map(|m| m.row.at_ms))
+                }
                 (What::Due, _) => instant(seen.deadline_ms),
                 (What::Count, _) => {
                     let met = seen.met.iter().filter(|m| m.step as usize == pick.step).count();

@@ -6,6 +6,7 @@
 
 mod detect;
 mod example;
+mod first_seen;
 mod instant;
 mod sequence;
 mod window;
@@ -31,6 +32,7 @@ const KINDS: &[(Kind, Write)] = &[
     (Kind::Window, window::body),
     (Kind::Detect, detect::body),
     (Kind::Sequence, sequence::body),
+    (Kind::FirstSeen, first_seen::body),
 ];
 
 /// Why there is no skeleton of a kind over a feed.

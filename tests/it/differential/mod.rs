@@ -6,8 +6,11 @@
 
 mod calendar;
 mod detection;
+mod fed;
+mod first_seen;
 mod found;
 mod generate;
+mod joins;
 mod joint;
 mod many;
 mod nowcast;
