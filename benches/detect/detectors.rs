@@ -9,11 +9,12 @@ use crate::{counts, least_seconds};
 
 const PERIODS: usize = 770;
 /// Detectors that start once and remember.
-const CHARTS: [&str; 9] = [
+const CHARTS: [&str; 10] = [
     "cusum",
     "cusum, season",
     "ewma",
     "shewhart",
+    "moving_level",
     "page_hinkley",
     "adwin",
     "glr Poisson",
@@ -99,6 +100,7 @@ fn rows() -> Vec<(&'static str, Value, usize, Option<f64>)> {
         ),
         ("ewma", json!({"kind": "ewma"}), 250, None),
         ("shewhart", json!({"kind": "shewhart"}), 250, None),
+        ("moving_level", json!({"kind": "moving_level", "test": "drift"}), 250, None),
         ("page_hinkley", json!({"kind": "page_hinkley"}), 250, None),
         ("adwin", json!({"kind": "adwin"}), 250, None),
         ("holt_winters", json!({"kind": "holt_winters"}), 20, Some(13_000.0)),

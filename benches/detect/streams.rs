@@ -3,7 +3,10 @@
 use std::hint::black_box;
 
 use forewarn::detect::{
-    chart::{Adwin, AdwinState, Cusum, Ewma, EwmaState, PageHinkley, PageHinkleyState, Shewhart},
+    chart::{
+        Adwin, AdwinState, Cusum, Ewma, EwmaState, MovingLevel, MovingLevelState, PageHinkley,
+        PageHinkleyState, Shewhart,
+    },
     outbreak::{Ears, EarsMethod},
 };
 use stats_alloc::Region;
@@ -40,6 +43,10 @@ pub(crate) fn report() {
     let (chart, mut sum) = (Cusum::default(), 0.0);
     row("cusum", &values, Some(24_000.0), |at| {
         black_box(chart.judge(&mut sum, level.0, values[at]));
+    });
+    let (chart, mut state) = (MovingLevel::default(), MovingLevelState::default());
+    row("moving_level", &values, None, |at| {
+        black_box(chart.judge(&mut state, values[at]));
     });
     let (test, mut state) = (PageHinkley::default(), PageHinkleyState::default());
     row("page_hinkley", &values, None, |at| {

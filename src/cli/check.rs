@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, bail};
 use forewarn::{
     feed::{FeedSpec, spec},
-    model::{diagnostic::Diagnostic, time::Zone},
+    model::{
+        diagnostic::Diagnostic,
+        time::{DAY_MS, Zone},
+    },
     rule::{self, check},
 };
 
@@ -33,6 +36,9 @@ pub(crate) struct Check {
     /// Zone in which days begin
     #[arg(long, default_value = "Asia/Shanghai")]
     zone: String,
+    /// Check as if it were this day: whether the holidays that rules need are known [default: today]
+    #[arg(long, value_name = "DATE")]
+    on: Option<String>,
 }
 
 /// Exit code 0 without errors, 1 with some; warnings alone are no failure.
@@ -52,7 +58,13 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let feeds_dir = feeds_dir(args, paths);
     let (feeds, feed_findings) = feeds(&feeds_dir, &zone)?;
-    let (_, mut findings) = super::checked(&rule_files, &args.rules, &feeds);
+    let (rules, mut findings) = super::checked(&rule_files, &args.rules, &feeds);
+    let now_ms = match &args.on {
+        Some(day) => super::instant(day, "--on", &zone)?,
+        None => super::now_ms(),
+    };
+    let today = zone.to_local(now_ms).div_euclid(DAY_MS);
+    findings.extend(check::calendar_ends(&rules, i32::try_from(today).unwrap_or(i32::MAX)));
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
     findings
         .extend(feed_findings.into_iter().filter(|d| feed_files.iter().any(|p| same(p, &d.file))));

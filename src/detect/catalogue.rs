@@ -58,6 +58,7 @@ pub const KINDS: &[Kind] = &[
     series!("ewma", chart::Ewma, "chart/ewma.rs"),
     series!("shewhart", chart::Shewhart, "chart/shewhart.rs"),
     series!("glr", chart::Glr, "chart/glr/mod.rs"),
+    series!("moving_level", chart::MovingLevel, "chart/moving_level.rs"),
     series!("page_hinkley", chart::PageHinkley, "chart/page_hinkley.rs"),
     series!("adwin", chart::Adwin, "chart/adwin.rs"),
     // season

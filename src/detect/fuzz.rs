@@ -78,6 +78,7 @@ fn detectors() -> Vec<(String, Box<dyn SeriesDetector>)> {
         add(json!({"kind": "glr", "change": change, "alpha": alpha, "compat": compat,
             "window": 8, "mean": {"harmonics": 0, "trend": true, "refit": true}}));
     }
+    add(json!({"kind": "moving_level", "test": "drift", "slack": 0, "limit": 0.5, "lambda": 0.99}));
     add(json!({"kind": "glr", "factor": 2, "alpha": 0.2, "mean": {"harmonics": 1}}));
     add(json!({"kind": "glr", "direction": "down", "window": null, "least": 2}));
     out

@@ -69,6 +69,14 @@ pub trait SeriesDetector: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Parameter`] and the errors of [`Series::check`]; [`Error::OutOfSeries`] where `range` leaves the series.
     fn evaluate(&self, series: &Series<'_>, range: Range<usize>) -> Result<Vec<Verdict>, Error>;
+
+    /// The verdict on the last of the periods `range`; of none, too early.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    fn last(&self, series: &Series<'_>, range: Range<usize>) -> Result<Verdict, Error> {
+        Ok(self.evaluate(series, range)?.last().copied().unwrap_or(Verdict::TooEarly))
+    }
 }
 
 /// A parameter's value if it lies in its range.

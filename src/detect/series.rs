@@ -50,10 +50,16 @@ impl<'a> Series<'a> {
     /// [`Error::Negative`], and all of [`Self::check`].
     pub fn check_counts(&self, range: &Range<usize>) -> Result<(), Error> {
         self.check(range)?;
-        match self.values.iter().position(|v| *v < 0.0) {
+        match self.first_value(|v| v < 0.0) {
             Some(at) => Err(Error::Negative { at, value: self.values[at] }),
             None => Ok(()),
         }
+    }
+
+    /// The first value for which `holds`. Mostly there is none, and to know that needs no branch for each.
+    fn first_value(&self, holds: impl Fn(f64) -> bool) -> Option<usize> {
+        let any = self.values.iter().fold(false, |any, v| any | holds(*v));
+        if any { self.values.iter().position(|v| holds(*v)) } else { None }
     }
 
     /// Do all parts fit together, and is `range` inside?
@@ -70,7 +76,7 @@ impl<'a> Series<'a> {
             let value = "0".to_owned();
             return Err(Error::Parameter { name: "periods_per_year", value, range: "1 or more" });
         }
-        if let Some(at) = self.values.iter().position(|v| v.abs() > VALUE_MAX) {
+        if let Some(at) = self.first_value(|v| v.abs() > VALUE_MAX) {
             return Err(Error::TooLarge { at, value: self.values[at], max: VALUE_MAX });
         }
         self.check_population()?;

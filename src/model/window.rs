@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    reference::calendar::{Holiday, holidays},
+    reference::calendar::{holidays, holidays_over, nth_holiday},
     time::{DAY_MS, EVENT_MS_MAX, EVENT_MS_MIN, HOUR_MS, add_months, days_in_months, month_of},
 };
 
@@ -28,7 +28,8 @@ pub enum WindowSpec {
         /// Where they end; with [`Step::Month`] they are the months of the calendar.
         step: Step,
     },
-    /// `period: holiday`: each holiday of the calendar, with some days before and behind.
+    /// `period: holiday`: each holiday of the calendar, with some days before and behind. Behind the last notice they are the
+    /// days that the law names, so that what they mean for a rule does not go unsaid.
     Holiday {
         /// How much before its first day off and behind its last.
         around_ms: i64,
@@ -54,7 +55,7 @@ pub enum Step {
     },
     /// Where a month of the calendar ends.
     Month,
-    /// So far behind the last day off of each holiday whose notice is known.
+    /// So far behind the last day off of each holiday.
     Holiday {
         /// How far.
         around_ms: i64,
@@ -96,8 +97,9 @@ impl WindowSpec {
             }
             Self::Month { .. } => add_months(end, -1)..end,
             Self::Holiday { around_ms } => {
-                let holiday = holidays().iter().find(|h| end_of(h, around_ms) == end);
-                let start = holiday.map(|h| i64::from(h.days.start) * DAY_MS - around_ms);
+                let days = usize::try_from(ended(end, around_ms) - 1).ok().and_then(nth_holiday);
+                let days = days.filter(|days| end_of(days, around_ms) == end);
+                let start = days.map(|days| i64::from(days.start) * DAY_MS - around_ms);
                 start.unwrap_or(end)..end
             }
         }
@@ -145,26 +147,33 @@ impl Step {
             Self::Month => days_in_months(1) * DAY_MS,
             Self::Holiday { .. } => {
                 let apart = holidays().windows(2).map(|w| i64::from(w[1].days.end - w[0].days.end));
-                apart.max().unwrap_or(0) * DAY_MS
+                apart.max().unwrap_or(0).max(STATUTORY_APART) * DAY_MS
             }
         }
     }
 }
 
+/// Days from Labour Day to National Day, the longest between two holidays of the law.
+const STATUTORY_APART: i64 = 153;
+
 /// The local time at which a holiday's window ends.
-fn end_of(holiday: &Holiday, around_ms: i64) -> i64 {
-    i64::from(holiday.days.end) * DAY_MS + around_ms
+fn end_of(days: &Range<i32>, around_ms: i64) -> i64 {
+    i64::from(days.end) * DAY_MS + around_ms
 }
 
 /// How many holidays' windows have ended at a local time.
 fn ended(local: i64, around_ms: i64) -> i64 {
-    holidays().partition_point(|h| end_of(h, around_ms) <= local) as i64
+    let day = local.saturating_sub(around_ms).div_euclid(DAY_MS);
+    let day = day.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    holidays_over(day) as i64
 }
 
-/// The end of the `n`-th holiday's window, counted from 1; those before the first and behind the last are never.
+/// The end of the `n`-th holiday's window, counted from 1; those before the first and beyond the calendar are never.
 fn holiday_end(n: i64, around_ms: i64) -> i64 {
     match usize::try_from(n - 1) {
-        Ok(i) => holidays().get(i).map_or(EVENT_MS_MAX, |h| end_of(h, around_ms)),
+        Ok(i) => {
+            nth_holiday(i).map_or(EVENT_MS_MAX, |days| end_of(&days, around_ms)).min(EVENT_MS_MAX)
+        }
         Err(_) => EVENT_MS_MIN,
     }
 }
@@ -271,9 +280,29 @@ mod tests {
         assert_eq!(step.last_end(day(2026, 4, 9)), day(2026, 2, 27));
         assert_eq!(step.shift(day(2026, 2, 27), 1), day(2026, 4, 10));
         assert_eq!(windows.ending(day(2026, 2, 27)), day(2026, 2, 12)..day(2026, 2, 27));
-        assert_eq!(step.ends_behind(day(2150, 1, 1)).next(), Some(EVENT_MS_MAX));
         assert_eq!(step.last_end(day(1990, 1, 1)), EVENT_MS_MIN);
-        assert!(windows.ending(EVENT_MS_MAX).is_empty());
+    }
+
+    #[test]
+    fn behind_the_last_notice_the_days_of_the_law_are_holidays() {
+        let day = |y, m, d| i64::from(days_from_civil(y, m, d).expect("a date")) * DAY_MS;
+        let windows = WindowSpec::Holiday { around_ms: 2 * DAY_MS };
+        let step = windows.step().expect("repeats");
+        let ends: Vec<i64> = step.ends_behind(day(2149, 12, 31)).take(4).collect();
+        let of = [day(2150, 1, 4), day(2150, 5, 4), day(2150, 10, 4), day(2151, 1, 4)];
+        assert_eq!(ends, of);
+        assert_eq!(step.last_end(day(2150, 5, 4) - 1), day(2150, 1, 4));
+        assert_eq!(step.shift(day(2150, 5, 4), -1), day(2150, 1, 4));
+        assert_eq!(windows.ending(day(2150, 5, 4)), day(2150, 4, 29)..day(2150, 5, 4));
+        assert!(windows.ending(day(2150, 5, 5)).is_empty());
+        // Without a gap behind the last notice, and never further apart than said.
+        let mut end = day(2018, 1, 10);
+        while end < day(2160, 1, 1) {
+            let next = step.next_end(end);
+            assert!(next - end <= step.longest_ms() && step.last_end(next) == next);
+            assert_eq!(step.shift(end, 1), next);
+            end = next;
+        }
     }
 
     #[test]

@@ -182,6 +182,19 @@ impl Series {
         u64::from(self.rows_in(self.range(from, to)))
     }
 
+    /// Adds the rows between each two neighbours of `edges`, panes that ascend, to `out`, which has one place for each two.
+    pub fn add_between(&self, edges: &[i32], out: &mut [f64]) {
+        let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return };
+        let mut at = 0;
+        for i in self.range(*first, *last) {
+            let pane = self.entries[i].pane;
+            while edges[at + 1] <= pane {
+                at += 1;
+            }
+            out[at] += f64::from(self.rows_in(i..i + 1));
+        }
+    }
+
     /// Forgets panes before `pane`. Returns how many entries they were.
     pub fn evict(&mut self, pane: i32, stride: usize) -> usize {
         let keep = self.entries.partition_point(|e| e.pane < pane);
@@ -240,6 +253,19 @@ mod tests {
         assert_eq!(entries(&s), [(3, 2, 60, 60), (4, 1, 40, 40), (5, 2, 100, 100), (9, 1, 90, 90)]);
         assert_eq!((s.rows(3, 5), s.rows(5, 9), s.rows(0, 3), s.rows(9, 10)), (3, 2, 0, 1));
         assert_eq!(s.total(), 6);
+    }
+
+    #[test]
+    fn rows_between_edges_are_those_of_each_range() {
+        let s = series(&[3, 4, 4, 9, 12, 13, 30]);
+        for edges in
+            [vec![0, 5, 9, 10, 13, 20], vec![4, 12], vec![30, 31, 32], vec![31, 40], vec![7]]
+        {
+            let mut found = vec![0.0; edges.len() - 1];
+            s.add_between(&edges, &mut found);
+            let rows: Vec<f64> = edges.windows(2).map(|e| s.rows(e[0], e[1]) as f64).collect();
+            assert_eq!(found, rows, "{edges:?}");
+        }
     }
 
     #[test]

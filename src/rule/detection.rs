@@ -20,7 +20,7 @@ use super::{
     evaluate::Evaluator,
     file::RuleFile,
     nowcast::{NowcastFile, NowcastPlan},
-    period::{Like, Period, days_off},
+    period::{Like, Period, days_off, is_known},
     plan::{Aggregate, Read},
     scan::ScanPlan,
     table::PairsPlan,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Keys whose series are held at once.
-const KEYS_AT_ONCE: usize = 1_024;
+const KEYS_AT_ONCE: usize = 128;
 
 /// So few are asked one by one.
 const FEW_KEYS: usize = 16;
@@ -199,9 +199,15 @@ impl DetectPlan {
         if self.methods().is_empty() { 0 } else { self.lookback().min(EXPLAINED_MAX) }
     }
 
+    /// Whether the calendar knows a period, where it is asked: behind the last notice a holiday would pass for working days.
+    fn knows(&self, period: &Range<i64>) -> bool {
+        !self.calendar || is_known(period)
+    }
+
     /// Whether any method has an answer about the last of these periods.
     fn is_ready(&self, periods: &[Range<i64>]) -> bool {
-        self.methods().iter().any(|m| m.given(periods).len() > m.needs(self.period))
+        periods.last().is_some_and(|last| self.knows(last))
+            && self.methods().iter().any(|m| m.given(periods).len() > m.needs(self.period))
     }
 
     /// The periods of a series that ends with the local time `end`, oldest first: those that matter and do not begin before
@@ -227,7 +233,8 @@ impl DetectPlan {
     }
 
     fn is_excluded(&self, period: &Range<i64>) -> bool {
-        self.exclude.iter().any(|e| e.start < period.end && period.start < e.end)
+        !self.knows(period)
+            || self.exclude.iter().any(|e| e.start < period.end && period.start < e.end)
     }
 }
 
@@ -278,8 +285,7 @@ impl Method {
             Looks::Chart => now.saturating_sub(self.run).max(self.baseline),
             Looks::Back | Looks::All => now,
         };
-        let verdicts = self.detector.evaluate(series, start..now + 1)?;
-        Ok(verdicts.last().copied().unwrap_or(Verdict::TooEarly))
+        self.detector.last(series, start..now + 1)
     }
 }
 
@@ -367,7 +373,7 @@ impl Evaluator<'_> {
         let mut nowcasts: Vec<Option<Estimate>> = vec![None; keys.len()];
         let mut rows: Vec<Option<Judgement>> = Vec::with_capacity(keys.len());
         let mut failures = 0;
-        let judges = n > 0 && matches!(plan.judge, Judge::Series(_));
+        let judges = n > 0 && plan.knows(window) && matches!(plan.judge, Judge::Series(_));
         if !judges {
             rows.resize(keys.len(), None);
         }
@@ -449,6 +455,9 @@ impl Evaluator<'_> {
         }
         for (at, period) in periods.iter().enumerate() {
             let left_out = at + 1 < n && plan.is_excluded(period);
+            if !left_out && plan.fill_zero {
+                continue;
+            }
             for (i, key) in keys.iter().enumerate() {
                 if left_out || (!plan.fill_zero && !self.has_rows(*key, period)) {
                     figures[0][i * n + at] = f64::NAN;
@@ -462,6 +471,13 @@ impl Evaluator<'_> {
     /// The number of rows of each key in each of `periods`, key by key.
     fn count(&self, slice: usize, keys: &[u32], periods: &[Range<i64>], out: &mut [f64]) {
         let n = periods.len();
+        if periods.windows(2).all(|p| p[0].end == p[1].start) {
+            // One behind the other: each series is walked once.
+            let ends = periods.iter().map(|period| self.panes(slice, period).end);
+            let start = periods.first().map(|period| self.panes(slice, period).start);
+            let edges: Vec<i32> = start.into_iter().chain(ends).collect();
+            return self.store.slice(slice).rows_between(keys, &edges, out);
+        }
         for (at, period) in periods.iter().enumerate() {
             let (of, panes) = (self.store.slice(slice), self.panes(slice, period));
             if keys.len() < FEW_KEYS {

@@ -213,6 +213,12 @@ impl Like {
     }
 }
 
+/// Whether the notices of all its years are known.
+pub(super) fn is_known(period: &Range<i64>) -> bool {
+    let (days, known) = (days_of(period), calendar::known());
+    known.start <= days.start && days.end <= known.end
+}
+
 /// Days of a period on which offices do not work.
 pub(super) fn days_off(period: &Range<i64>) -> f64 {
     calendar::days_off(days_of(period)) as f64

@@ -120,6 +120,10 @@ const DETECTORS: Shape = Shape::Map(&[
     detector("ewma", "A small shift of the level that lasts."),
     detector("shewhart", "One value far above the mean."),
     detector("glr", "A count's mean that has shifted, and since when."),
+    detector(
+        "moving_level",
+        "A count far above a level that follows the counts, or many that stay above it.",
+    ),
     detector("page_hinkley", "A mean of a measure that has moved."),
     detector("adwin", "A mean that has changed, with a window that adapts."),
     detector("holt_winters", "Level, trend and season that follow the series."),

@@ -6,7 +6,7 @@ In: `signals.ndjson` of a replay of rules made by `rules.py` in zone UTC, and Du
 Out: exit code 0 when both hold the same rows, else 1 and the first rows that only one of them has.
 Windows still open at the end of the input count: a batch query cannot tell them from closed ones.
 
-usage: compare.py --job j1|j2|j3|j4 --signals out/signals.ndjson --truth truth.csv
+usage: compare.py --job j1|j2|j3|j4|j5 --signals out/signals.ndjson --truth truth.csv
        compare.py --job j3 --signals out/signals.ndjson --data DIR --rules rules.json [--bench ../shared/bench]
 """
 import argparse
@@ -44,6 +44,8 @@ def rows_of_signals(job, path):
             elif job == "j2":
                 row = (key["region"], key["product"], day(window["start"]),
                        value["complaints"], value["people"], value["samples"], value["failed"])
+            elif job == "j5":
+                row = (key["region"], key["product"], day(window["start"]), s["rule"][-1].upper(), value["value"])
             elif job == "j4":
                 row = (key["subject_id"], ms(value["failed.at"]), ms(value["complained.at"]))
             else:
@@ -85,7 +87,7 @@ def rows_of_duckdb(data, rules, bench):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--job", required=True, choices=["j1", "j2", "j3", "j4"])
+    ap.add_argument("--job", required=True, choices=["j1", "j2", "j3", "j4", "j5"])
     ap.add_argument("--signals", required=True)
     ap.add_argument("--truth")
     ap.add_argument("--data")

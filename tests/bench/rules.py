@@ -62,20 +62,17 @@ severity: medium
 
 
 def j5():
-    """Daily charts over every region and product. DuckDB's side of J5 is another EWMA and CUSUM: only times compare."""
-    for name, detector in {
-        "j5_ewma": "ewma: {lambda: 0.2, limit: 3}",
-        "j5_cusum": "cusum: {k: 1.04, h: 2.26}",
-    }.items():
+    """Daily charts over every region and product, each over the whole year as the peers draw them."""
+    for name, test in [("j5_e", "jump"), ("j5_c", "drift")]:
         yield name, f"""rule: {name}
 status: shadow
 title: {{zh: 地区品类日控制图, en: Daily chart of one region and product}}
 kind: detect
 feed: complaints
 key: [region, product]
-series: {{value: count(*), period: day, baseline: 28, run: 14}}
-detector: {{{detector}}}
-when: alarm and value >= 5
+series: {{value: count(*), period: day, baseline: 1, run: 364}}
+detector: {{moving_level: {{test: {test}}}}}
+when: alarm{" and value >= 5" if test == "jump" else ""}
 severity: medium
 """
 

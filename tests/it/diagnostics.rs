@@ -14,11 +14,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The day on which a case is checked, where it does not name another: `# on: 2026-12-15`.
+const DAY: &str = "2026-06-01";
+
 /// Runs `forewarn check` on a case, with the feeds beside it and no other rules.
 fn check(case: &Path, format: &str) -> Output {
+    let text = fs::read_to_string(root().join(case)).unwrap_or_default();
+    let day = text.lines().next().and_then(|line| line.strip_prefix("# on: ")).unwrap_or(DAY);
     Command::new(env!("CARGO_BIN_EXE_forewarn"))
         .current_dir(root())
-        .args(["check", "--rules", "tests/diagnostics/none", "--format", format])
+        .args(["check", "--rules", "tests/diagnostics/none", "--format", format, "--on", day])
         .arg(case)
         .env("NO_COLOR", "1")
         .output()

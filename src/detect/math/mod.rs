@@ -25,3 +25,4 @@ pub mod root;
 pub mod simplex;
 pub mod stl;
 pub mod student;
+mod tail_loss;

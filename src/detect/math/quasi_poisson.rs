@@ -6,6 +6,7 @@
 use super::{
     glm::{Design, Fit, Response, Stop},
     negative_binomial, normal,
+    tail_loss::{Kept, kept},
 };
 use crate::detect::Compat;
 
@@ -27,7 +28,7 @@ pub struct Reweighted {
 ///
 /// The residual of R is Anscombe's, which takes counts for normal; where they are skew (a small mean, a large dispersion) it
 /// calls too many ordinary periods outbreaks and so narrows the bound. [`Compat::Corrected`] takes the normal score of the
-/// count's own tail instead.
+/// count's own tail instead, and gives back what the weights take off mean and dispersion where chance alone made counts high.
 #[must_use]
 pub fn fit(
     design: &Design,
@@ -50,13 +51,37 @@ pub fn fit(
     };
     let omega = weights(&residuals, above);
     let response = Response { weights: Some(&omega), ..response };
-    let second = match compat {
-        Compat::R => Fit::new(design, &response, stop),
-        Compat::Corrected => Fit::from_start(design, &response, &first.coefficients),
+    let (fit, raw_phi) = match compat {
+        Compat::R => {
+            let second = Fit::new(design, &response, stop).filter(|f| f.converged)?;
+            let raw_phi = second.dispersion(counts, &second.weights)?;
+            (second, raw_phi)
+        }
+        Compat::Corrected => consistent(design, &response, &first, phi, above)?,
     };
-    let second = second.filter(|f| f.converged)?;
-    let raw_phi = second.dispersion(counts, &second.weights)?;
-    Some(Reweighted { phi: raw_phi.max(1.0), raw_phi, fit: second, omega: Some(omega) })
+    Some(Reweighted { phi: raw_phi.max(1.0), raw_phi, fit, omega: Some(omega) })
+}
+
+/// The second fit, and its dispersion, with what the weights take from ordinary counts given back: the weighted counts have
+/// a lower mean, which is an offset of each row, and a lower dispersion.
+fn consistent(
+    design: &Design,
+    response: &Response<'_>,
+    first: &Fit,
+    phi: f64,
+    above: f64,
+) -> Option<(Fit, f64)> {
+    // About fitted means counts vary less than about true ones, by the degrees of freedom used.
+    let free = 1.0 - first.rank as f64 / design.len() as f64;
+    let kept = kept(&first.means, (phi * free).max(1.0), above);
+    let lowered = |(i, k): (usize, &Kept)| k.mean.ln() + response.offset.map_or(0.0, |o| o[i]);
+    let offset: Vec<f64> = kept.iter().enumerate().map(lowered).collect();
+    let response = Response { offset: Some(&offset), ..*response };
+    let second = Fit::from_start(design, &response, &first.coefficients).filter(|f| f.converged)?;
+    let weighted: f64 = second.weights.iter().sum();
+    let variance = second.weights.iter().zip(&kept).map(|(w, k)| w * k.variance).sum::<f64>();
+    let raw_phi = second.dispersion(response.counts, &second.weights)?;
+    Some((second, raw_phi * weighted / variance))
 }
 
 /// Standardised Anscombe residuals of a fit.

@@ -1,7 +1,8 @@
 //! Working days after the notices of the State Council: days off, make-up working days, and terms counted in them.
 //!
 //! In: civil days (days since 1970-01-01) of the office's zone. Out: what kind of day one is, and the day on which a term
-//! ends. Years without a notice yet have their weekends off and nothing else, so terms that reach into them may grow later.
+//! ends. Years without a notice yet have their weekends off and nothing else, so terms that reach into them may grow later;
+//! who must not take that for granted asks which days are known.
 //! Not here: what a term begins with, and who must keep it.
 
 use std::{collections::HashMap, ops::Range, sync::LazyLock};
@@ -50,6 +51,51 @@ static HOLIDAYS: LazyLock<Vec<Holiday>> = LazyLock::new(|| {
 #[must_use]
 pub fn holidays() -> &'static [Holiday] {
     &HOLIDAYS
+}
+
+/// The years whose notices are known, as days: the first of January of the first to that behind the last.
+static KNOWN: LazyLock<Range<i32>> = LazyLock::new(|| {
+    let years = || LISTED.keys().map(|day| year_of(*day));
+    let first = |year| days_from_civil(year, 1, 1);
+    let known = years().min().and_then(first).zip(years().max().and_then(|y| first(y + 1)));
+    known.map_or(0..0, |(from, to)| from..to)
+});
+
+/// Days are 32 bits, so years are.
+fn year_of(day: i32) -> i32 {
+    civil_from_days(day).0 as i32
+}
+
+/// The days whose years have their notice: of days before and behind them only the weekday is known.
+#[must_use]
+pub fn known() -> Range<i32> {
+    KNOWN.clone()
+}
+
+/// First days of months that are holidays by law, whatever a notice adds to them: New Year, Labour Day, National Day.
+const STATUTORY: [u32; 3] = [1, 5, 10];
+
+/// The days off of the `n`-th holiday, from 0. Behind the last notice the days that the law itself names stand for the
+/// holidays to come; `None` beyond the calendar.
+#[must_use]
+pub fn nth_holiday(n: usize) -> Option<Range<i32>> {
+    if let Some(holiday) = HOLIDAYS.get(n) {
+        return Some(holiday.days.clone());
+    }
+    let (behind, each) = (n - HOLIDAYS.len(), STATUTORY.len());
+    let year = year_of(KNOWN.end).checked_add(i32::try_from(behind / each).ok()?)?;
+    let day = days_from_civil(year, STATUTORY[behind % each], 1)?;
+    Some(day..day + 1)
+}
+
+/// How many of the holidays that [`nth_holiday`] counts are over when `day` begins.
+#[must_use]
+pub fn holidays_over(day: i32) -> usize {
+    let noticed = HOLIDAYS.partition_point(|h| h.days.end <= day);
+    let Some(last) = day.checked_sub(1).filter(|last| *last >= KNOWN.end) else { return noticed };
+    let (_, month, _) = civil_from_days(last);
+    let years = usize::try_from(year_of(last) - year_of(KNOWN.end)).unwrap_or(0);
+    noticed + years * STATUTORY.len() + STATUTORY.partition_point(|m| *m <= month)
 }
 
 /// Days among these on which offices do not work.

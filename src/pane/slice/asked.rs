@@ -110,6 +110,26 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Rows of each of `keys` between each two neighbours of `edges`, panes that ascend: shape `[keys, edges - 1]`.
+    pub fn rows_between(self, keys: &[u32], edges: &[i32], out: &mut [f64]) {
+        let Some(n) = edges.len().checked_sub(1).filter(|n| *n > 0) else { return };
+        let out = out.chunks_exact_mut(n);
+        match &self.slice.layout {
+            Layout::Sparse(s) => {
+                for (key, out) in keys.iter().zip(out) {
+                    out.fill(0.0);
+                    let series = s.series(self.number(*key));
+                    series.into_iter().for_each(|series| series.add_between(edges, out));
+                }
+            }
+            Layout::Dense(d) => {
+                let rows: Vec<(u32, &mut [f64])> =
+                    keys.iter().map(|key| self.number(*key)).zip(out).collect();
+                d.rows_between(edges, rows);
+            }
+        }
+    }
+
     /// States of one slot over `panes`, as many words as the slot has per key, all zero without rows. For
     /// [`super::super::plan::Kernel::Distinct`] one word: the count.
     #[must_use]

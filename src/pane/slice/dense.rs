@@ -340,6 +340,17 @@ impl Dense {
         move |key| u64::from(end.rows_since(start, key))
     }
 
+    /// See [`super::Asked::rows_between`].
+    pub(super) fn rows_between(&self, edges: &[i32], mut rows: Vec<(u32, &mut [f64])>) {
+        // Line by line: what keys of like numbers have in one lies together.
+        let lines: Vec<&Line> = edges.iter().map(|edge| self.before(*edge)).collect();
+        for (at, lines) in lines.windows(2).enumerate() {
+            for (key, out) in &mut rows {
+                out[at] = f64::from(lines[1].rows_since(lines[0], *key));
+            }
+        }
+    }
+
     /// See [`super::Asked::states`].
     pub(super) fn states(
         &self,

@@ -1,6 +1,7 @@
 //! Detection: whether detector, series and condition suit each other.
 
 use arrow::datatypes::DataType;
+use datafusion::logical_expr::Expr;
 
 use super::{Judge, near};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     rule::{
         detector::{DetectFile, Method, MethodFile, TOLD},
         expr,
-        scope::Resolved,
+        scope::{Measure, Resolved},
     },
 };
 
@@ -119,6 +120,10 @@ impl Judge<'_> {
         if detect.population.is_some() {
             let message = "a nowcast corrects one number of records, the series has two";
             self.error("rule::impossible", nowcast.span.clone(), message, "write value: count(*)");
+        } else if resolved.measures.first().is_some_and(|series| !is_count(series)) {
+            let message = "a nowcast corrects a number of records, the series is something else";
+            let label = "write value: count(*), or take nowcast out";
+            self.error("rule::impossible", nowcast.span.clone(), message, label);
         }
         if !detect.fill_zero {
             let message = "a period without records would have no value, and no nowcast";
@@ -319,4 +324,10 @@ impl Judge<'_> {
             self.error("rule::no_effect", sql.span.clone(), message, label);
         }
     }
+}
+
+/// Whether a measure is a number of records.
+fn is_count(measure: &Measure) -> bool {
+    let counts = |a: &Expr| matches!(a, Expr::AggregateFunction(f) if f.func.name() == "count" && !f.params.distinct);
+    measure.value.is_none() || measure.aggregates.iter().all(counts)
 }

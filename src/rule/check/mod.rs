@@ -4,6 +4,7 @@
 //! structure come from `file`, about single expressions from `scope`; here a rule is judged as a whole, and against the
 //! others. What would only be untidy in a draft is an error in a live rule.
 
+mod calendar;
 mod conditions;
 mod detection;
 mod file;
@@ -16,6 +17,7 @@ mod windows;
 
 use std::{ops::Range, sync::Arc};
 
+pub use self::calendar::calendar_ends;
 use self::twins::Seen;
 pub(super) use names::all_sql;
 

@@ -169,7 +169,8 @@ pub(super) fn beginning(world: &World, span: Range<i32>) -> Vec<Incident> {
     planned.sort_by_key(|p| (p.begins, p.order));
     let mut incidents: Vec<(i32, Incident)> =
         planned.iter().map(|p| (p.begins, p.truth(world))).collect();
-    incidents.extend(super::statistical::beginning(world, span));
+    incidents.extend(super::statistical::beginning(world, span.clone()));
+    incidents.extend(super::holiday::beginning(world, span));
     incidents.sort_by_key(|(begins, _)| *begins);
     incidents.into_iter().map(|(_, incident)| incident).collect()
 }

@@ -15,14 +15,15 @@
 //! ```
 //!
 //! Where to look: `province` its businesses, `calendar` and `volume` how much of what on a day, `record` what a record says,
-//! `delay` when it had happened, `incident` what is planted and `plant` its records, `statistical` what only detectors find,
-//! `spoil` bad rows, `write` files.
+//! `delay` when it had happened, `incident` what is planted and `plant` its records, `statistical` and `holiday`
+//! what only detectors find, `spoil` bad rows, `write` files.
 //! Not here: pacing a live run (`engine::demo`); judging alerts against the truth (`engine::score`).
 
 mod acute;
 mod calendar;
 mod delay;
 mod dice;
+mod holiday;
 mod in_order;
 pub mod incident;
 mod line;
@@ -166,6 +167,7 @@ impl Simulation {
             arriving::<reaction::Reaction>(world, day, out);
             plant::arriving(world, day, out);
             statistical::arriving(world, day, out);
+            holiday::arriving(world, day, out);
             spoil::arriving(world, day, out);
             sheet.sort();
         }

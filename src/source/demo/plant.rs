@@ -157,7 +157,7 @@ impl Plant<'_> {
         self.orders(n, 6, |plant, order, k| {
             let business = plant.planned.business(plant.world, k % 60);
             let (problem, text) =
-                (["ZL", "SH", "XC", "JG"][k as usize % 4], "同类商品集中出现问题");
+                (["ZL", "SH", "XC", "HT"][k as usize % 4], "同类商品集中出现问题");
             order.about(business, problem, text);
             order.object = plant.planned.object().0;
             order.coded = k % 2 == 0;

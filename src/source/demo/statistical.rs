@@ -33,8 +33,8 @@ const FIRST_INDEX: u64 = Place::PLANTED + 400_000;
 /// Their businesses are apart from those of other incidents.
 const FIRST_KIND: u64 = 40;
 
-/// What is complained of where a surge has many causes.
-const PROBLEMS: [&str; 4] = ["ZL", "SH", "XC", "JG"];
+/// What is complained of where a surge has many causes; not prices, which a holiday has incidents of.
+const PROBLEMS: [&str; 4] = ["ZL", "SH", "XC", "HT"];
 /// What people shut in a lift write.
 const SHUT_IN: [&str; 5] = [
     "电梯突然停运,被困电梯二十分钟",

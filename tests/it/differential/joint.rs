@@ -125,7 +125,7 @@ fn joints() -> Vec<Joint> {
             key: "[\"concat(firm, region, kind) as subject\", \"coalesce(who, 'x') as topic\"]",
             detector: "{gamma_poisson: {min_count: 1, lower_limit_above: 0.5}}".into(),
             width: 24,
-            every: 5,
+            every: 12,
             key_of: |row| {
                 // concat leaves out what is null.
                 let v = &row.values;
@@ -377,7 +377,7 @@ fn world(case: &Case) -> World {
 #[test]
 fn pairs_and_scans_are_direct_calls_on_the_final_counts() {
     let signals = std::cell::RefCell::new(BTreeMap::<&str, usize>::new());
-    check(cases(1..220, 0..1), 10, |case| {
+    check(cases(1..220, 0..1), 6, |case| {
         let how = How { shards: 2, batch_rows: 16, ..How::default() };
         let written = world(case).replay(how);
         for rule in joints() {
@@ -398,7 +398,7 @@ fn pairs_and_scans_are_direct_calls_on_the_final_counts() {
 
 #[test]
 fn nothing_about_the_run_shows_in_pairs_and_scans() {
-    check(cases(1..220, 0..1), 5, |case| {
+    check(cases(1..220, 0..1), 3, |case| {
         let world = world(case);
         let plain = world.replay(How::default());
         for (shards, batch_rows, eager, shuffle) in

@@ -4,6 +4,7 @@
 //! copies and live evaluation give the same bytes; another order within lateness the same signals. `PROPTEST_CASES` sets
 //! how many cases are looked at. What these found once stands as a case of its own in `found`.
 
+mod calendar;
 mod detection;
 mod fed;
 mod first_seen;
@@ -165,6 +166,11 @@ impl World {
     }
 
     fn replay_any(&self, how: How) -> Written {
+        self.replay_counting(how).0
+    }
+
+    /// The same, and for each rule the evaluations without an answer.
+    fn replay_counting(&self, how: How) -> (Written, Vec<u64>) {
         let options = Options { zone: self.zone.clone(), shards: how.shards, eager: how.eager };
         let mut pipeline = Pipeline::try_new(self.specs.clone(), &self.rules, options)
             .unwrap_or_else(|f| panic!("{f:?}"));
@@ -190,12 +196,13 @@ impl World {
         to.found.finish().unwrap();
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         let told = to.told.into_values().collect::<Vec<_>>().join("\n");
-        Written {
+        let written = Written {
             signals: read("signals.ndjson"),
             alerts: read("alerts.ndjson"),
             told,
             dead: to.dead,
-        }
+        };
+        (written, pipeline.troubles().into_iter().map(|(_, not_ready)| not_ready).collect())
     }
 }
 
