@@ -453,7 +453,7 @@ impl KeyRuns {
             self.rows.iter().chain(runs.clone().flat_map(Runs::rows)).collect();
         rows.sort_unstable_by_key(|r| Arc::as_ptr(r));
         rows.dedup_by_key(|r| Arc::as_ptr(r));
-        size.runs += self.runs().len();
+        size.runs += self.runs().pending();
         size.rows += rows.len();
         size.bytes += rows.iter().map(|r| r.bytes()).sum::<usize>();
         size.bytes += runs.map(Runs::bytes).sum::<usize>();

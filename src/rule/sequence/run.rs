@@ -248,12 +248,12 @@ impl Runs {
     /// Whether anything may still be told of what is held.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.len() > 0
+        self.pending() > 0
     }
 
     /// Open runs, and the spell as long as it is not known.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn pending(&self) -> usize {
         self.open.len() + usize::from(self.spell.as_ref().is_some_and(|s| s.is_open()))
     }
 
