@@ -5,13 +5,10 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use forewarn::{
-    model::{alert::State, signal::Severity, time::Zone},
-    store::alerts::{AlertReader, AlertStore, Filter, Sort, Subject, Told},
-};
+use forewarn::model::time::Zone;
 use serde_json::{Value, json};
 
 use super::http::{House, Running, wait};
@@ -622,71 +619,4 @@ fn properties<'a>(document: &'a Value, schema: &'a Value, out: &mut Vec<(String,
     for (name, of) in schema["properties"].as_object().into_iter().flatten() {
         out.push((name.clone(), of));
     }
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "how long a page takes is what is asked")]
-fn a_page_of_ten_thousand_alerts_comes_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("forewarn.db");
-    let mut store = AlertStore::open(&path).unwrap();
-    let evidence: Vec<String> = (0..50).map(|n| format!("TS2026030500{n:04}")).collect();
-    let told = |n: i64| {
-        let severity = Severity::ALL[n as usize % 4];
-        let body = json!({"id": format!("{n:016x}-1"), "revision": 1, "evidence": evidence,
-            "message": {"zh": format!("公司{n} 7日内 12 人投诉 15 件"), "en": format!("Firm {n}: 12 people")}});
-        Told {
-            id: format!("{n:016x}-1"),
-            revision: 1,
-            rule: format!("rule_{}", n % 12),
-            key: json!({"ucc": code(n as u32)}).to_string(),
-            state: State::ALL[n as usize % 5],
-            severity,
-            fired_ms: 1_770_000_000_000 + n * 60_000,
-            known_ms: 1_770_000_000_000 + n * 61_000,
-            began_ms: 1_769_000_000_000 + n * 60_000,
-            subject: Subject {
-                ucc: Some(code(n as u32)),
-                name: Some(format!("公司{n}")),
-                region: Some("430102".into()),
-            },
-            body: body.as_object().unwrap().clone(),
-        }
-    };
-    let all: Vec<Told> = (0..10_000).map(told).collect();
-    store.commit(&all, 1, false).unwrap();
-    let reader = AlertReader::open(&path).unwrap();
-    let filters = [
-        Filter::default(),
-        Filter { states: vec![State::Firing], ..Filter::default() },
-        Filter { text: Some(("公司9999".into(), Vec::new())), ..Filter::default() },
-        Filter {
-            region: Some("4301".into()),
-            severities: vec![Severity::Critical],
-            ..Filter::default()
-        },
-        Filter { rules: Some(vec!["rule_3".into()]), ..Filter::default() },
-        Filter { ucc: Some(code(77)), ..Filter::default() },
-    ];
-    let mut times = Vec::new();
-    for filter in &filters {
-        for sort in Sort::ALL {
-            let mut cursor = None;
-            for _ in 0..10 {
-                let start = Instant::now();
-                let page = reader.page(filter, sort, cursor.as_deref(), 100).unwrap();
-                times.push(start.elapsed());
-                cursor = page.next;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-        }
-    }
-    times.sort();
-    let p99 = times[times.len() * 99 / 100];
-    let median = times[times.len() / 2];
-    println!("{} pages of 10,000 alerts: median {median:?}, p99 {p99:?}", times.len());
-    // The slowest pages say more of what else the machine does.
-    assert!(median < Duration::from_millis(50), "median {median:?}");
 }
