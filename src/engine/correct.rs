@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    held::Held,
     shard::{Shard, window_span},
     windows::PeersByEnd,
 };
@@ -186,7 +187,7 @@ impl Shard {
         }
         let window = rule.window?.ending(end);
         let mut all = self.keys_in(rule, &window);
-        all.extend(self.rules[r].signals.get(&end).into_iter().flat_map(|held| held.keys()));
+        all.extend(self.rules[r].signals.get(&end).into_iter().flat_map(Held::keys));
         all.extend(keys);
         all.sort_unstable();
         all.dedup();

@@ -14,6 +14,7 @@ mod due;
 pub mod editor;
 mod evidence;
 pub mod handle;
+mod held;
 pub mod hygiene;
 mod incoming;
 pub mod index;

@@ -9,15 +9,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::DataType;
-use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
-use super::{evidence::Unproven, runs::RuleRuns};
+use super::{evidence::Unproven, held::Held, runs::RuleRuns};
 use crate::{
     alert::lifecycle::{AlertSpec, Lifecycle},
     model::{
         alert::{Alert, State},
-        hash::BuildTakeLow,
         signal::{Cause, Key, Outcome, Severity, Signals, Span, Truth},
         time::Zone,
         value::value_at,
@@ -80,21 +78,13 @@ pub(super) struct RuleState {
     /// Open windows that fired early: (local end, key) → severity told.
     pub(super) early: BTreeMap<(i64, u32), Severity>,
     /// Signals that can still change, by local end of their window.
-    pub(super) signals: BTreeMap<i64, HashMap<u32, Held, BuildTakeLow>>,
+    pub(super) signals: BTreeMap<i64, Held>,
     /// Closed sessions that can still be corrected, oldest first.
     pub(super) sessions: BTreeMap<u32, Vec<super::sessions::Session>>,
     /// Instant signals that can still change, by event time and record.
     pub(super) records: BTreeMap<(i64, Arc<str>), Signals>,
     /// Of a sequence rule what is held of its keys.
     pub(super) runs: RuleRuns,
-}
-
-/// A signal that can still change.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) severity: Severity,
-    pub(super) window: Span,
-    pub(super) values: Box<str>,
 }
 
 impl RuleState {
@@ -194,19 +184,13 @@ impl Shard {
         let state = &mut self.rules[r];
         state.final_to = state.final_to.max(local);
         let closed_to = state.closed_to.unwrap_or(i64::MIN);
+        let latest_ms = self.store.latest_ms();
         while let Some(entry) = state.signals.first_entry()
             && *entry.key() <= local
         {
             let end = *entry.key();
-            let mut held: Vec<(u32, Held)> = entry.remove().into_iter().collect();
-            held.sort_unstable_by_key(|(k, _)| *k);
-            for (key, held) in held {
-                let k = self.store.interner(rule.space).key(key).clone();
-                let signals = signals_of(&mut self.finals, r, held.window, open && end > closed_to);
-                signals.push(k, held.severity, |text| text.push_str(&held.values));
-                let after = self.store.latest_ms();
-                self.store.interner_mut(rule.space).release(key, after);
-            }
+            let (interner, after) = (self.store.interner_mut(rule.space), latest_ms);
+            entry.remove().finish((r, open && end > closed_to), interner, after, &mut self.finals);
         }
         while let Some(entry) = state.records.first_entry()
             && entry.key().0 < before_ms

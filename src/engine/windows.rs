@@ -8,7 +8,10 @@ use std::{ops::Range, sync::Arc};
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value};
 
-use super::shard::{Held, Shard, signals_of, window_span};
+use super::{
+    held::Word,
+    shard::{Shard, signals_of, window_span},
+};
 use crate::{
     model::{
         signal::{Cause, Outcome, Severity, Span, Truth},
@@ -354,23 +357,27 @@ impl Shard {
         (values, row): (&RecordBatch, usize),
     ) {
         let write = |text: &mut String| write_row(text, &rule.value_texts, values, row);
-        if self.at_once[r] && self.rules[r].closed_to.is_none_or(|c| end > c) && self.closing {
+        let fresh = self.rules[r].closed_to.is_none_or(|c| end > c);
+        if self.at_once[r] && fresh && self.closing {
             let key = self.store.interner(rule.space).key(key).clone();
             return signals_of(&mut self.finals, r, window, false).push(key, severity, write);
         }
-        let by_key = self.rules[r].signals.entry(end).or_default();
+        let held = self.rules[r].signals.entry(end).or_default();
+        let interner = self.store.interner_mut(rule.space);
+        if fresh && held.close((r, window), (key, interner.key(key)), severity, write) {
+            return interner.retain(key);
+        }
         let mut values = String::new();
         write(&mut values);
-        let held = Held { severity, window, values: values.into() };
-        if by_key.insert(key, held).is_none() {
-            self.store.interner_mut(rule.space).retain(key);
+        if held.say(key, Word { severity, window, values: values.into() }) {
+            interner.retain(key);
         }
     }
 
     /// Drops a signal that no longer holds; returns whether there was one.
     pub(super) fn drop_signal(&mut self, r: usize, rule: &RulePlan, end: i64, key: u32) -> bool {
-        let Some(by_key) = self.rules[r].signals.get_mut(&end) else { return false };
-        let had = by_key.remove(&key).is_some();
+        let Some(held) = self.rules[r].signals.get_mut(&end) else { return false };
+        let had = held.drop(key);
         if had {
             let after = self.store.latest_ms();
             self.store.interner_mut(rule.space).release(key, after);

@@ -178,7 +178,8 @@ impl Dense {
         }
     }
 
-    /// Puts in an entry as another layout held it: its rows and its own words. Panes of a key come ascending.
+    /// Puts in an entry as another layout held it: its rows and its own words. Panes of a key come ascending; [`Dense::settle`]
+    /// comes when all are in.
     pub(super) fn put(&mut self, plan: &SlicePlan, key: u32, pane: i32, rows: u32, words: &[i64]) {
         self.open(plan, pane, key as usize + 1);
         self.held[key as usize] = true;
@@ -194,6 +195,13 @@ impl Dense {
                 }
             }
         }
+    }
+
+    /// Ends putting in: counts the entries of each line.
+    pub(super) fn settle(&mut self) {
+        let lines = self.lines_in(&(i32::MIN..i32::MAX));
+        let entries: Vec<usize> = lines.map(|(before, line)| line.entries_since(before)).collect();
+        self.lines.values_mut().zip(entries).for_each(|(line, entries)| line.entries = entries);
     }
 
     /// All entries: key, pane, rows, own words; the panes of a key come ascending.
@@ -428,5 +436,37 @@ impl Dense {
         let line = |l: &Line| 64 + l.upto.capacity() * 4 + l.words.capacity() * 8;
         self.held.capacity()
             + self.lines.values().chain([&self.base, &self.spare]).map(line).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::window::PaneGrid;
+
+    #[test]
+    fn a_table_that_was_put_in_key_by_key_knows_how_full_it_is() {
+        let plan = SlicePlan {
+            feed: 0,
+            filter: 0,
+            keying: 0,
+            lane: 0,
+            space: 0,
+            grid: PaneGrid { len_ms: 1, origin_ms: 0 },
+            slots: Vec::new(),
+            stride: 0,
+            carry: Vec::new(),
+            hot_at: 0,
+            waits: Vec::new(),
+            keep_ms: 0,
+        };
+        let mut dense = Dense::default();
+        for key in 0..20 {
+            (0..3).for_each(|pane| dense.put(&plan, key, pane, 2, &[]));
+        }
+        dense.settle();
+        assert_eq!(dense.entries(), 60);
+        dense.open(&plan, 3, 20);
+        assert_eq!(dense.filled(), Some((60, 3)), "or it would turn sparse at the next row");
     }
 }

@@ -139,6 +139,7 @@ impl Slice {
                 if is_low && s.entries >= DENSE_ENTRIES && filled {
                     let mut dense = Dense::default();
                     s.each(plan, |key, pane, rows, words| dense.put(plan, key, pane, rows, words));
+                    dense.settle();
                     self.layout = Layout::Dense(dense);
                 }
             }
