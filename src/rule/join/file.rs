@@ -10,7 +10,7 @@ use crate::model::{
 pub struct JoinFile {
     /// What the rule calls the table: `biz` in `biz.parent_ucc`.
     pub alias: Spanned<String>,
-    /// The table: the name of a list.
+    /// The table: the name of a list, or of a feed.
     pub table: Spanned<String>,
     /// `by:`, what is looked up; the feed's column of the name of the table's first one where left out.
     pub by: Option<Sql>,
@@ -28,7 +28,7 @@ pub const fn shape() -> Field {
 const JOIN: Shape = Shape::OneOf(&[
     Shape::Name,
     Shape::Map(&[
-        Field::required("table", Shape::Name, "The table, a file under lists/."),
+        Field::required("table", Shape::Name, "The table: the name of a list, or of a feed."),
         Field::optional(
             "by",
             Shape::Sql,
