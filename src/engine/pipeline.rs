@@ -220,13 +220,6 @@ impl Pipeline {
         let earlier = day.filter(|day| *day < self.shards.history_from(f));
         let known = matches!(verdict, Verdict::Known);
         let counts = matches!(verdict, Verdict::Counts | Verdict::Changes { withdrawn: false, .. });
-        if counts {
-            let old = match &verdict {
-                Verdict::Changes { old, .. } => *old,
-                _ => None,
-            };
-            self.says(batches, (b, row), old);
-        }
         match verdict {
             Verdict::Dead(_) | Verdict::Known | Verdict::Tombstone => batches[b].refuse(row),
             Verdict::Counts => {}
@@ -236,6 +229,9 @@ impl Pipeline {
         }
         for old in self.feeds[f].left_over(&batches[b], row) {
             self.take_off(batches, f, &old, cause);
+        }
+        if counts {
+            self.came(&batches[b].prepared.clone(), row);
         }
         self.rejudge(batches, cause);
         if let Some(day) = earlier {

@@ -19,7 +19,6 @@ use super::{
     pipeline::Pipeline,
 };
 use crate::{
-    feed::dedup::Version,
     model::{batch::Batch, signal::Cause, value::value_at},
     pane::{
         dimension::{Dimension, Said},
@@ -52,8 +51,6 @@ pub(super) struct Tables {
     dead: HashSet<(u64, u32)>,
     /// Keys looked up by rows that are in no piece yet.
     pending: HashSet<u128>,
-    /// A row that was said to count no longer before it was taken off.
-    gone: Option<(u64, u32)>,
     /// What the row in work changed: table, key, from when on.
     changed: Vec<(Arc<Dimension>, String, i64)>,
 }
@@ -88,13 +85,9 @@ impl Tables {
 
     /// A row counts no longer.
     pub(super) fn went(&mut self, found: &Found) {
-        let place = (found.piece.number, found.row);
-        if self.gone.take_if(|gone| *gone == place).is_some() {
-            return;
-        }
         let rows = &found.piece.rows;
         if self.looks[rows.feed] {
-            self.dead.insert(place);
+            self.dead.insert((found.piece.number, found.row));
         }
         if let Some((table, key, said)) = self.says(rows, found.row) {
             table.take(&key, said);
@@ -182,30 +175,10 @@ fn bare(rows: &RecordBatch, own: usize) -> RecordBatch {
 }
 
 impl Pipeline {
-    /// A row counts from now on, instead of an old version: its table says so before it is judged itself, since it may see what
-    /// it says.
-    pub(super) fn says(
-        &mut self,
-        batches: &mut [Incoming],
-        (b, row): (usize, u32),
-        old: Option<Version>,
-    ) {
-        let prepared = batches[b].prepared.clone();
-        let feed = prepared.rows.feed;
-        let makes = self.tables.made[feed].is_some();
-        if makes && let Some(found) = old.and_then(|old| self.feeds[feed].find(&old)) {
-            self.tables.went(&found);
-            self.tables.gone = Some((found.piece.number, found.row));
-        }
-        let plan = &self.plan.panes.feeds[feed];
+    /// A row counts from now on.
+    pub(super) fn came(&mut self, prepared: &Prepared, row: u32) {
+        let plan = &self.plan.panes.feeds[prepared.rows.feed];
         self.tables.came(plan, &prepared.rows, row);
-        if makes && self.tables.looks(feed) && is_stale(plan, &prepared, row) {
-            // What came before goes in as it was prepared.
-            batches[b].end_before(row);
-            self.prepare_again(batches, b);
-            batches[b].only(row);
-            self.feeds[feed].placed(&batches[b], row);
-        }
     }
 
     /// Looks tables up again for the rows of a batch from `row` on, where they say something else of it than when the batch was
@@ -216,14 +189,7 @@ impl Pipeline {
         if !self.tables.looks(feed) || !is_stale(&self.plan.panes.feeds[feed], &prepared, row) {
             return;
         }
-        self.prepare_again(batches, b);
-    }
-
-    /// Adds what was looked at, and prepares a batch with what tables say now.
-    fn prepare_again(&mut self, batches: &mut [Incoming], b: usize) {
         self.add(batches);
-        let prepared = batches[b].prepared.clone();
-        let feed = prepared.rows.feed;
         let batch = Batch {
             feed,
             partition: prepared.partition.clone(),

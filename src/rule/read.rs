@@ -537,7 +537,7 @@ tests:
     fn findings() {
         for (from, to, expect) in [
             ("kind: window", "kind: coverage", "rule::not_yet coverage"),
-            ("clear:", "join: {biz: registry}\nclear:", "rule::not_yet join"),
+            ("clear:", "inner: {key: [region]}\nclear:", "rule::not_yet inner"),
             ("version: 3", "version: 0", "yaml::wrong_type 0"),
             ("clear:", "claer:", "yaml::unknown_field claer"),
             (

@@ -516,6 +516,7 @@ fn answers_are_what_the_document_says() {
         check("get", path, at, "");
     }
     check("post", "/api/v1/rules/check", "/api/v1/rules/check".into(), "rule: x\nkey: [");
+    check("post", "/api/v1/rules/reload", "/api/v1/rules/reload".into(), "");
     let record = order(999, &on(3), 9, &json!({})).to_string();
     let events = "/api/v1/feeds/{feed}/events";
     check("post", events, "/api/v1/feeds/orders/events".into(), &record);

@@ -71,12 +71,9 @@ impl Case {
             let of_feed = self.rows.iter().filter(|r| r.second == second);
             of_feed.map(|r| r.line(&|firm, at| self.says(firm, at))).collect()
         };
-        let mut feeds = vec![feed("c"), feed("d")];
-        let mut files = vec![lines(false), lines(true)];
-        if join {
-            feeds.push(("firms", TABLE.to_owned()));
-            files.push(self.table());
-        }
+        // Where the input ends is the same in both.
+        let feeds = [feed("c"), feed("d"), ("firms", TABLE.to_owned())];
+        let files = [lines(false), lines(true), self.table()];
         let mut world = World::of("UTC", &feeds, &[], &files);
         load_rules(&mut world, &RULES, join, None);
         world
