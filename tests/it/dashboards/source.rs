@@ -521,6 +521,15 @@ fn rules() -> Dashboard {
                     "{{rule}}",
                 )],
             ),
+            series(
+                ["规则占用的内存", "Memory of rules"],
+                [
+                    "顺序规则与首次出现规则为各键保存的内容,最大的十条。",
+                    "What rules over sequences and first times hold of their keys; the ten largest.",
+                ],
+                "bytes",
+                &[("topk(10, sum by (rule) (forewarn_rule_state_bytes{$f}))", "{{rule}}")],
+            ),
         ],
     }
 }
