@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use arrow::{array::RecordBatch, compute::interleave_record_batch};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::{prepare::Rows, slice::NO_KEY};
 
@@ -64,12 +64,23 @@ impl Found {
     }
 }
 
+/// Rows by piece, so that those of a piece that is dropped go without a look at the others.
+#[derive(Debug, Default)]
+struct Dead(HashMap<u64, HashSet<u32>>);
+
+impl Dead {
+    #[inline]
+    fn holds(&self, piece: u64, row: u32) -> bool {
+        !self.0.is_empty() && self.0.get(&piece).is_some_and(|rows| rows.contains(&row))
+    }
+}
+
 /// Kept rows of all feeds in one shard.
 #[derive(Debug, Default)]
 pub struct KeptRows {
     feeds: Vec<VecDeque<Kept>>,
     /// Rows replaced or withdrawn since.
-    dead: HashSet<(u64, u32)>,
+    dead: Dead,
 }
 
 #[derive(Debug)]
@@ -123,7 +134,7 @@ impl KeptRows {
     /// Kept rows of `feeds` feeds.
     #[must_use]
     pub fn new(feeds: usize) -> Self {
-        Self { feeds: (0..feeds).map(|_| VecDeque::new()).collect(), dead: HashSet::new() }
+        Self { feeds: (0..feeds).map(|_| VecDeque::new()).collect(), dead: Dead::default() }
     }
 
     /// Keeps a piece; `keys` are by keying and row from `piece.from`, [`NO_KEY`] where the row is not this shard's.
@@ -147,7 +158,7 @@ impl KeptRows {
 
     /// Marks a row as replaced or withdrawn.
     pub fn bury(&mut self, piece: u64, row: u32) {
-        self.dead.insert((piece, row));
+        self.dead.0.entry(piece).or_default().insert(row);
     }
 
     /// Rows of `key` that pass `filter` and lie in `panes` of `lane`, in order of admission.
@@ -167,7 +178,7 @@ impl KeptRows {
                 let pane = rows.panes[lane][*row as usize];
                 if panes.contains(&pane)
                     && rows.bits.passes(*row as usize, filter)
-                    && (self.dead.is_empty() || !self.dead.contains(&(kept.piece.number, *row)))
+                    && !self.dead.holds(kept.piece.number, *row)
                 {
                     found.push(Found { piece: kept.piece.clone(), row: *row });
                 }
@@ -181,7 +192,7 @@ impl KeptRows {
         let mut found = Vec::new();
         for kept in &mut self.feeds[feed] {
             for (_, row) in kept.by_keying[keying].of_key(key) {
-                if self.dead.is_empty() || !self.dead.contains(&(kept.piece.number, *row)) {
+                if !self.dead.holds(kept.piece.number, *row) {
                     found.push(Found { piece: kept.piece.clone(), row: *row });
                 }
             }
@@ -196,9 +207,7 @@ impl KeptRows {
         {
             let number = first.piece.number;
             self.feeds[feed].pop_front();
-            if !self.dead.is_empty() {
-                self.dead.retain(|(p, _)| *p != number);
-            }
+            self.dead.0.remove(&number);
         }
     }
 
